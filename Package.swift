@@ -1,0 +1,52 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every Swift target is compiled with: Swift 6 mode with nothing implicit, spans that can be returned from our
+/// own types, and the compiler's own list of every unsafe expression.
+let swiftSettings: [SwiftSetting] = [
+    .enableExperimentalFeature("Lifetimes"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .strictMemorySafety(),
+]
+
+let package = Package(
+    name: "croissant-gguf",
+    products: [
+        .library(name: "Croissant", targets: ["Croissant"]),
+        .library(name: "GGUF", targets: ["GGUF"]),
+        .executable(name: "croissant-gguf", targets: ["CroissantCLI"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/onevcat/Rainbow", exact: "4.2.2"),
+        .package(url: "https://github.com/ordo-one/TextTable", exact: "0.0.2"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "COpenBLAS",
+            pkgConfig: "openblas",
+            providers: [.apt(["libopenblas-dev", "liblapacke-dev"]), .brew(["openblas"])]),
+        .target(name: "CKernels"),
+        .target(name: "GGUF", swiftSettings: swiftSettings),
+        .target(
+            name: "Croissant",
+            dependencies: ["GGUF", "CKernels", "COpenBLAS"],
+            swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "CroissantCLI",
+            dependencies: [
+                "Croissant",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Rainbow", package: "Rainbow"),
+                .product(name: "TextTable", package: "TextTable"),
+            ],
+            swiftSettings: swiftSettings),
+        .testTarget(name: "GGUFTests", dependencies: ["GGUF"], swiftSettings: swiftSettings),
+        .testTarget(name: "CKernelsTests", dependencies: ["CKernels", "GGUF"], swiftSettings: swiftSettings),
+        .testTarget(name: "CroissantTests", dependencies: ["Croissant"], swiftSettings: swiftSettings),
+        .testTarget(name: "CroissantCLITests", dependencies: ["CroissantCLI"], swiftSettings: swiftSettings),
+    ],
+    cLanguageStandard: .c17
+)

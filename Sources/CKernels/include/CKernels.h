@@ -1,0 +1,177 @@
+/* CKernels: every loop over floats or weight blocks on the hot path, for every instruction set.
+ *
+ * No allocation, no input or output, no threads, no mutable globals. Callers own every buffer and
+ * have checked every size: these functions check nothing.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- Instruction sets ------------------------------------------------------------------- */
+
+/* A set of instructions that kernels are written for. Each falls back on the ones below it:
+ * avx512vnni -> avx512 -> avx2 -> scalar; avxvnni -> avx2; neon-i8mm -> neon-dotprod -> neon. */
+typedef enum ck_isa {
+    CK_ISA_SCALAR = 0,
+    CK_ISA_AVX2,       /* AVX2, FMA, F16C */
+    CK_ISA_AVXVNNI,    /* AVX2 and the 256-bit VNNI of most laptops */
+    CK_ISA_AVX512,     /* F, BW, DQ, VL */
+    CK_ISA_AVX512VNNI, /* AVX512 and VNNI */
+    CK_ISA_NEON,
+    CK_ISA_NEON_DOTPROD,
+    CK_ISA_NEON_I8MM,
+} ck_isa;
+#define CK_ISA_COUNT 8
+
+/* Whether this machine, and its operating system, can run `isa`. */
+bool ck_isa_supported(ck_isa isa);
+/* The best instruction set of this machine. */
+ck_isa ck_isa_best(void);
+/* The name that `--isa` takes, such as "avx512vnni". */
+const char *ck_isa_name(ck_isa isa);
+
+/* ---- Activations ------------------------------------------------------------------------ */
+
+/* What the right-hand side of a product is held in. */
+typedef enum ck_precision {
+    CK_PRECISION_F32 = 0,
+    CK_PRECISION_INT16,
+    CK_PRECISION_INT8,
+} ck_precision;
+#define CK_PRECISION_COUNT 3
+
+/* Columns that share one activation scale, and columns that share one activation sum. */
+#define CK_SCALE_COLUMNS 32
+#define CK_SUM_COLUMNS 16
+
+/* One activation vector. Quantised ones satisfy x[i] ~ scales[i / 32] * values[i], with
+ * values in -127...127 or -32767...32767; `sums` are sums of values, for the types whose
+ * weights have an offset. */
+typedef struct ck_activations {
+    const void *values;  /* float, int16_t or int8_t [columns] */
+    const float *scales; /* [columns / 32]; NULL for F32 */
+    const int32_t *sums; /* [columns / 16]; NULL for F32 */
+} ck_activations;
+
+/* ---- Weight types ----------------------------------------------------------------------- */
+
+/* Tensor types by their GGUF (ggml) id. */
+typedef enum ck_type {
+    CK_TYPE_F32 = 0,
+    CK_TYPE_F16 = 1,
+    CK_TYPE_Q4_0 = 2,
+    CK_TYPE_Q4_1 = 3,
+    CK_TYPE_Q5_0 = 6,
+    CK_TYPE_Q5_1 = 7,
+    CK_TYPE_Q8_0 = 8,
+    CK_TYPE_Q2_K = 10,
+    CK_TYPE_Q3_K = 11,
+    CK_TYPE_Q4_K = 12,
+    CK_TYPE_Q5_K = 13,
+    CK_TYPE_Q6_K = 14,
+    CK_TYPE_IQ2_XXS = 16,
+    CK_TYPE_IQ2_XS = 17,
+    CK_TYPE_IQ3_XXS = 18,
+    CK_TYPE_IQ1_S = 19,
+    CK_TYPE_IQ4_NL = 20,
+    CK_TYPE_IQ3_S = 21,
+    CK_TYPE_IQ2_S = 22,
+    CK_TYPE_IQ4_XS = 23,
+    CK_TYPE_F64 = 28,
+    CK_TYPE_IQ1_M = 29,
+    CK_TYPE_BF16 = 30,
+    CK_TYPE_TQ1_0 = 34,
+    CK_TYPE_TQ2_0 = 35,
+    CK_TYPE_MXFP4 = 39,
+    CK_TYPE_NVFP4 = 40,
+    CK_TYPE_Q1_0 = 41,
+    CK_TYPE_Q2_0 = 42,
+} ck_type;
+#define CK_TYPE_COUNT 43
+
+/* Blocks -> floats. `columns` is a multiple of the type's block. */
+typedef void (*ck_dequantize_fn)(const void *blocks, float *out, size_t columns);
+
+/* Floats -> blocks, by the type's reference rounding. NULL where a type has none yet. */
+typedef void (*ck_quantize_fn)(const float *values, void *blocks, size_t columns);
+
+/* y[r] = dot(row r, x) for `rows` rows, each `row_bytes` after the one before, in the layout of the file. */
+typedef void (*ck_gemv_fn)(
+    const void *weights, size_t row_bytes, size_t rows, size_t columns, const ck_activations *x, float *y);
+
+/* What a weight type can do on one instruction set. */
+typedef struct ck_type_kernels {
+    ck_dequantize_fn dequantize;
+    ck_quantize_fn quantize;
+    /* By ck_precision. Entries for F32 are always there; an integer entry is NULL for the types that are not
+     * quantised (F32, F16, BF16, F64): their activations stay floats. */
+    ck_gemv_fn gemv[CK_PRECISION_COUNT];
+} ck_type_kernels;
+
+/* What a weight type is. */
+typedef struct ck_type_traits {
+    const char *name;     /* NULL for an id without kernels */
+    uint16_t block;       /* columns in a block */
+    uint16_t block_bytes; /* bytes of a block */
+} ck_type_traits;
+
+/* Traits of `type`; its name is NULL where no kernels exist. Any integer may be asked for. */
+ck_type_traits ck_traits(uint32_t type);
+
+/* Kernels of `type` on `isa`: for each function the best that `isa` or a set below it has.
+ * `type` must have traits, `isa` must be supported. */
+ck_type_kernels ck_kernels(ck_type type, ck_isa isa);
+
+/* ---- Vectors ---------------------------------------------------------------------------- */
+
+/* Operations on float vectors on one instruction set. Outputs may be the same vector as an input. */
+typedef struct ck_vector_kernels {
+    float (*dot)(const float *a, const float *b, size_t n);
+    /* out = x * weight / sqrt(mean(x^2) + epsilon) */
+    void (*rms_norm)(const float *x, const float *weight, float epsilon, size_t n, float *out);
+    void (*add)(const float *a, const float *b, size_t n, float *out);
+    /* out = gate / (1 + exp(-gate)) * up */
+    void (*silu_multiply)(const float *gate, const float *up, size_t n, float *out);
+    /* x = exp(x - max(x)) / sum; n >= 1 */
+    void (*softmax)(float *x, size_t n);
+    /* x = exp(x - maximum); returns the sum: a step of a softmax with a running maximum */
+    float (*exp_sum)(float *x, float maximum, size_t n);
+    float (*maximum)(const float *x, size_t n);
+    void (*scale)(float *x, float factor, size_t n);
+    /* Rotates `pairs` pairs by the angles whose cosine and sine are given.
+     * adjacent: pair i is x[2i], x[2i + 1]; halves: x[i], x[i + pairs]. */
+    void (*rope_adjacent)(float *x, const float *cosines, const float *sines, size_t pairs);
+    void (*rope_halves)(float *x, const float *cosines, const float *sines, size_t pairs);
+    /* Activations as described at ck_activations; n is a multiple of 32. */
+    void (*quantize_int8)(const float *x, size_t n, int8_t *values, float *scales, int32_t *sums);
+    void (*quantize_int16)(const float *x, size_t n, int16_t *values, float *scales, int32_t *sums);
+} ck_vector_kernels;
+
+/* Vector operations of `isa`, each the best that it or a set below it has. */
+ck_vector_kernels ck_vector(ck_isa isa);
+
+/* ---- Attention over a cache ------------------------------------------------------------- */
+
+/* One query head against `n` cached positions, each `head_size` elements, one after the other. */
+typedef struct ck_attention_kernels {
+    /* scores[j] = scale * dot(query, keys[j]) */
+    void (*scores)(const float *query, const void *keys, size_t n, size_t head_size, float scale, float *scores);
+    /* out += sum over j of probabilities[j] * values[j] */
+    void (*accumulate)(const float *probabilities, const void *values, size_t n, size_t head_size, float *out);
+} ck_attention_kernels;
+
+/* Attention over a cache of `type` on `isa`; both entries are NULL for a type that no cache can have. */
+ck_attention_kernels ck_attention(ck_type type, ck_isa isa);
+
+/* ---- Threads ---------------------------------------------------------------------------- */
+
+/* A hint to the processor that the caller is waiting in a loop. */
+static inline void ck_spin_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory");
+#endif
+}
