@@ -1,0 +1,128 @@
+/// A GGUF file, or all the shards of a split one: mapped, parsed and checked.
+///
+/// ```swift
+/// let file = try GGUFFile(path: "model.gguf")
+/// let name = try file.metadata.string("general.name")
+/// for tensor in file.tensors { print(tensor.name, tensor.type, file.bytes(of: tensor).byteCount) }
+/// ```
+///
+/// After `init` every tensor lies inside its file, aligned, of whole blocks, and overlaps no other. The bytes of the
+/// tensors are not looked at. Copying the value copies references to the same mapping.
+public struct GGUFFile: Sendable {
+    /// The path that was opened: the only file, or the first shard.
+    public let path: String
+    /// The version of the first shard, 2 or 3.
+    public let version: UInt32
+    /// The metadata of the first shard; later ones say nothing but their number.
+    public let metadata: GGUFMetadata
+    /// The tensors in the order of the file, shard after shard.
+    public let tensors: [TensorInfo]
+    /// The alignment of tensors in the first shard.
+    public let alignment: Int
+    /// Where the tensor data of the first shard begins.
+    public let tensorDataOffset: Int
+
+    private let shards: MappedShards
+    private let indices: [String: Int]
+
+    /// Maps and parses the file at `path`, and the sibling shards where it is the first of several.
+    public init(path: String) throws(GGUFError) {
+        let first = try MappedFile(path: path)
+        let header = try GGUFHeader(first.bytes, path: path)
+        var files = [first]
+        var tensors = header.tensors
+        if let split = try Split(header.metadata, path: path) {
+            for index in 1..<split.shards.count {
+                let (file, others) = try split.open(index)
+                files.append(file)
+                tensors += others
+            }
+            try split.check(tensorCount: tensors.count)
+        }
+        var indices: [String: Int] = [:]
+        indices.reserveCapacity(tensors.count)
+        for (index, tensor) in tensors.enumerated() {
+            guard indices.updateValue(index, forKey: tensor.name) == nil else { throw .duplicateTensor(tensor.name) }
+        }
+        self.path = path
+        self.version = header.version
+        self.metadata = header.metadata
+        self.tensors = tensors
+        self.alignment = header.alignment
+        self.tensorDataOffset = header.dataOffset
+        self.shards = MappedShards(files: files)
+        self.indices = indices
+    }
+
+    /// The tensor of that name, or nil.
+    public func tensor(named name: String) -> TensorInfo? {
+        indices[name].map { tensors[$0] }
+    }
+
+    /// The bytes of a tensor of this file, in place.
+    ///
+    /// - Precondition: the tensor is one of `tensors`.
+    @_lifetime(borrow self)
+    public func bytes(of tensor: TensorInfo) -> RawSpan {
+        shards.bytes(tensor.offset..<tensor.offset + tensor.byteCount, ofShard: tensor.shardIndex)
+    }
+
+    /// The mapped file that holds `tensor`, whose `offset` counts from its start.
+    public func mappedFile(of tensor: TensorInfo) -> MappedFile { shards.files[tensor.shardIndex] }
+
+    /// The paths of all shards, the first first; of a file that is not split, its own.
+    public var shardPaths: [String] { shards.files.map(\.path) }
+
+    /// Bytes of all shards together.
+    public var fileSize: Int { shards.files.reduce(0) { $0 + $1.size } }
+}
+
+/// What the first shard says about the split, and the checks of the others against it.
+private struct Split {
+    let shards: GGUFShards
+    /// The number of tensors in all shards, where the first one says so.
+    let tensorCount: Int?
+
+    /// nil for a file that is not split.
+    init?(_ metadata: GGUFMetadata, path: String) throws(GGUFError) {
+        guard let count = try metadata.int(GGUFShards.countKey), count > 1 else { return nil }
+        guard count <= GGUFShards.limit else {
+            throw .shardMismatch(
+                path, key: GGUFShards.countKey, expected: "at most \(GGUFShards.limit)", found: "\(count)")
+        }
+        let index = try metadata.require(GGUFShards.numberKey, as: .int)
+        let name = GGUFShards.parse(path: path)
+        guard index == 0 else {
+            throw .notFirstShard(path, index: index, count: count, first: name?.shards.path(at: 0))
+        }
+        guard let name, name.index == 0, name.shards.count == count else { throw .shardName(path, count: count) }
+        shards = name.shards
+        tensorCount = try metadata.int(GGUFShards.tensorCountKey)
+    }
+
+    /// Maps and checks shard `index`, from 1.
+    func open(_ index: Int) throws(GGUFError) -> (MappedFile, [TensorInfo]) {
+        let path = shards.path(at: index)
+        let file: MappedFile
+        do {
+            file = try MappedFile(path: path)
+        } catch .fileNotFound {
+            throw .missingShard(path, index: index, count: shards.count)
+        }
+        let header = try GGUFHeader(file.bytes, path: path, shardIndex: index)
+        for (key, expected) in [(GGUFShards.numberKey, index), (GGUFShards.countKey, shards.count)] {
+            guard header.metadata[key]?.asInt == expected else {
+                let found = header.metadata[key].map { $0.asInt.map(String.init) ?? $0.typeDescription }
+                throw .shardMismatch(path, key: key, expected: "\(expected)", found: found ?? "nothing")
+            }
+        }
+        return (file, header.tensors)
+    }
+
+    /// Compares the number of tensors found in all shards with what the first one says.
+    func check(tensorCount found: Int) throws(GGUFError) {
+        guard let tensorCount, tensorCount != found else { return }
+        throw .shardMismatch(
+            shards.path(at: 0), key: GGUFShards.tensorCountKey, expected: "\(tensorCount)", found: "\(found)")
+    }
+}

@@ -1,0 +1,153 @@
+/// Writes a GGUF file: everything declared first, then the bytes of the tensors in the declared order.
+///
+/// ```swift
+/// var writer = try GGUFWriter(path: "out.gguf", metadata: metadata, tensors: declarations, inputs: [file.path])
+/// for tensor in file.tensors { try writer.write(file.bytes(of: tensor), of: tensor.name) }
+/// try writer.finish()
+/// ```
+///
+/// The file appears under its name only in `finish()`, complete and on the disk; a writer that is dropped before leaves
+/// nothing behind. Files are little-endian.
+public struct GGUFWriter: ~Copyable {
+    /// A tensor to be written.
+    public struct Declaration: Sendable, Hashable {
+        /// The name, at most `nameLimit` bytes.
+        public let name: String
+        /// One to four sizes; the first is the length of a row, in whole blocks of `type`.
+        public let dimensions: [Int]
+        /// How the elements are stored.
+        public let type: GGMLType
+
+        /// A tensor to be written.
+        public init(name: String, dimensions: [Int], type: GGMLType) {
+            self.name = name
+            self.dimensions = dimensions
+            self.type = type
+        }
+    }
+
+    /// The longest tensor name in bytes: ggml holds names in 64 bytes with a NUL at the end.
+    public static let nameLimit = 63
+
+    /// The tensors at the places that they will have.
+    public let tensors: [TensorInfo]
+    /// Bytes of the finished file.
+    public let fileSize: Int
+
+    private var output: OutputFile
+    private let alignment: Int
+    /// The tensor being written, and how much of it is.
+    private var current = 0
+    private var written = 0
+
+    /// Checks the declarations, creates the output under a temporary name in the folder of `path`, and writes the
+    /// header.
+    ///
+    /// - Parameters:
+    ///   - path: where the file will be. A file that is there is replaced in `finish()`.
+    ///   - version: 3, or 2 for old readers.
+    ///   - metadata: the key–value pairs; `general.alignment` among them sets the alignment of the tensors.
+    ///   - tensors: the tensors, in the order in which they will be written.
+    ///   - inputs: files that must not be overwritten, because the tensors are read from them.
+    public init(
+        path: String, version: UInt32 = 3, metadata: GGUFMetadata, tensors: [Declaration], inputs: [String] = []
+    ) throws(GGUFError) {
+        precondition(GGUFHeader.versions.contains(version), "GGUF version must be 2 or 3")
+        let alignment = try GGUFHeader.alignment(of: metadata)
+        var encoder = GGUFEncoder()
+        encoder.append(GGUFHeader.magic)
+        encoder.append(version)
+        encoder.append(UInt64(tensors.count))
+        encoder.append(UInt64(metadata.count))
+        for (key, value) in metadata { try encoder.append(key: key, value) }
+
+        var names: Set<String> = []
+        var placed: [TensorInfo] = []
+        var end = 0
+        for tensor in tensors {
+            guard !tensor.name.isEmpty, tensor.name.utf8.count <= Self.nameLimit else {
+                throw .invalidName(tensor.name, "a tensor name has 1 to \(Self.nameLimit) bytes")
+            }
+            guard names.insert(tensor.name).inserted else { throw .duplicateTensor(tensor.name) }
+            let byteCount = try TensorShape.byteCount(
+                name: tensor.name, dimensions: tensor.dimensions, type: tensor.type)
+            encoder.append(tensor.name)
+            encoder.append(UInt32(tensor.dimensions.count))
+            for size in tensor.dimensions { encoder.append(UInt64(size)) }
+            encoder.append(tensor.type.rawValue)
+            encoder.append(UInt64(end))
+            placed.append(
+                TensorInfo(
+                    name: tensor.name, dimensions: tensor.dimensions, type: tensor.type, offset: end,
+                    byteCount: byteCount, shardIndex: 0))
+            let (sum, overflow) = end.addingReportingOverflow(byteCount)
+            guard !overflow, let next = sum.roundedUp(toMultipleOf: alignment) else {
+                throw .invalidTensor(tensor.name, "too many bytes", expected: "a file below 2^63", found: "more")
+            }
+            end = next
+        }
+        encoder.pad(toMultipleOf: alignment)
+        let dataOffset = encoder.bytes.count
+        let (fileSize, overflow) = dataOffset.addingReportingOverflow(end)
+        guard !overflow else {
+            throw .invalidTensor(path, "too many bytes", expected: "a file below 2^63", found: "more")
+        }
+
+        var output = try OutputFile(path: path, inputs: inputs)
+        try output.write(encoder.bytes.rawBytes)
+        self.tensors = placed.map { $0.moved(by: dataOffset) }
+        self.fileSize = fileSize
+        self.alignment = alignment
+        self.output = output
+    }
+
+    /// Writes the next bytes of `tensor`: all of it, or a part.
+    ///
+    /// - Throws: `GGUFError.tensorOutOfOrder` where another tensor is due, `.tensorSize` where these are more bytes
+    ///   than declared, `.system` where writing fails (disk full).
+    public mutating func write(_ bytes: RawSpan, of tensor: String) throws(GGUFError) {
+        guard current < tensors.count else { throw .tensorOutOfOrder(tensor, expected: nil) }
+        let due = tensors[current]
+        guard due.name == tensor else { throw .tensorOutOfOrder(tensor, expected: due.name) }
+        guard bytes.byteCount <= due.byteCount - written else {
+            throw .tensorSize(tensor, expected: due.byteCount, found: written + bytes.byteCount)
+        }
+        try output.write(bytes)
+        written += bytes.byteCount
+        guard written == due.byteCount else { return }
+        let padding = -due.byteCount & (alignment - 1)
+        try output.write([UInt8](repeating: 0, count: padding).rawBytes)
+        current += 1
+        written = 0
+    }
+
+    /// Writes the next bytes of `tensor` from an array's span.
+    ///
+    /// - Throws: as for raw spans.
+    public mutating func write(_ bytes: Span<UInt8>, of tensor: String) throws(GGUFError) {
+        try write(bytes.rawBytes, of: tensor)
+    }
+
+    /// Flushes the file to the disk and gives it its name, replacing what is there.
+    ///
+    /// - Throws: `GGUFError.tensorSize` where a tensor is incomplete, `.system` where writing fails. Nothing is left
+    ///   behind then.
+    public consuming func finish() throws(GGUFError) {
+        if current < tensors.count {
+            throw .tensorSize(tensors[current].name, expected: tensors[current].byteCount, found: written)
+        }
+        try output.commit()
+    }
+
+    /// Removes what was written. Dropping the writer does the same; this says so.
+    public consuming func abandon() {}
+}
+
+extension TensorInfo {
+    /// The same tensor, `distance` bytes further on.
+    fileprivate func moved(by distance: Int) -> TensorInfo {
+        TensorInfo(
+            name: name, dimensions: dimensions, type: type, offset: offset + distance, byteCount: byteCount,
+            shardIndex: shardIndex)
+    }
+}

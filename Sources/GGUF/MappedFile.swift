@@ -1,0 +1,311 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+// Every pointer and every system call of this module is in this file: the mapping and its spans, loads from spans,
+// and the file that the writer fills.
+
+/// A regular file, mapped read-only.
+///
+/// `bytes` is the page cache itself: nothing is read before it is touched. For weights that are to be copied elsewhere,
+/// `readRange` reads the same file without touching the mapping.
+///
+/// The mapping is of the length that the file had when it was opened. Should another program shorten the file
+/// meanwhile, then touching what is gone ends the process (SIGBUS): models must not be edited in place while they are
+/// in use. Replacing the file by a rename, as `GGUFWriter` does, is harmless: the mapping keeps the old one.
+@safe public final class MappedFile: @unchecked Sendable {  // Immutable after init, and the mapped pages are read-only.
+    /// The path that the file was opened by.
+    public let path: String
+    /// Length in bytes, at least 1.
+    public let size: Int
+
+    private let base: UnsafeRawPointer
+    private let descriptor: Int32
+
+    /// Opens and maps the file at `path`.
+    ///
+    /// - Throws: `GGUFError.fileNotFound`, `.permissionDenied`, `.isDirectory`, `.notARegularFile`, `.emptyFile`, or
+    ///   `.system` for anything else that the system reports.
+    public init(path: String) throws(GGUFError) {
+        // A C string would end at an embedded NUL and name another file.
+        guard !path.utf8.contains(0) else { throw .fileNotFound(path) }
+        // O_NONBLOCK: opening a FIFO must not wait for a writer.
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw Self.openError(path, code: errno) }
+        do throws(GGUFError) {
+            let size = try Self.regularSize(of: descriptor, path: path)
+            guard let base = unsafe mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), unsafe base != MAP_FAILED
+            else { throw .system(operation: "map", path: path, code: errno) }
+            unsafe self.base = UnsafeRawPointer(base)
+            self.size = size
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        self.descriptor = descriptor
+        self.path = path
+    }
+
+    deinit {
+        unsafe munmap(UnsafeMutableRawPointer(mutating: base), size)
+        close(descriptor)
+    }
+
+    /// The bytes of the file.
+    public var bytes: RawSpan {
+        @_lifetime(borrow self)
+        get {
+            // The pages stay mapped until deinit, and the span borrows self.
+            let buffer = unsafe UnsafeRawBufferPointer(start: base, count: size)
+            return unsafe _overrideLifetime(RawSpan(_unsafeBytes: buffer), borrowing: self)
+        }
+    }
+
+    /// What is going to happen to a range of the file, for the kernel's read-ahead.
+    public enum Advice: Sendable {
+        /// It will be used soon: read it ahead.
+        case willNeed
+        /// It will be read once, from front to back.
+        case sequential
+        /// It will not be used again: its pages may go.
+        case dontNeed
+    }
+
+    /// Tells the kernel what is going to happen to `range`, rounded outwards to whole pages. Only speed depends on it,
+    /// so that failures are ignored.
+    ///
+    /// - Precondition: `range` lies within the file.
+    public func advise(_ advice: Advice, range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= size, "range outside the file")
+        let start = range.lowerBound - range.lowerBound % Int(getpagesize())
+        let code =
+            switch advice {
+            case .willNeed: MADV_WILLNEED
+            case .sequential: MADV_SEQUENTIAL
+            case .dontNeed: MADV_DONTNEED
+            }
+        unsafe madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, CInt(code))
+    }
+
+    /// Reads as many bytes as `buffer` holds, from byte `offset` of the file on, without touching the mapping.
+    ///
+    /// Safe to call from several threads at once.
+    ///
+    /// - Precondition: the range lies within the file.
+    /// - Throws: `GGUFError.truncated` where the file has become shorter, `.system` where reading fails.
+    package func readRange(offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(GGUFError) {
+        precondition(offset >= 0 && offset <= size && buffer.count <= size - offset, "range outside the file")
+        var done = 0
+        while done < buffer.count {
+            // Linux reads at most 2^31 - 4096 bytes at once, macOS refuses more than 2^31 - 1.
+            let chunk = min(buffer.count - done, 1 << 30)
+            let target = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + chunk])
+            let count = unsafe pread(descriptor, target.baseAddress, chunk, off_t(offset + done))
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw .system(operation: "read", path: path, code: errno)
+            }
+            guard count > 0 else {
+                let location = GGUFLocation(path: path, offset: offset + done)
+                throw .truncated(
+                    what: "tensor data", location, needed: UInt64(buffer.count - done), available: 0)
+            }
+            done += count
+        }
+    }
+
+    private static func openError(_ path: String, code: Int32) -> GGUFError {
+        switch code {
+        case ENOENT, ENOTDIR: .fileNotFound(path)
+        case EACCES, EPERM: .permissionDenied(path)
+        case ENXIO: .notARegularFile(path, found: "a device or socket that cannot be opened")
+        default: .system(operation: "open", path: path, code: code)
+        }
+    }
+
+    private static func regularSize(of descriptor: Int32, path: String) throws(GGUFError) -> Int {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0 else {
+            throw .system(operation: "examine", path: path, code: errno)
+        }
+        try requireRegular(status, path: path)
+        guard status.st_size > 0 else { throw .emptyFile(path) }
+        return Int(status.st_size)
+    }
+}
+
+/// The mapped shards of one model, in order.
+struct MappedShards: Sendable {
+    /// The shards; one for a model that is not split.
+    let files: [MappedFile]
+
+    /// The bytes of `range` of shard `index`.
+    ///
+    /// - Precondition: the range lies within that shard.
+    @_lifetime(borrow self)
+    func bytes(_ range: Range<Int>, ofShard index: Int) -> RawSpan {
+        let file = files[index]
+        let span = file.bytes.extracting(range)
+        // The array keeps the file alive, and the span borrows self, which keeps the array.
+        return unsafe _overrideLifetime(span, borrowing: self)
+    }
+}
+
+/// Throws unless `status` is that of a regular file.
+private func requireRegular(_ status: stat, path: String) throws(GGUFError) {
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: return
+    case S_IFDIR: throw .isDirectory(path)
+    case S_IFIFO: throw .notARegularFile(path, found: "a pipe")
+    case S_IFSOCK: throw .notARegularFile(path, found: "a socket")
+    default: throw .notARegularFile(path, found: "a device")
+    }
+}
+
+/// The system's text for an `errno`.
+func systemErrorText(_ code: Int32) -> String {
+    unsafe String(cString: strerror(code))
+}
+
+extension RawSpan {
+    /// The little-endian integer at byte `offset`.
+    ///
+    /// - Precondition: the integer lies within the span.
+    func integer<T: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as type: T.Type = T.self) -> T {
+        precondition(offset >= 0 && MemoryLayout<T>.size <= byteCount - offset, "integer outside the span")
+        // Any bit pattern is an integer, and the precondition keeps the load inside.
+        return T(littleEndian: unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: T.self))
+    }
+
+    /// Appends the bytes of `range` to `array`.
+    ///
+    /// - Precondition: `range` lies within the span.
+    func append(_ range: Range<Int>, to array: inout [UInt8]) {
+        unsafe extracting(range).withUnsafeBytes { unsafe array.append(contentsOf: $0) }
+    }
+}
+
+extension Span where Element == UInt8 {
+    /// The same bytes as a raw span: what `bytes` gives, which is marked unsafe for elements with padding.
+    package var rawBytes: RawSpan {
+        @_lifetime(copy self)
+        get { unsafe bytes }
+    }
+}
+
+extension Array where Element == UInt8 {
+    /// The bytes as a raw span.
+    package var rawBytes: RawSpan {
+        @_lifetime(borrow self)
+        get { span.rawBytes }
+    }
+}
+
+/// `write(2)` by a name that does not clash with the method.
+private func systemWrite(_ descriptor: Int32, _ start: UnsafeRawPointer?, _ count: Int) -> Int {
+    unsafe write(descriptor, start, count)
+}
+
+/// A new file that appears under its name only when it is complete.
+///
+/// It is written under a temporary name in the same folder; `commit()` flushes it to the disk and renames it, and
+/// without that `deinit` removes it.
+struct OutputFile: ~Copyable {
+    /// The path that the file will have.
+    let path: String
+    private let temporaryPath: String
+    private let descriptor: Int32
+    private var buffer: [UInt8] = []
+    private var isCommitted = false
+
+    /// Small writes are gathered up to this many bytes.
+    private static let bufferSize = 1 << 18
+
+    /// Creates the temporary file.
+    ///
+    /// A symbolic link at `path` is replaced, not followed. What exists there and is no regular file is refused.
+    ///
+    /// - Parameter inputs: files that must not be replaced.
+    init(path: String, inputs: [String]) throws(GGUFError) {
+        guard !path.isEmpty, !path.utf8.contains(0) else { throw .fileNotFound(path) }
+        if let existing = Self.status(of: path) {
+            try requireRegular(existing, path: path)
+            for input in inputs {
+                guard let other = Self.status(of: input) else { continue }
+                if existing.st_dev == other.st_dev, existing.st_ino == other.st_ino { throw .outputIsInput(path) }
+            }
+        }
+        let random = String(UInt64.random(in: .min ... .max), radix: 16)
+        let temporaryPath = "\(Self.folder(of: path))/.gguf-\(random).partial"
+        let descriptor = unsafe open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw .system(operation: "create", path: path, code: errno) }
+        self.path = path
+        self.temporaryPath = temporaryPath
+        self.descriptor = descriptor
+        buffer.reserveCapacity(Self.bufferSize)
+    }
+
+    deinit {
+        close(descriptor)
+        if !isCommitted { unsafe unlink(temporaryPath) }
+    }
+
+    /// Appends bytes.
+    mutating func write(_ bytes: RawSpan) throws(GGUFError) {
+        if bytes.byteCount > Self.bufferSize - buffer.count { try flush() }
+        if bytes.byteCount >= Self.bufferSize {
+            try writeThrough(bytes)
+        } else {
+            bytes.append(0..<bytes.byteCount, to: &buffer)
+        }
+    }
+
+    /// Flushes everything to the disk and gives the file its name.
+    mutating func commit() throws(GGUFError) {
+        try flush()
+        guard fsync(descriptor) == 0 else { throw .system(operation: "write", path: path, code: errno) }
+        guard unsafe rename(temporaryPath, path) == 0 else {
+            throw .system(operation: "rename", path: path, code: errno)
+        }
+        isCommitted = true
+        // The new name is on the disk once the folder is; not every file system can do that, and the data is safe.
+        let folder = unsafe open(Self.folder(of: path), O_RDONLY | O_CLOEXEC)
+        if folder >= 0 {
+            fsync(folder)
+            close(folder)
+        }
+    }
+
+    private mutating func flush() throws(GGUFError) {
+        guard !buffer.isEmpty else { return }
+        try writeThrough(buffer.rawBytes)
+        buffer.removeAll(keepingCapacity: true)
+    }
+
+    private func writeThrough(_ bytes: RawSpan) throws(GGUFError) {
+        var done = 0
+        while done < bytes.byteCount {
+            let rest = bytes.extracting(done..<min(bytes.byteCount, done + 1 << 30))
+            let count = unsafe rest.withUnsafeBytes { unsafe systemWrite(descriptor, $0.baseAddress, $0.count) }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw .system(operation: "write", path: path, code: errno)
+            }
+            done += count
+        }
+    }
+
+    private static func status(of path: String) -> stat? {
+        var status = stat()
+        return unsafe stat(path, &status) == 0 ? status : nil
+    }
+
+    private static func folder(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+}
