@@ -94,7 +94,7 @@ typedef enum ck_type {
 /* Blocks -> floats. `columns` is a multiple of the type's block. */
 typedef void (*ck_dequantize_fn)(const void *blocks, float *out, size_t columns);
 
-/* Floats -> blocks, by the type's reference rounding. NULL where a type has none yet. */
+/* Finite floats -> blocks, by the type's reference rounding. NULL where a type has none yet. */
 typedef void (*ck_quantize_fn)(const float *values, void *blocks, size_t columns);
 
 /* y[r] = dot(row r, x) for `rows` rows, each `row_bytes` after the one before, in the layout of the file. */

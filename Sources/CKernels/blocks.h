@@ -1,0 +1,42 @@
+/* The bytes of a block of every quantised type, as they lie in a file (little-endian).
+ * Blocks may lie at any address: `packed` tells the compiler. */
+#pragma once
+
+#include <stdint.h>
+
+#define CK_BLOCK(name, bytes) \
+    ck_block_##name;          \
+    _Static_assert(sizeof(ck_block_##name) == bytes, "a block of " #name " has " #bytes " bytes")
+
+#pragma pack(push, 1)
+
+typedef struct {
+    uint16_t scale;   /* f16 */
+    uint8_t low[16];  /* weight i in the lower half of byte i, weight i + 16 in the upper */
+} CK_BLOCK(q4_0, 18);
+
+typedef struct {
+    uint16_t scale;   /* f16 */
+    uint16_t minimum; /* f16 */
+    uint8_t low[16];  /* as in q4_0 */
+} CK_BLOCK(q4_1, 20);
+
+typedef struct {
+    uint16_t scale;   /* f16 */
+    uint32_t fifth;   /* bit i is the fifth bit of weight i */
+    uint8_t low[16];  /* the lower four bits, as in q4_0 */
+} CK_BLOCK(q5_0, 22);
+
+typedef struct {
+    uint16_t scale;   /* f16 */
+    uint16_t minimum; /* f16 */
+    uint32_t fifth;   /* as in q5_0 */
+    uint8_t low[16];  /* as in q5_0 */
+} CK_BLOCK(q5_1, 24);
+
+typedef struct {
+    uint16_t scale;     /* f16 */
+    int8_t weights[32];
+} CK_BLOCK(q8_0, 34);
+
+#pragma pack(pop)

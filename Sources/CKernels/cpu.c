@@ -1,0 +1,94 @@
+/* Which instruction sets this machine has. */
+#include "isa.h"
+
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
+#if defined(__aarch64__)
+/* Bits of the kernel's hardware capabilities, spelled out because older headers lack them. */
+enum { HWCAP_BIT_ASIMDDP = 20, HWCAP2_BIT_I8MM = 13 };
+
+static bool has_dotprod(void) {
+#if defined(__linux__)
+    return (getauxval(AT_HWCAP) >> HWCAP_BIT_ASIMDDP) & 1;
+#elif defined(__APPLE__)
+    int value = 0;
+    size_t size = sizeof value;
+    return sysctlbyname("hw.optional.arm.FEAT_DotProd", &value, &size, NULL, 0) == 0 && value != 0;
+#else
+    return false;
+#endif
+}
+
+static bool has_i8mm(void) {
+#if defined(__linux__)
+    return (getauxval(AT_HWCAP2) >> HWCAP2_BIT_I8MM) & 1;
+#elif defined(__APPLE__)
+    int value = 0;
+    size_t size = sizeof value;
+    return sysctlbyname("hw.optional.arm.FEAT_I8MM", &value, &size, NULL, 0) == 0 && value != 0;
+#else
+    return false;
+#endif
+}
+#endif
+
+bool ck_isa_supported(ck_isa isa) {
+    switch (isa) {
+    case CK_ISA_SCALAR:
+        return true;
+#if defined(__x86_64__)
+    /* The compiler's runtime asks the processor, and the operating system whether it saves the wide registers. */
+    case CK_ISA_AVX2:
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    case CK_ISA_AVXVNNI:
+        return ck_isa_supported(CK_ISA_AVX2) && __builtin_cpu_supports("avxvnni");
+    case CK_ISA_AVX512:
+        return ck_isa_supported(CK_ISA_AVX2) && __builtin_cpu_supports("avx512f") &&
+               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl");
+    case CK_ISA_AVX512VNNI:
+        return ck_isa_supported(CK_ISA_AVX512) && __builtin_cpu_supports("avx512vnni");
+#endif
+#if defined(__aarch64__)
+    case CK_ISA_NEON:
+        return true;
+    case CK_ISA_NEON_DOTPROD:
+        return has_dotprod();
+    case CK_ISA_NEON_I8MM:
+        return has_dotprod() && has_i8mm();
+#endif
+    default:
+        return false;
+    }
+}
+
+ck_isa ck_isa_best(void) {
+    static const ck_isa best_first[] = {
+        CK_ISA_AVX512VNNI, CK_ISA_AVX512, CK_ISA_AVXVNNI, CK_ISA_AVX2, CK_ISA_NEON_I8MM, CK_ISA_NEON_DOTPROD,
+        CK_ISA_NEON,
+    };
+    for (size_t i = 0; i < sizeof best_first / sizeof *best_first; i++) {
+        if (ck_isa_supported(best_first[i])) {
+            return best_first[i];
+        }
+    }
+    return CK_ISA_SCALAR;
+}
+
+const char *ck_isa_name(ck_isa isa) {
+    static const char *const names[CK_ISA_COUNT] = {
+        [CK_ISA_SCALAR] = "scalar",
+        [CK_ISA_AVX2] = "avx2",
+        [CK_ISA_AVXVNNI] = "avxvnni",
+        [CK_ISA_AVX512] = "avx512",
+        [CK_ISA_AVX512VNNI] = "avx512vnni",
+        [CK_ISA_NEON] = "neon",
+        [CK_ISA_NEON_DOTPROD] = "neon-dotprod",
+        [CK_ISA_NEON_I8MM] = "neon-i8mm",
+    };
+    return names[isa];
+}

@@ -1,0 +1,241 @@
+/* Products of rows of floats of any kind (F32, F16, BF16) with a vector of floats: gemv for those types, and the
+ * scores of attention. A kind is a function that loads some of a row's elements as floats. */
+#pragma once
+
+#include "isa.h"
+
+/* The parameters of ck_gemv_fn, and their names. */
+#define CK_GEMV_PARAMETERS \
+    const void *weights, size_t row_bytes, size_t rows, size_t columns, const ck_activations *x, float *y
+#define CK_GEMV_ARGUMENTS weights, row_bytes, rows, columns, x, y
+
+/* Rows that are multiplied at a time: they share the loads of x, and their sums hide each other's latency. */
+#define CK_ROWS 4
+
+/* The memory to ask for while a group of rows is multiplied: the next group, but at least so many bytes ahead. The
+ * processor does not foresee the next rows by itself, because each group begins four new short streams: without this
+ * hint weights come from memory two to four times slower. */
+CK_INLINE uintptr_t ck_ahead(const void *weights, size_t row_bytes, size_t first) {
+    const size_t group = CK_ROWS * row_bytes;
+    return (uintptr_t)weights + first * row_bytes + (group < 8192 ? 8192 : group);
+}
+
+/* The address of the row `row`, or of the last row: groups at the end compute a row more than once rather than have
+ * code of their own. */
+CK_INLINE const uint8_t *ck_row(const void *rows, size_t row_bytes, size_t row, size_t count) {
+    return (const uint8_t *)rows + (row < count ? row : count - 1) * row_bytes;
+}
+
+/* ---- Loads ------------------------------------------------------------------------------- */
+
+/* Element `i` of a row. */
+typedef float (*ck_load_scalar)(const void *row, size_t i);
+
+CK_INLINE float ck_load_f32_scalar(const void *row, size_t i) {
+    return ck_float(ck_load_u32((const uint8_t *)row + 4 * i));
+}
+
+CK_INLINE float ck_load_f16_scalar(const void *row, size_t i) {
+    return ck_f16_to_f32(ck_load_u16((const uint8_t *)row + 2 * i));
+}
+
+CK_INLINE float ck_load_bf16_scalar(const void *row, size_t i) {
+    return ck_bf16_to_f32(ck_load_u16((const uint8_t *)row + 2 * i));
+}
+
+#if defined(__x86_64__)
+/* Elements i to i + 7. */
+typedef __m256 (*ck_load_avx2)(const void *row, size_t i);
+
+CK_AVX2 CK_INLINE __m256 ck_load_f32_avx2(const void *row, size_t i) {
+    return _mm256_loadu_ps((const float *)row + i);
+}
+
+CK_AVX2 CK_INLINE __m256 ck_load_f16_avx2(const void *row, size_t i) {
+    return _mm256_cvtph_ps(_mm_loadu_si128((const void *)((const uint8_t *)row + 2 * i)));
+}
+
+CK_AVX2 CK_INLINE __m256 ck_load_bf16_avx2(const void *row, size_t i) {
+    const __m128i halves = _mm_loadu_si128((const void *)((const uint8_t *)row + 2 * i));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+}
+
+/* Elements i to i + 15 where `mask` has a bit, 0 elsewhere. */
+typedef __m512 (*ck_load_avx512)(const void *row, size_t i, __mmask16 mask);
+
+CK_AVX512 CK_INLINE __m512 ck_load_f32_avx512(const void *row, size_t i, __mmask16 mask) {
+    return _mm512_maskz_loadu_ps(mask, (const uint8_t *)row + 4 * i);
+}
+
+CK_AVX512 CK_INLINE __m512 ck_load_f16_avx512(const void *row, size_t i, __mmask16 mask) {
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, (const uint8_t *)row + 2 * i));
+}
+
+CK_AVX512 CK_INLINE __m512 ck_load_bf16_avx512(const void *row, size_t i, __mmask16 mask) {
+    const __m256i halves = _mm256_maskz_loadu_epi16(mask, (const uint8_t *)row + 2 * i);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+
+/* The lanes of the last `count` elements, at most 16. */
+CK_AVX512 CK_INLINE __mmask16 ck_tail_mask(size_t count) {
+    return (__mmask16)(count >= 16 ? 0xffff : (1u << count) - 1);
+}
+#endif
+
+/* ---- y[r] = factor * dot(row r, x); `size` is that of an element ----------------------------- */
+
+CK_INLINE void ck_multiply_rows_scalar(
+    ck_load_scalar load, const void *rows, size_t row_bytes, size_t count, size_t columns, const float *x,
+    float factor, float *y) {
+    for (size_t r = 0; r < count; r++) {
+        const uint8_t *row = (const uint8_t *)rows + r * row_bytes;
+        float sums[4] = {0}; /* more than one: shorter sums are more accurate, and independent ones quicker */
+        size_t i = 0;
+        for (; i + 4 <= columns; i += 4) {
+            for (size_t lane = 0; lane < 4; lane++) {
+                sums[lane] += load(row, i + lane) * x[i + lane];
+            }
+        }
+        for (; i < columns; i++) {
+            sums[0] += load(row, i) * x[i];
+        }
+        y[r] = factor * ((sums[0] + sums[2]) + (sums[1] + sums[3]));
+    }
+}
+
+#if defined(__x86_64__)
+CK_AVX2 CK_INLINE void ck_multiply_rows_avx2(
+    ck_load_avx2 load, ck_load_scalar load_one, size_t size, const void *rows, size_t row_bytes, size_t count,
+    size_t columns, const float *x, float factor, float *y) {
+    for (size_t first = 0; first < count; first += CK_ROWS) {
+        const uint8_t *row[CK_ROWS];
+        __m256 sums[CK_ROWS], more[CK_ROWS];
+        for (size_t r = 0; r < CK_ROWS; r++) {
+            row[r] = ck_row(rows, row_bytes, first + r, count);
+            sums[r] = more[r] = _mm256_setzero_ps();
+        }
+        const uintptr_t ahead = ck_ahead(rows, row_bytes, first);
+        size_t i = 0;
+        for (; i + 16 <= columns; i += 16) {
+            ck_prefetch(ahead + i / 16 * CK_ROWS * 16 * size, CK_ROWS * 16 * size);
+            const __m256 x0 = _mm256_loadu_ps(x + i), x1 = _mm256_loadu_ps(x + i + 8);
+            for (size_t r = 0; r < CK_ROWS; r++) {
+                sums[r] = _mm256_fmadd_ps(load(row[r], i), x0, sums[r]);
+                more[r] = _mm256_fmadd_ps(load(row[r], i + 8), x1, more[r]);
+            }
+        }
+        if (i + 8 <= columns) {
+            const __m256 x0 = _mm256_loadu_ps(x + i);
+            for (size_t r = 0; r < CK_ROWS; r++) {
+                sums[r] = _mm256_fmadd_ps(load(row[r], i), x0, sums[r]);
+            }
+            i += 8;
+        }
+        for (size_t r = 0; r < CK_ROWS && first + r < count; r++) {
+            float sum = ck_sum_avx2(_mm256_add_ps(sums[r], more[r]));
+            for (size_t tail = i; tail < columns; tail++) {
+                sum += load_one(row[r], tail) * x[tail];
+            }
+            y[first + r] = factor * sum;
+        }
+    }
+}
+
+CK_AVX512 CK_INLINE void ck_multiply_rows_avx512(
+    ck_load_avx512 load, size_t size, const void *rows, size_t row_bytes, size_t count, size_t columns, const float *x,
+    float factor, float *y) {
+    for (size_t first = 0; first < count; first += CK_ROWS) {
+        const uint8_t *row[CK_ROWS];
+        __m512 sums[CK_ROWS], more[CK_ROWS];
+        for (size_t r = 0; r < CK_ROWS; r++) {
+            row[r] = ck_row(rows, row_bytes, first + r, count);
+            sums[r] = more[r] = _mm512_setzero_ps();
+        }
+        const uintptr_t ahead = ck_ahead(rows, row_bytes, first);
+        size_t i = 0;
+        for (; i + 32 <= columns; i += 32) {
+            ck_prefetch(ahead + i / 32 * CK_ROWS * 32 * size, CK_ROWS * 32 * size);
+            const __m512 x0 = _mm512_loadu_ps(x + i), x1 = _mm512_loadu_ps(x + i + 16);
+            for (size_t r = 0; r < CK_ROWS; r++) {
+                sums[r] = _mm512_fmadd_ps(load(row[r], i, 0xffff), x0, sums[r]);
+                more[r] = _mm512_fmadd_ps(load(row[r], i + 16, 0xffff), x1, more[r]);
+            }
+        }
+        for (; i < columns; i += 16) {
+            const __mmask16 mask = ck_tail_mask(columns - i);
+            const __m512 x0 = _mm512_maskz_loadu_ps(mask, x + i);
+            for (size_t r = 0; r < CK_ROWS; r++) {
+                sums[r] = _mm512_fmadd_ps(load(row[r], i, mask), x0, sums[r]);
+            }
+        }
+        for (size_t r = 0; r < CK_ROWS && first + r < count; r++) {
+            y[first + r] = factor * _mm512_reduce_add_ps(_mm512_add_ps(sums[r], more[r]));
+        }
+    }
+}
+#endif
+
+/* ---- Dot products of floats -------------------------------------------------------------- */
+
+CK_INLINE float ck_dot_scalar(const float *a, const float *b, size_t n) {
+    float product;
+    ck_multiply_rows_scalar(ck_load_f32_scalar, a, 0, 1, n, b, 1, &product);
+    return product;
+}
+
+#if defined(__x86_64__)
+CK_AVX2 CK_INLINE float ck_dot_avx2(const float *a, const float *b, size_t n) {
+    __m256 sums[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        for (size_t k = 0; k < 4; k++) {
+            sums[k] = _mm256_fmadd_ps(_mm256_loadu_ps(a + i + 8 * k), _mm256_loadu_ps(b + i + 8 * k), sums[k]);
+        }
+    }
+    for (; i + 8 <= n; i += 8) {
+        sums[0] = _mm256_fmadd_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i), sums[0]);
+    }
+    float sum = ck_sum_avx2(_mm256_add_ps(_mm256_add_ps(sums[0], sums[1]), _mm256_add_ps(sums[2], sums[3])));
+    for (; i < n; i++) {
+        sum += a[i] * b[i];
+    }
+    return sum;
+}
+
+CK_AVX512 CK_INLINE float ck_dot_avx512(const float *a, const float *b, size_t n) {
+    __m512 sums[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+    size_t i = 0;
+    for (; i + 64 <= n; i += 64) {
+        for (size_t k = 0; k < 4; k++) {
+            sums[k] = _mm512_fmadd_ps(_mm512_loadu_ps(a + i + 16 * k), _mm512_loadu_ps(b + i + 16 * k), sums[k]);
+        }
+    }
+    for (; i < n; i += 16) {
+        const __mmask16 mask = ck_tail_mask(n - i);
+        sums[0] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, a + i), _mm512_maskz_loadu_ps(mask, b + i), sums[0]);
+    }
+    return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])));
+}
+#endif
+
+/* ---- Quantised rows with float activations ----------------------------------------------- */
+
+/* Columns that are dequantised at a time, into the first-level cache: a multiple of every block. */
+#define CK_TILE_COLUMNS 256
+
+/* gemv through floats, for any type. */
+CK_INLINE void ck_multiply_dequantized(
+    ck_dequantize_fn dequantize, float (*dot)(const float *, const float *, size_t), size_t block,
+    size_t block_bytes, const void *weights, size_t row_bytes, size_t rows, size_t columns, const float *x, float *y) {
+    _Alignas(64) float tile[CK_TILE_COLUMNS]; /* unaligned, wide stores and loads would straddle cache lines */
+    for (size_t r = 0; r < rows; r++) {
+        const uint8_t *row = (const uint8_t *)weights + r * row_bytes;
+        float sum = 0;
+        for (size_t i = 0; i < columns; i += CK_TILE_COLUMNS) {
+            const size_t width = columns - i < CK_TILE_COLUMNS ? columns - i : CK_TILE_COLUMNS;
+            dequantize(row + i / block * block_bytes, tile, width);
+            sum += dot(tile, x + i, width);
+        }
+        y[r] = sum;
+    }
+}

@@ -1,0 +1,52 @@
+/* Q4_1: 32 weights of four bits, a scale and a minimum, 5 bits a weight.
+ *
+ *     byte   0      2         4                                    20
+ *            | scale | minimum | 16 bytes: q[i] | q[i + 16] << 4    |        w[i] = scale * q[i] + minimum
+ */
+#include "block32_avx512.h"
+#include "blocks.h"
+#include "registry.h"
+
+static const ck_format32 format = {.bytes = sizeof(ck_block_q4_1), .has_minimum = true};
+
+CK_INLINE void unpack_scalar(const void *address, uint8_t q[32]) {
+    const ck_block_q4_1 *block = address;
+    for (size_t i = 0; i < 16; i++) {
+        q[i] = block->low[i] & 0x0f;
+        q[i + 16] = block->low[i] >> 4;
+    }
+}
+
+CK_INLINE void quantize(const float *values, void *blocks, size_t columns) {
+    ck_block_q4_1 *block = blocks;
+    for (size_t i = 0; i < columns; i += 32, block++) {
+        float minimum, maximum;
+        ck_range32(values + i, &minimum, &maximum);
+        const float scale = (maximum - minimum) / 15;
+        uint8_t q[32];
+        ck_round32(values + i, minimum, ck_reciprocal(scale), 0.5f, 15, q);
+        block->scale = ck_f32_to_f16(scale);
+        block->minimum = ck_f32_to_f16(minimum);
+        ck_pack_low32(q, block->low);
+    }
+}
+
+CK_DEFINE_SCALAR32(format, unpack_scalar)
+
+#if defined(__x86_64__)
+
+CK_AVX2 CK_INLINE __m256i unpack_avx2(const void *address) {
+    const ck_block_q4_1 *block = address;
+    return ck_nibbles_avx2(block->low);
+}
+
+CK_AVX512 CK_INLINE __m512i unpack_pair_avx512(const void *lower, const void *upper) {
+    return ck_nibbles_pair_avx512(((const ck_block_q4_1 *)lower)->low, ((const ck_block_q4_1 *)upper)->low);
+}
+
+CK_DEFINE_AVX2_32(format, unpack_avx2)
+CK_DEFINE_AVX512_32(format, unpack_avx2, unpack_pair_avx512)
+
+#endif
+
+const ck_type_kernels ck_q4_1_kernels[CK_ISA_COUNT] = {CK_TABLE_SCALAR32, CK_TABLE_X86_32};

@@ -1,0 +1,54 @@
+/* (type, instruction set) -> kernels: one row per type. */
+#include "registry.h"
+
+#include "blocks.h"
+
+typedef struct type_row {
+    ck_type_traits traits;
+    const ck_type_kernels *kernels; /* by ck_isa; what is missing comes from the set it falls back on */
+} type_row;
+
+static const type_row rows[CK_TYPE_COUNT] = {
+    [CK_TYPE_F32] = {{"F32", 1, sizeof(float)}, ck_f32_kernels},
+    [CK_TYPE_F16] = {{"F16", 1, sizeof(uint16_t)}, ck_f16_kernels},
+    [CK_TYPE_BF16] = {{"BF16", 1, sizeof(uint16_t)}, ck_bf16_kernels},
+    [CK_TYPE_Q4_0] = {{"Q4_0", 32, sizeof(ck_block_q4_0)}, ck_q4_0_kernels},
+    [CK_TYPE_Q4_1] = {{"Q4_1", 32, sizeof(ck_block_q4_1)}, ck_q4_1_kernels},
+    [CK_TYPE_Q5_0] = {{"Q5_0", 32, sizeof(ck_block_q5_0)}, ck_q5_0_kernels},
+    [CK_TYPE_Q5_1] = {{"Q5_1", 32, sizeof(ck_block_q5_1)}, ck_q5_1_kernels},
+    [CK_TYPE_Q8_0] = {{"Q8_0", 32, sizeof(ck_block_q8_0)}, ck_q8_0_kernels},
+};
+
+ck_isa ck_isa_fallback(ck_isa isa) {
+    static const ck_isa fallbacks[CK_ISA_COUNT] = {
+        [CK_ISA_SCALAR] = CK_ISA_SCALAR,      [CK_ISA_AVX2] = CK_ISA_SCALAR,
+        [CK_ISA_AVXVNNI] = CK_ISA_AVX2,       [CK_ISA_AVX512] = CK_ISA_AVX2,
+        [CK_ISA_AVX512VNNI] = CK_ISA_AVX512,  [CK_ISA_NEON] = CK_ISA_SCALAR,
+        [CK_ISA_NEON_DOTPROD] = CK_ISA_NEON,  [CK_ISA_NEON_I8MM] = CK_ISA_NEON_DOTPROD,
+    };
+    return fallbacks[isa];
+}
+
+ck_type_traits ck_traits(uint32_t type) {
+    return type < CK_TYPE_COUNT ? rows[type].traits : (ck_type_traits){0};
+}
+
+ck_type_kernels ck_kernels(ck_type type, ck_isa isa) {
+    ck_type_kernels found = rows[type].kernels[isa];
+    while (isa != CK_ISA_SCALAR) {
+        isa = ck_isa_fallback(isa);
+        const ck_type_kernels *below = &rows[type].kernels[isa];
+        if (found.dequantize == NULL) {
+            found.dequantize = below->dequantize;
+        }
+        if (found.quantize == NULL) {
+            found.quantize = below->quantize;
+        }
+        for (int precision = 0; precision < CK_PRECISION_COUNT; precision++) {
+            if (found.gemv[precision] == NULL) {
+                found.gemv[precision] = below->gemv[precision];
+            }
+        }
+    }
+    return found;
+}

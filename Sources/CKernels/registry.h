@@ -1,0 +1,16 @@
+/* The tables that the lookups read: one per weight type, defined in the type's own file. */
+#pragma once
+
+#include "CKernels.h"
+
+extern const ck_type_kernels ck_f32_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_f16_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_bf16_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_q4_0_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_q4_1_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_q5_0_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_q5_1_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_q8_0_kernels[CK_ISA_COUNT];
+
+/* The set that `isa` falls back on; scalar falls back on itself. */
+ck_isa ck_isa_fallback(ck_isa isa);

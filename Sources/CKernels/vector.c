@@ -1,0 +1,304 @@
+/* Operations on float vectors. Each is written once, with vectors of sixteen floats that the compiler turns into as
+ * many registers as an instruction set needs (four of SSE or NEON, two of AVX2, one of AVX-512), and instantiated
+ * for each set at the end of the file. The helpers take vectors by address, because how a wide vector is passed by
+ * value depends on the instruction set. */
+#include "float_rows.h"
+#include "registry.h"
+
+#define LANES 16
+
+typedef float lanes __attribute__((ext_vector_type(LANES)));
+typedef int32_t integers __attribute__((ext_vector_type(LANES)));
+typedef int16_t shorts __attribute__((ext_vector_type(LANES)));
+typedef int8_t bytes __attribute__((ext_vector_type(LANES)));
+
+/* ---- Vectors of sixteen -------------------------------------------------------------------- */
+
+/* min(n, 16) floats; the lanes beyond are `rest`. */
+CK_INLINE void load(const float *address, size_t n, float rest, lanes *out) {
+    if (n >= LANES) {
+        memcpy(out, address, sizeof *out);
+        return;
+    }
+    for (size_t i = 0; i < LANES; i++) {
+        (*out)[i] = i < n ? address[i] : rest;
+    }
+}
+
+CK_INLINE void store(const lanes *values, size_t n, float *address) {
+    if (n >= LANES) {
+        memcpy(address, values, sizeof *values);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        address[i] = (*values)[i];
+    }
+}
+
+CK_INLINE float sum_of(const lanes *values) {
+    float part[4];
+    for (size_t i = 0; i < 4; i++) {
+        part[i] = ((*values)[i] + (*values)[i + 8]) + ((*values)[i + 4] + (*values)[i + 12]);
+    }
+    return (part[0] + part[2]) + (part[1] + part[3]);
+}
+
+CK_INLINE float maximum_of(const lanes *values) {
+    float largest = (*values)[0];
+    for (size_t i = 1; i < LANES; i++) {
+        largest = (*values)[i] > largest ? (*values)[i] : largest;
+    }
+    return largest;
+}
+
+/* x = exp(x), within 2 units in the last place, subnormal results and infinities included.
+ *
+ * exp(x) = 2^n * exp(r), n the integer nearest to x / ln 2, |r| <= ln 2 / 2, and exp(r) a polynomial. ln 2 is taken
+ * off in two parts, of which the first has so few bits that n times it is exact. 2^n is applied in two factors,
+ * because alone it may lie outside the floats where the product does not. */
+CK_INLINE void exponential(lanes *x) {
+    const lanes zero = {0};
+    const float shift = 0x1.8p23f; /* adding it leaves the nearest integer in the lowest bits */
+    lanes value = *x;
+    value = value < -105 ? zero - 105 : value; /* 0 from here on */
+    value = value > 89 ? zero + 89 : value;    /* infinity from here on */
+    const lanes shifted = value * 0x1.715476p+0f + shift;
+    const lanes n = shifted - shift;
+    const integers exponent = (integers)shifted - (integers)(zero + shift);
+    lanes r = value - n * 0x1.62e4p-1f;
+    r = r - n * 0x1.7f7d1cp-20f;
+    lanes p = r * 0x1.6d4926p-10f + 0x1.121072p-7f;
+    p = p * r + 0x1.5554e4p-5f;
+    p = p * r + 0x1.5554d8p-3f;
+    p = p * r + 0x1.p-1f;
+    p = p * r * r + r;
+    const integers half = exponent >> 1;
+    const lanes first = (lanes)((half + 127) << 23);
+    const lanes second = (lanes)((exponent - half + 127) << 23);
+    *x = (p + 1) * first * second;
+}
+
+/* ---- Operations ---------------------------------------------------------------------------- */
+
+CK_INLINE float sum_of_squares(const float *x, size_t n) {
+    lanes sums = {0}, more = {0};
+    size_t i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        lanes value, next;
+        load(x + i, LANES, 0, &value);
+        load(x + i + LANES, LANES, 0, &next);
+        sums += value * value;
+        more += next * next;
+    }
+    for (; i < n; i += LANES) {
+        lanes value;
+        load(x + i, n - i, 0, &value);
+        sums += value * value;
+    }
+    sums += more;
+    return sum_of(&sums);
+}
+
+CK_INLINE void rms_norm(const float *x, const float *weight, float epsilon, size_t n, float *out) {
+    const float factor = 1 / __builtin_elementwise_sqrt(sum_of_squares(x, n) / (float)n + epsilon);
+    for (size_t i = 0; i < n; i += LANES) {
+        lanes value, scale;
+        load(x + i, n - i, 0, &value);
+        load(weight + i, n - i, 0, &scale);
+        value = value * factor * scale;
+        store(&value, n - i, out + i);
+    }
+}
+
+CK_INLINE void add(const float *a, const float *b, size_t n, float *out) {
+    for (size_t i = 0; i < n; i += LANES) {
+        lanes left, right;
+        load(a + i, n - i, 0, &left);
+        load(b + i, n - i, 0, &right);
+        left += right;
+        store(&left, n - i, out + i);
+    }
+}
+
+CK_INLINE void silu_multiply(const float *gate, const float *up, size_t n, float *out) {
+    for (size_t i = 0; i < n; i += LANES) {
+        lanes g, u;
+        load(gate + i, n - i, 0, &g);
+        load(up + i, n - i, 0, &u);
+        lanes e = -g;
+        exponential(&e);
+        g = g / (1 + e) * u;
+        store(&g, n - i, out + i);
+    }
+}
+
+CK_INLINE float maximum(const float *x, size_t n) {
+    lanes largest;
+    load(x, n, x[0], &largest);
+    for (size_t i = LANES; i < n; i += LANES) {
+        lanes value;
+        load(x + i, n - i, x[0], &value);
+        largest = value > largest ? value : largest;
+    }
+    return maximum_of(&largest);
+}
+
+CK_INLINE float exp_sum(float *x, float maximum, size_t n) {
+    lanes sums = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        lanes value;
+        load(x + i, LANES, 0, &value);
+        value -= maximum;
+        exponential(&value);
+        sums += value;
+        store(&value, LANES, x + i);
+    }
+    if (i < n) {
+        lanes value;
+        load(x + i, n - i, -__builtin_inff(), &value); /* whose exponential adds nothing */
+        value -= maximum;
+        exponential(&value);
+        sums += value;
+        store(&value, n - i, x + i);
+    }
+    return sum_of(&sums);
+}
+
+CK_INLINE void scale(float *x, float factor, size_t n) {
+    for (size_t i = 0; i < n; i += LANES) {
+        lanes value;
+        load(x + i, n - i, 0, &value);
+        value *= factor;
+        store(&value, n - i, x + i);
+    }
+}
+
+CK_INLINE void softmax(float *x, size_t n) {
+    scale(x, 1 / exp_sum(x, maximum(x, n), n), n);
+}
+
+/* Plain loops: neither the angles nor the halves overlap, so the compiler widens them as well as could be by hand. */
+CK_INLINE void rope_adjacent(
+    float *restrict x, const float *restrict cosines, const float *restrict sines, size_t pairs) {
+    for (size_t i = 0; i < pairs; i++) {
+        const float a = x[2 * i], b = x[2 * i + 1];
+        x[2 * i] = a * cosines[i] - b * sines[i];
+        x[2 * i + 1] = a * sines[i] + b * cosines[i];
+    }
+}
+
+CK_INLINE void rope_halves(
+    float *restrict x, const float *restrict cosines, const float *restrict sines, size_t pairs) {
+    for (size_t i = 0; i < pairs; i++) {
+        const float a = x[i], b = x[i + pairs];
+        x[i] = a * cosines[i] - b * sines[i];
+        x[i + pairs] = a * sines[i] + b * cosines[i];
+    }
+}
+
+/* The integers nearest to 32 values over their scale, as two vectors of sixteen, with their sums; returns the scale:
+ * the largest magnitude over `limit`. */
+CK_INLINE float round_block(const float *x, float limit, integers out[2], int32_t sums[2]) {
+#pragma STDC FP_CONTRACT OFF /* a fused product would round differently on machines that have it */
+    const lanes zero = {0};
+    const float shift = 0x1.8p23f; /* as in `exponential` */
+    lanes values[2];
+    memcpy(values, x, sizeof values);
+    /* Without their sign bits floats order as integers do. */
+    const integers magnitudes[2] = {(integers)values[0] & 0x7fffffff, (integers)values[1] & 0x7fffffff};
+    const integers larger = magnitudes[0] > magnitudes[1] ? magnitudes[0] : magnitudes[1];
+    const float largest = ck_float((uint32_t)__builtin_reduce_max(larger));
+    /* The reciprocal of a still smaller number may be infinite. Such blocks count as zero. */
+    const bool is_zero = largest < 0x1p-100f;
+    const float reciprocal = is_zero ? 0 : limit / largest;
+    for (size_t half = 0; half < 2; half++) {
+        out[half] = (integers)(values[half] * reciprocal + shift) - (integers)(zero + shift);
+        sums[half] = __builtin_reduce_add(out[half]);
+    }
+    return is_zero ? 0 : largest / limit;
+}
+
+CK_INLINE void quantize_int8(const float *x, size_t n, int8_t *values, float *scales, int32_t *sums) {
+    for (size_t i = 0; i < n; i += 32) {
+        integers rounded[2];
+        scales[i / 32] = round_block(x + i, 127, rounded, sums + i / 16);
+        for (size_t half = 0; half < 2; half++) {
+            const bytes narrow = __builtin_convertvector(rounded[half], bytes);
+            memcpy(values + i + 16 * half, &narrow, sizeof narrow);
+        }
+    }
+}
+
+CK_INLINE void quantize_int16(const float *x, size_t n, int16_t *values, float *scales, int32_t *sums) {
+    for (size_t i = 0; i < n; i += 32) {
+        integers rounded[2];
+        scales[i / 32] = round_block(x + i, 32767, rounded, sums + i / 16);
+        for (size_t half = 0; half < 2; half++) {
+            const shorts narrow = __builtin_convertvector(rounded[half], shorts);
+            memcpy(values + i + 16 * half, &narrow, sizeof narrow);
+        }
+    }
+}
+
+/* ---- One set of functions for each instruction set -------------------------------------------- */
+
+#define DEFINE(S, TARGET)                                                                                             \
+    TARGET static float dot_##S(const float *a, const float *b, size_t n) { return ck_dot_##S(a, b, n); }             \
+    TARGET static void rms_norm_##S(const float *x, const float *weight, float epsilon, size_t n, float *out) {       \
+        rms_norm(x, weight, epsilon, n, out);                                                                         \
+    }                                                                                                                 \
+    TARGET static void add_##S(const float *a, const float *b, size_t n, float *out) { add(a, b, n, out); }           \
+    TARGET static void silu_multiply_##S(const float *gate, const float *up, size_t n, float *out) {                  \
+        silu_multiply(gate, up, n, out);                                                                              \
+    }                                                                                                                 \
+    TARGET static void softmax_##S(float *x, size_t n) { softmax(x, n); }                                             \
+    TARGET static float exp_sum_##S(float *x, float maximum, size_t n) { return exp_sum(x, maximum, n); }             \
+    TARGET static float maximum_##S(const float *x, size_t n) { return maximum(x, n); }                               \
+    TARGET static void scale_##S(float *x, float factor, size_t n) { scale(x, factor, n); }                           \
+    TARGET static void rope_adjacent_##S(float *x, const float *cosines, const float *sines, size_t pairs) {          \
+        rope_adjacent(x, cosines, sines, pairs);                                                                      \
+    }                                                                                                                 \
+    TARGET static void rope_halves_##S(float *x, const float *cosines, const float *sines, size_t pairs) {            \
+        rope_halves(x, cosines, sines, pairs);                                                                        \
+    }                                                                                                                 \
+    TARGET static void quantize_int8_##S(const float *x, size_t n, int8_t *values, float *scales, int32_t *sums) {    \
+        quantize_int8(x, n, values, scales, sums);                                                                    \
+    }                                                                                                                 \
+    TARGET static void quantize_int16_##S(const float *x, size_t n, int16_t *values, float *scales, int32_t *sums) {  \
+        quantize_int16(x, n, values, scales, sums);                                                                   \
+    }                                                                                                                 \
+    static const ck_vector_kernels kernels_##S = {                                                                    \
+        .dot = dot_##S,                                                                                               \
+        .rms_norm = rms_norm_##S,                                                                                     \
+        .add = add_##S,                                                                                               \
+        .silu_multiply = silu_multiply_##S,                                                                           \
+        .softmax = softmax_##S,                                                                                       \
+        .exp_sum = exp_sum_##S,                                                                                       \
+        .maximum = maximum_##S,                                                                                       \
+        .scale = scale_##S,                                                                                           \
+        .rope_adjacent = rope_adjacent_##S,                                                                           \
+        .rope_halves = rope_halves_##S,                                                                               \
+        .quantize_int8 = quantize_int8_##S,                                                                           \
+        .quantize_int16 = quantize_int16_##S,                                                                         \
+    };
+
+DEFINE(scalar, CK_SCALAR)
+#if defined(__x86_64__)
+DEFINE(avx2, CK_AVX2)
+DEFINE(avx512, CK_AVX512)
+#endif
+
+ck_vector_kernels ck_vector(ck_isa isa) {
+    static const ck_vector_kernels *const tables[CK_ISA_COUNT] = {
+        [CK_ISA_SCALAR] = &kernels_scalar,
+#if defined(__x86_64__)
+        [CK_ISA_AVX2] = &kernels_avx2,
+        [CK_ISA_AVX512] = &kernels_avx512,
+#endif
+    };
+    while (tables[isa] == NULL) {
+        isa = ck_isa_fallback(isa);
+    }
+    return *tables[isa];
+}

@@ -1,0 +1,170 @@
+import CKernels
+import Testing
+
+/// A vector of activations in one precision, and the numbers that it stands for.
+private struct Activations {
+    var floats: [Float] = []
+    var int8: [Int8] = []
+    var int16: [Int16] = []
+    var scales: [Float] = []
+    var sums: [Int32] = []
+    let precision: ck_precision
+
+    init(_ values: [Float], _ precision: ck_precision) {
+        self.precision = precision
+        let n = values.count
+        if precision == CK_PRECISION_F32 {
+            floats = values
+            return
+        }
+        scales = [Float](repeating: 0, count: n / 32)
+        sums = [Int32](repeating: 0, count: n / 16)
+        let vector = ck_vector(CK_ISA_SCALAR)
+        if precision == CK_PRECISION_INT8 {
+            int8 = [Int8](repeating: 0, count: n)
+            unsafe vector.quantize_int8(values, n, &int8, &scales, &sums)
+        } else {
+            int16 = [Int16](repeating: 0, count: n)
+            unsafe vector.quantize_int16(values, n, &int16, &scales, &sums)
+        }
+    }
+
+    func value(_ i: Int) -> Double {
+        switch precision {
+        case CK_PRECISION_INT8: Double(scales[i / 32]) * Double(int8[i])
+        case CK_PRECISION_INT16: Double(scales[i / 32]) * Double(int16[i])
+        default: Double(floats[i])
+        }
+    }
+
+    func multiply(_ gemv: ck_gemv_fn, _ weights: UnsafeRawPointer, rowBytes: Int, rows: Int, columns: Int) throws
+        -> [Float]
+    {
+        var y = [Float](repeating: .nan, count: rows + 1)
+        func run(_ values: UnsafeRawPointer?) {
+            unsafe scales.withUnsafeBufferPointer { scales in
+                unsafe sums.withUnsafeBufferPointer { sums in
+                    var x = unsafe ck_activations(
+                        values: values, scales: scales.baseAddress, sums: sums.baseAddress)
+                    unsafe gemv(weights, rowBytes, rows, columns, &x, &y)
+                }
+            }
+        }
+        switch precision {
+        case CK_PRECISION_INT8: try unsafe withGuardedCopy(int8) { unsafe run($0) }
+        case CK_PRECISION_INT16: try unsafe withGuardedCopy(int16) { unsafe run($0) }
+        default: try unsafe withGuardedCopy(floats) { unsafe run($0) }
+        }
+        return y
+    }
+}
+
+private func gemv(_ type: ck_type, _ isa: ck_isa, _ precision: ck_precision) -> ck_gemv_fn? {
+    let table = unsafe ck_kernels(type, isa).gemv
+    switch precision {
+    case CK_PRECISION_F32: return unsafe table.0
+    case CK_PRECISION_INT16: return unsafe table.1
+    default: return unsafe table.2
+    }
+}
+
+private let precisions = [CK_PRECISION_F32, CK_PRECISION_INT16, CK_PRECISION_INT8]
+
+@Suite("Products of weights and activations agree with float64 arithmetic")
+struct GemvTests {
+    /// Multiplies with every kernel of `type` on `isa` and compares with float64, to 1e-6 of the sum of magnitudes.
+    private func check(
+        _ type: ck_type, _ isa: ck_isa, blocks: [UInt8], values: [Float], rows: Int, gap: Int = 0,
+        _ what: String
+    ) throws {
+        let columns = values.count
+        let rowBytes = type.rowBytes(columns)
+        var weights: [UInt8] = []
+        for r in 0..<rows {
+            weights += blocks[r * rowBytes..<(r + 1) * rowBytes]
+            weights += [UInt8](repeating: 0xff, count: r + 1 < rows ? gap : 0)
+        }
+        // The copy ends at a guard: one byte more makes its address odd where the guard alone would make it even.
+        weights += [UInt8](repeating: 0xff, count: rows % 2)
+        let floats = dequantized(type, blocks, rows * columns)
+        for precision in precisions {
+            guard let function = unsafe gemv(type, isa, precision) else { continue }
+            let x = Activations(values, precision)
+            let y = try unsafe withGuardedCopy(weights) { start in
+                try unsafe x.multiply(function, start, rowBytes: rowBytes + gap, rows: rows, columns: columns)
+            }
+            for r in 0..<rows {
+                var sum = 0.0
+                var magnitude = 0.0
+                for i in 0..<columns {
+                    let term = Double(floats[r * columns + i]) * x.value(i)
+                    sum += term
+                    magnitude += abs(term)
+                }
+                let error = abs(Double(y[r]) - sum)
+                try #require(
+                    error <= 1e-6 * magnitude,
+                    "\(what), precision \(precision.rawValue), row \(r) of \(rows), \(columns) columns")
+            }
+            #expect(y[rows].isNaN, "wrote beyond its rows")
+        }
+    }
+
+    @Test("Every length and number of rows, at odd addresses", arguments: types, supportedISAs)
+    func multiplies(type: ck_type, isa: ck_isa) throws {
+        var random = Random(3)
+        let lengths = type.block == 1 ? [1, 3, 17, 32, 64, 96, 255, 257, 2048] : [1, 2, 3, 7, 8, 64, 172]
+        for length in lengths.map({ $0 * type.block }) {
+            for rows in length > 300 ? [2, 5] : [1, 2, 3, 4, 5, 8, 16] {
+                let blocks = randomBlocks(type, rows * length, &random)
+                try check(type, isa, blocks: blocks, values: random.floats(length), rows: rows, gap: rows % 3, "random")
+            }
+        }
+    }
+
+    @Test("The largest weights and activations do not overflow", arguments: integerTypes, supportedISAs)
+    func multipliesExtremes(type: ck_type, isa: ck_isa) throws {
+        let columns = 8 * 32
+        let rows = 5
+        let header = type == CK_TYPE_Q4_1 || type == CK_TYPE_Q5_1 ? 4 : 2
+        for fill in [0x00, 0x80, 0x7f, 0xff, 0x81] as [UInt8] {
+            var blocks = [UInt8](repeating: fill, count: rows * type.rowBytes(columns))
+            for block in stride(from: 0, to: blocks.count, by: type.blockBytes) {
+                for half in stride(from: 0, to: header, by: 2) {
+                    blocks[block + half] = 0
+                    blocks[block + half + 1] = 0x3c  // 1
+                }
+            }
+            let plus = [Float](repeating: 1, count: columns)
+            try check(type, isa, blocks: blocks, values: plus, rows: rows, "all \(fill), +1")
+            try check(type, isa, blocks: blocks, values: plus.map { -$0 }, rows: rows, "all \(fill), -1")
+            let alternating = plus.indices.map { $0 % 2 == 0 ? 1 : -1 as Float }
+            try check(type, isa, blocks: blocks, values: alternating, rows: rows, "all \(fill), alternating")
+        }
+    }
+
+    @Test("Zero blocks, subnormal scales and zero activations", arguments: integerTypes, supportedISAs)
+    func multipliesSmall(type: ck_type, isa: ck_isa) throws {
+        var random = Random(4)
+        let columns = 7 * 32
+        let rows = 3
+        for scale in [0x0000, 0x0001, 0x83ff] as [UInt16] {
+            var blocks = randomBlocks(type, rows * columns, &random)
+            for block in stride(from: 0, to: blocks.count, by: type.blockBytes) {
+                blocks[block] = UInt8(scale & 0xff)
+                blocks[block + 1] = UInt8(scale >> 8)
+            }
+            var values = random.floats(columns)
+            for i in 32..<64 { values[i] = 0 }
+            try check(type, isa, blocks: blocks, values: values, rows: rows, "scale \(scale)")
+        }
+    }
+
+    @Test("Types that are not quantised keep their activations floats", arguments: supportedISAs)
+    func floatTypesHaveNoIntegerProducts(isa: ck_isa) {
+        for type in types where type.block == 1 {
+            #expect(unsafe gemv(type, isa, CK_PRECISION_INT8) == nil)
+            #expect(unsafe gemv(type, isa, CK_PRECISION_INT16) == nil)
+        }
+    }
+}

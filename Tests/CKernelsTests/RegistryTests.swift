@@ -1,0 +1,58 @@
+import CKernels
+import Testing
+
+@Suite("The registry answers any question")
+struct RegistryTests {
+    @Test("Ids without kernels have no name", arguments: [4, 5, 31, 32, 33, 36, 38, 43, 99, UInt32.max])
+    func rejectsUnknownIds(id: UInt32) {
+        let traits = unsafe ck_traits(id)
+        #expect(unsafe traits.name == nil)
+        #expect(unsafe traits.block == 0)
+        #expect(unsafe traits.block_bytes == 0)
+    }
+
+    @Test("Traits are those of the format")
+    func knowsTraits() {
+        let expected: [(ck_type, String, Int, Int)] = [
+            (CK_TYPE_F32, "F32", 1, 4), (CK_TYPE_F16, "F16", 1, 2), (CK_TYPE_BF16, "BF16", 1, 2),
+            (CK_TYPE_Q4_0, "Q4_0", 32, 18), (CK_TYPE_Q4_1, "Q4_1", 32, 20), (CK_TYPE_Q5_0, "Q5_0", 32, 22),
+            (CK_TYPE_Q5_1, "Q5_1", 32, 24), (CK_TYPE_Q8_0, "Q8_0", 32, 34),
+        ]
+        for (type, name, block, bytes) in expected {
+            #expect(type.name == name)
+            #expect(type.block == block)
+            #expect(type.blockBytes == bytes)
+        }
+    }
+
+    @Test("Every type has its kernels on every instruction set", arguments: types, supportedISAs)
+    func isComplete(type: ck_type, isa: ck_isa) {
+        let kernels = ck_kernels(type, isa)
+        #expect(unsafe kernels.dequantize != nil)
+        #expect(unsafe kernels.quantize != nil)
+        #expect(unsafe kernels.gemv.0 != nil)
+        #expect(unsafe (kernels.gemv.1 != nil) == (kernels.gemv.2 != nil))
+    }
+
+    @Test("The best instruction set is supported, and scalar always is")
+    func choosesASupportedSet() {
+        #expect(ck_isa_supported(CK_ISA_SCALAR))
+        #expect(ck_isa_supported(ck_isa_best()))
+        #expect(!ck_isa_supported(ck_isa(rawValue: UInt32(CK_ISA_COUNT))))
+    }
+
+    @Test("Instruction sets have the names that --isa takes")
+    func namesSets() {
+        let names = (0..<UInt32(CK_ISA_COUNT)).map { ck_isa(rawValue: $0).testDescription }
+        #expect(
+            names == ["scalar", "avx2", "avxvnni", "avx512", "avx512vnni", "neon", "neon-dotprod", "neon-i8mm"])
+    }
+
+    @Test("Only caches of floats have attention", arguments: supportedISAs)
+    func knowsCaches(isa: ck_isa) {
+        for type in types {
+            #expect(unsafe (ck_attention(type, isa).scores != nil) == (type.block == 1))
+            #expect(unsafe (ck_attention(type, isa).accumulate != nil) == (type.block == 1))
+        }
+    }
+}
