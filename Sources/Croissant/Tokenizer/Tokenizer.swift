@@ -1,0 +1,230 @@
+public import GGUF
+
+/// Turns text into the tokens of a model, and tokens into text, as the metadata of a GGUF file describe.
+///
+/// ```swift
+/// let tokenizer = try Tokenizer(metadata: file.metadata)
+/// let ids = tokenizer.encode("Bonjour")            // begins with the file's BOS
+/// tokenizer.decode(ids)                            // "Bonjour"
+/// ```
+///
+/// `decode` undoes `encode`, except that `▁` (U+2581) in a text comes back as a space, and for characters that the
+/// vocabulary cannot express. Everything is checked while loading: encoding and decoding do not fail.
+public struct Tokenizer: Sendable {
+    /// Begins a text.
+    public let bos: Int32?
+    /// Ends a text.
+    public let eos: Int32?
+    /// Stands for what the vocabulary cannot express.
+    public let unknown: Int32?
+    /// Fills up batches.
+    public let padding: Int32?
+    /// Every token that ends an answer. Configurations of one model contradict each other here: a chat model's file may
+    /// name either its end of turn or its end of text as EOS, so that both belong to the set.
+    public let endOfGeneration: Set<Int32>
+    /// Whether the file wants `bos` before a text.
+    public let addsBOS: Bool
+    /// Whether the file wants `eos` after a text.
+    public let addsEOS: Bool
+
+    private let vocabulary: Vocabulary
+    private let specialTokens: SpecialTokens
+    private let algorithm: Algorithm
+
+    /// The tokenizer models there are, by the name that `tokenizer.ggml.model` gives them.
+    private enum TokenizerModel: String, CaseIterable {
+        case sentencePiece = "llama"
+    }
+
+    /// A tokenizer model with what it needs.
+    private enum Algorithm {
+        case sentencePiece(SentencePieceBPE)
+    }
+
+    /// Reads the `tokenizer.ggml.*` keys of a file.
+    public init(metadata: GGUFMetadata) throws(TokenizerError) {
+        let reader = TokenizerMetadata(metadata: metadata)
+        guard let modelName = try reader.value("model", as: .string) else {
+            throw .missingKey(TokenizerMetadata.prefix + "model")
+        }
+        guard let model = TokenizerModel(rawValue: modelName) else {
+            throw .unknownModel(found: modelName, known: TokenizerModel.allCases.map(\.rawValue))
+        }
+        guard let texts = try reader.value("tokens", as: .exactStrings) else {
+            throw .missingKey(TokenizerMetadata.prefix + "tokens")
+        }
+        let kinds = try reader.kinds(tokenCount: texts.count)
+        var vocabulary = try Vocabulary(texts: texts, kinds: kinds ?? Array(repeating: .normal, count: texts.count))
+
+        let bos = try reader.id("bos_token_id", default: 1, of: .control, in: vocabulary)
+        let eos = try reader.id("eos_token_id", default: 2, of: .control, in: vocabulary)
+        unknown = try reader.id("unknown_token_id", default: 0, of: .unknown, in: vocabulary)
+        padding = try reader.padding(in: vocabulary)
+        let ends = try [eos, reader.id("eot_token_id", in: vocabulary), reader.id("eom_token_id", in: vocabulary)]
+        self.bos = bos
+        self.eos = eos
+        if kinds == nil {
+            // The file does not say which tokens are special. These are, whatever the model.
+            if let unknown { vocabulary.setKind(of: unknown, to: .unknown) }
+            for id in ends + [bos] { if let id { vocabulary.setKind(of: id, to: .control) } }
+        }
+        endOfGeneration = Set(ends.compactMap { $0 })
+            .union(Self.markEnds(in: &vocabulary, kindsAreKnown: kinds != nil))
+
+        addsBOS = try reader.value("add_bos_token", as: .bool) ?? true
+        addsEOS = try reader.value("add_eos_token", as: .bool) ?? false
+        specialTokens = SpecialTokens(vocabulary)
+        switch model {
+        case .sentencePiece:
+            let options = SentencePieceBPE.Options(
+                addsSpacePrefix: try reader.value("add_space_prefix", as: .bool) ?? true,
+                removesExtraSpaces: try reader.value("remove_extra_whitespaces", as: .bool) ?? false)
+            // A SentencePiece model has one token of this kind, and writes it. Files converted without one declare
+            // `<unk>` a control token, and what they were converted from drops the character.
+            let written = unknown.flatMap { vocabulary.kinds[Int($0)] == .unknown ? $0 : nil }
+            let bpe = SentencePieceBPE(
+                vocabulary: vocabulary, scores: try reader.scores(tokenCount: texts.count), unknown: written,
+                options: options)
+            algorithm = .sentencePiece(bpe)
+        }
+        self.vocabulary = vocabulary
+    }
+
+    /// Texts by which models name the end of a turn or of a text.
+    private static let textsOfEnds = [
+        "</s>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>", "<|end|>",
+        "<end_of_turn>", "<EOT>", "<eos>",
+    ]
+
+    /// The tokens with a text of `textsOfEnds`, which become control tokens where the file calls them user-defined: an
+    /// end of turn in ordinary text must not end it. One that is declared a normal piece of text is left one.
+    private static func markEnds(in vocabulary: inout Vocabulary, kindsAreKnown: Bool) -> [Int32] {
+        textsOfEnds.compactMap { text in
+            guard let id = vocabulary.id(of: Array(text.utf8).span) else { return nil }
+            switch vocabulary.kinds[Int(id)] {
+            case .control: return id
+            case .normal where kindsAreKnown: return nil
+            case .unknown, .unused, .byte: return nil
+            case .userDefined, .normal:
+                vocabulary.setKind(of: id, to: .control)
+                return id
+            }
+        }
+    }
+}
+
+// MARK: - Vocabulary
+
+extension Tokenizer {
+    /// Number of tokens: ids are `0 ..< vocabularySize`.
+    public var vocabularySize: Int { vocabulary.count }
+
+    /// Text of a token as the vocabulary writes it, with `▁` for spaces; nil where there is no such id.
+    public func text(of id: Int32) -> String? {
+        vocabulary.contains(id) ? vocabulary.string(of: id) : nil
+    }
+
+    /// What a token is for; nil where there is no such id.
+    public func kind(of id: Int32) -> TokenKind? {
+        vocabulary.contains(id) ? vocabulary.kinds[Int(id)] : nil
+    }
+
+    /// The token whose text, as the vocabulary writes it, is `text`: byte for byte, not by canonical equivalence.
+    public func id(of text: String) -> Int32? {
+        vocabulary.id(of: Array(text.utf8).span)
+    }
+}
+
+// MARK: - Encoding
+
+extension Tokenizer {
+    /// The tokens of a text, and what is missing from them.
+    public struct Encoding: Sendable, Equatable {
+        /// The tokens.
+        public var ids: [Int32] = []
+        /// Characters without a token in a vocabulary that has no byte tokens and no unknown token either. They are
+        /// left out, in the order of the text. Empty for most models.
+        public var dropped: [Unicode.Scalar] = []
+    }
+
+    /// The tokens of a text.
+    ///
+    /// - Parameters:
+    ///   - addBOS: whether to begin with `bos`; nil does what the file says. `false` also leaves out `eos` in files that
+    ///     end texts with it, so that the result can be joined to other tokens.
+    ///   - parseSpecial: whether the texts of control tokens, such as `</s>`, become those tokens. With `false` they are
+    ///     ordinary text, and no input can produce a control token.
+    public func encode(_ text: String, addBOS: Bool? = nil, parseSpecial: Bool = true) -> [Int32] {
+        encoding(of: text, addBOS: addBOS, parseSpecial: parseSpecial).ids
+    }
+
+    /// As `encode`, and says which characters the vocabulary cannot express.
+    public func encoding(of text: String, addBOS: Bool? = nil, parseSpecial: Bool = true) -> Encoding {
+        var result = Encoding()
+        if addBOS ?? addsBOS, let bos { result.ids.append(bos) }
+        let bytes = Array(text.utf8)
+        let fragments = specialTokens.partition(bytes, parsingControl: parseSpecial)
+        switch algorithm {
+        case .sentencePiece(let bpe):
+            var merger = SentencePieceBPE.Merger()
+            var startsSection = true
+            for fragment in fragments {
+                switch fragment {
+                case .token(let id):
+                    result.ids.append(id)
+                    startsSection = true
+                case .text(let range):
+                    bpe.encode(
+                        bytes.span.extracting(range), startsSection: startsSection, merger: &merger, into: &result)
+                    startsSection = false
+                }
+            }
+        }
+        if addsEOS, addBOS != false, let eos { result.ids.append(eos) }
+        return result
+    }
+}
+
+// MARK: - Decoding
+
+extension Tokenizer {
+    /// The text of tokens. Ids outside the vocabulary have no text.
+    ///
+    /// - Parameter skipSpecial: whether control and unknown tokens are left out.
+    public func decode(_ ids: some Sequence<Int32>, skipSpecial: Bool = true) -> String {
+        String(decoding: decodeBytes(ids, skipSpecial: skipSpecial), as: UTF8.self)
+    }
+
+    /// The text of tokens as bytes, which need not be valid UTF-8: byte tokens give exactly their byte.
+    public func decodeBytes(_ ids: some Sequence<Int32>, skipSpecial: Bool = true) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var startsSection = true
+        for id in ids { append(id, to: &bytes, skipSpecial: skipSpecial, startsSection: &startsSection) }
+        return bytes
+    }
+
+    /// Appends the text of one token.
+    ///
+    /// - Parameter startsSection: whether encoding would put a space in front here, which then is no part of the text:
+    ///   true at the start of a text, and set here for the next token.
+    func append(_ id: Int32, to bytes: inout [UInt8], skipSpecial: Bool, startsSection: inout Bool) {
+        guard vocabulary.contains(id) else { return }
+        let text = vocabulary.text(of: id)
+        switch vocabulary.kinds[Int(id)] {
+        case .control, .unknown:
+            if !skipSpecial { for index in text.indices { bytes.append(text[index]) } }
+            startsSection = true
+        case .byte:
+            if let byte = vocabulary.byte(of: id) { bytes.append(byte) }
+            startsSection = false
+        case .normal, .userDefined, .unused:
+            let containsSpace: Bool
+            switch algorithm {
+            case .sentencePiece(let bpe):
+                containsSpace = bpe.appendDecoded(text, startsSection: startsSection, to: &bytes)
+            }
+            // A user-defined token with `▁` comes from merging spaces, every other one from the partition of the text.
+            startsSection = vocabulary.kinds[Int(id)] == .userDefined && !containsSpace
+        }
+    }
+}

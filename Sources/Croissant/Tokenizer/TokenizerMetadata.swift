@@ -1,0 +1,71 @@
+internal import GGUF
+
+/// Reads the `tokenizer.ggml.*` keys, and checks what one of them says about another.
+struct TokenizerMetadata {
+    /// What all the keys begin with.
+    static let prefix = "tokenizer.ggml."
+
+    /// The metadata of the file.
+    let metadata: GGUFMetadata
+
+    /// The value of `tokenizer.ggml.<name>`; nil when absent.
+    func value<T>(_ name: String, as lookup: GGUFLookup<T>) throws(TokenizerError) -> T? {
+        do throws(GGUFError) {
+            return try metadata.value(Self.prefix + name, as: lookup)
+        } catch {
+            throw .metadata(error)
+        }
+    }
+
+    /// The kind of each token; nil where the file does not say.
+    func kinds(tokenCount: Int) throws(TokenizerError) -> [Tokenizer.TokenKind]? {
+        guard let values = try value("token_type", as: .ints) else { return nil }
+        guard values.count == tokenCount else {
+            throw .countMismatch(key: Self.prefix + "token_type", expected: tokenCount, found: values.count)
+        }
+        var kinds: [Tokenizer.TokenKind] = []
+        kinds.reserveCapacity(values.count)
+        for (id, value) in values.enumerated() {
+            // 0 is "undefined": nothing special is known of the token.
+            guard let kind = value == 0 ? .normal : Tokenizer.TokenKind(rawValue: value) else {
+                throw .unknownTokenKind(id: Int32(clamping: id), found: value)
+            }
+            kinds.append(kind)
+        }
+        return kinds
+    }
+
+    /// The score of each token; nil where the file has none.
+    func scores(tokenCount: Int) throws(TokenizerError) -> [Float]? {
+        guard let scores = try value("scores", as: .floats) else { return nil }
+        guard scores.count == tokenCount else {
+            throw .countMismatch(key: Self.prefix + "scores", expected: tokenCount, found: scores.count)
+        }
+        return scores
+    }
+
+    /// The token that a key names; nil when absent.
+    func id(_ name: String, in vocabulary: Vocabulary) throws(TokenizerError) -> Int32? {
+        guard let value = try value(name, as: .int) else { return nil }
+        guard let id = Int32(exactly: value), vocabulary.contains(id) else {
+            throw .idOutOfRange(key: Self.prefix + name, id: value, vocabularySize: vocabulary.count)
+        }
+        return id
+    }
+
+    /// The token that a key names; when absent, the id that it has in SentencePiece's vocabularies, if it is of the
+    /// kind that it has there.
+    func id(
+        _ name: String, default conventional: Int32, of kind: Tokenizer.TokenKind, in vocabulary: Vocabulary
+    ) throws(TokenizerError) -> Int32? {
+        if let id = try id(name, in: vocabulary) { return id }
+        return vocabulary.contains(conventional) && vocabulary.kinds[Int(conventional)] == kind ? conventional : nil
+    }
+
+    /// The padding token. Published files name one behind the end of the vocabulary, which training added and the
+    /// conversion left out; as nothing is padded here, such a file has none.
+    func padding(in vocabulary: Vocabulary) throws(TokenizerError) -> Int32? {
+        guard let value = try value("padding_token_id", as: .int), let id = Int32(exactly: value) else { return nil }
+        return vocabulary.contains(id) ? id : nil
+    }
+}

@@ -1,0 +1,139 @@
+import Croissant
+import GGUF
+import Testing
+
+@Suite("Hostile vocabularies")
+struct HostileVocabularyTests {
+    private static let valid: VocabularyFixture = {
+        var fixture = VocabularyFixture.pieces("a", "b", "▁")
+        fixture.addBytes(0x41...0x42)
+        return fixture
+    }()
+
+    /// A change to a valid file, and the error it must lead to.
+    struct Damage: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let error: TokenizerError
+        let change: @Sendable (inout GGUFMetadata) -> Void
+
+        init(_ name: String, _ error: TokenizerError, _ change: @escaping @Sendable (inout GGUFMetadata) -> Void) {
+            testDescription = name
+            self.error = error
+            self.change = change
+        }
+    }
+
+    private static func set(_ key: String, _ value: GGUFValue?) -> @Sendable (inout GGUFMetadata) -> Void {
+        { $0["tokenizer.ggml." + key] = value }
+    }
+
+    private static func texts(_ change: (inout VocabularyFixture) -> Void) -> @Sendable (inout GGUFMetadata) -> Void {
+        var fixture = valid
+        change(&fixture)
+        let metadata = fixture.metadata
+        return { $0 = metadata }
+    }
+
+    static let damages: [Damage] = [
+        Damage("no model", .missingKey("tokenizer.ggml.model"), set("model", nil)),
+        Damage("another model", .unknownModel(found: "rwkv", known: ["llama"]), set("model", .string("rwkv"))),
+        Damage("no tokens", .missingKey("tokenizer.ggml.tokens"), set("tokens", nil)),
+        Damage(
+            "an empty vocabulary", .countMismatch(key: "tokenizer.ggml.token_type", expected: 0, found: 8),
+            set("tokens", .array(.string([])))),
+        Damage("nothing at all", .emptyVocabulary) {
+            $0 = ["tokenizer.ggml.model": .string("llama"), "tokenizer.ggml.tokens": .array(.string([]))]
+        },
+        Damage(
+            "too few scores", .countMismatch(key: "tokenizer.ggml.scores", expected: 8, found: 1),
+            set("scores", .array(.float32([0])))),
+        Damage(
+            "too many types", .countMismatch(key: "tokenizer.ggml.token_type", expected: 8, found: 9),
+            set("token_type", .array(.int32(Array(repeating: 1, count: 9))))),
+        Damage(
+            "an unknown type", .unknownTokenKind(id: 7, found: 7),
+            texts { $0.kinds[7] = 7 }),
+        Damage(
+            "a negative type", .unknownTokenKind(id: 3, found: -1),
+            texts { $0.kinds[3] = -1 }),
+        Damage(
+            "the same text twice", .duplicateToken(text: "a", first: 3, second: 5),
+            texts { $0.texts[5] = "a" }),
+        Damage(
+            "a byte token that is none", .malformedByteToken(id: 6, text: "<0x4G>"),
+            texts { $0.texts[6] = "<0x4G>" }),
+        Damage(
+            "a byte token without text", .malformedByteToken(id: 6, text: ""),
+            texts { $0.texts[6] = "" }),
+        Damage(
+            "BOS behind the end", .idOutOfRange(key: "tokenizer.ggml.bos_token_id", id: 8, vocabularySize: 8),
+            set("bos_token_id", .uint32(8))),
+        Damage(
+            "EOS below zero", .idOutOfRange(key: "tokenizer.ggml.eos_token_id", id: -1, vocabularySize: 8),
+            set("eos_token_id", .int32(-1))),
+        Damage(
+            "EOT beyond 32 bits",
+            .idOutOfRange(key: "tokenizer.ggml.eot_token_id", id: 1 << 40, vocabularySize: 8),
+            set("eot_token_id", .uint64(1 << 40))),
+    ]
+
+    @Test("are refused with an error that says what is wrong", arguments: damages)
+    func refused(damage: Damage) throws {
+        var metadata = Self.valid.metadata
+        _ = try Tokenizer(metadata: metadata)
+        damage.change(&metadata)
+        #expect(throws: damage.error) { try Tokenizer(metadata: metadata) }
+        #expect(!damage.error.description.isEmpty)
+    }
+
+    @Test(
+        "are refused when a key has another type",
+        arguments: [
+            "model", "tokens", "scores", "token_type", "bos_token_id", "add_bos_token", "add_space_prefix",
+            "remove_extra_whitespaces",
+        ])
+    func wrongTypes(key: String) {
+        var metadata = Self.valid.metadata
+        metadata["tokenizer.ggml." + key] = .float64(1.5)
+        #expect {
+            try Tokenizer(metadata: metadata)
+        } throws: { error in
+            if case .metadata = error as? TokenizerError { true } else { false }
+        }
+    }
+
+    @Test("with tokens without text are read: nothing finds these, and they decode to nothing")
+    func emptyTexts() throws {
+        var fixture = Self.valid
+        fixture.add("", .normal)
+        fixture.add("", .control)
+        fixture.add("", .userDefined)
+        let tokenizer = try fixture.tokenizer()
+        #expect(tokenizer.pieces("a b") == ["a", "▁", "b"])
+        #expect(tokenizer.id(of: "") == nil)
+        #expect(tokenizer.decode([3, 8, 9, 10, 4], skipSpecial: false) == "ab")
+    }
+
+    @Test("with a padding token behind the end, as published files have, are read without it")
+    func padding() throws {
+        var fixture = Self.valid
+        fixture.options["padding_token_id"] = .uint32(.max)
+        #expect(try fixture.tokenizer().padding == nil)
+        fixture.options["padding_token_id"] = .uint32(3)
+        #expect(try fixture.tokenizer().padding == 3)
+    }
+
+    @Test("with texts that are not UTF-8 decode to their bytes, repaired only in strings")
+    func invalidUTF8() throws {
+        var metadata = Self.valid.metadata
+        var texts = GGUFStrings(Self.valid.texts.dropLast(2))
+        texts.append(utf8: [0xF0, 0x9F])
+        texts.append(utf8: [0x98, 0x80, 0xFF])
+        metadata["tokenizer.ggml.tokens"] = .array(.string(texts))
+        metadata["tokenizer.ggml.token_type"] = .array(.int32([2, 3, 3, 1, 1, 1, 1, 1]))
+        let tokenizer = try Tokenizer(metadata: metadata)
+        #expect(tokenizer.decodeBytes([6, 7]) == [0xF0, 0x9F, 0x98, 0x80, 0xFF])
+        #expect(tokenizer.decode([6, 7]) == "😀\u{FFFD}")
+        #expect(tokenizer.text(of: 6) == "\u{FFFD}")
+    }
+}
