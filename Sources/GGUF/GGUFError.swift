@@ -172,7 +172,8 @@ extension GGUFError: CustomStringConvertible {
     public var hint: String? {
         switch self {
         case .notGGUF(_, let found): Self.hint(magic: found)
-        case .emptyFile, .tensorOutOfBounds, .truncated: "the file may be incomplete: download it again"
+        case .emptyFile, .tensorOutOfBounds, .truncated, .impossibleCount:
+            "the file may be incomplete: download it again"
         case .isDirectory: "name the .gguf file inside it"
         case .bigEndian: "convert it on a little-endian machine, or with gguf_convert_endian.py"
         case .unsupportedVersion(_, let found):

@@ -91,6 +91,9 @@ private struct Split {
                 path, key: GGUFShards.countKey, expected: "at most \(GGUFShards.limit)", found: "\(count)")
         }
         let index = try metadata.require(GGUFShards.numberKey, as: .int)
+        guard index >= 0, index < count else {
+            throw .shardMismatch(path, key: GGUFShards.numberKey, expected: "0 to \(count - 1)", found: "\(index)")
+        }
         let name = GGUFShards.parse(path: path)
         guard index == 0 else {
             throw .notFirstShard(path, index: index, count: count, first: name?.shards.path(at: 0))

@@ -81,22 +81,19 @@ public struct GGUFWriter: ~Copyable {
                     name: tensor.name, dimensions: tensor.dimensions, type: tensor.type, offset: end,
                     byteCount: byteCount, shardIndex: 0))
             let (sum, overflow) = end.addingReportingOverflow(byteCount)
-            guard !overflow, let next = sum.roundedUp(toMultipleOf: alignment) else {
-                throw .invalidTensor(tensor.name, "too many bytes", expected: "a file below 2^63", found: "more")
+            // Half the range, so that no header is long enough to overflow the rest.
+            guard !overflow, let next = sum.roundedUp(toMultipleOf: alignment), next <= Int.max / 2 else {
+                throw .invalidTensor(tensor.name, "too many bytes", expected: "a file below 2^62 bytes", found: "more")
             }
             end = next
         }
         encoder.pad(toMultipleOf: alignment)
         let dataOffset = encoder.bytes.count
-        let (fileSize, overflow) = dataOffset.addingReportingOverflow(end)
-        guard !overflow else {
-            throw .invalidTensor(path, "too many bytes", expected: "a file below 2^63", found: "more")
-        }
 
         var output = try OutputFile(path: path, inputs: inputs)
         try output.write(encoder.bytes.rawBytes)
         self.tensors = placed.map { $0.moved(by: dataOffset) }
-        self.fileSize = fileSize
+        fileSize = dataOffset + end
         self.alignment = alignment
         self.output = output
     }

@@ -23,7 +23,8 @@ import Darwin
     /// Length in bytes, at least 1.
     public let size: Int
 
-    private let base: UnsafeRawPointer
+    /// The first byte, for as long as this object lives.
+    @unsafe package let base: UnsafeRawPointer
     private let descriptor: Int32
 
     /// Opens and maps the file at `path`.
@@ -307,5 +308,26 @@ struct OutputFile: ~Copyable {
     private static func folder(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+}
+
+/// Small files that the kernel makes up as they are read, such as those in `/proc`: they cannot be mapped.
+package enum SystemFile {
+    /// The text of the file at `path`, up to 64 KiB of it; nil where it cannot be read.
+    package static func text(_ path: String) -> String? {
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: 1 << 16)
+        var end = 0
+        while end < bytes.count {
+            let count = unsafe bytes.withUnsafeMutableBytes { buffer in
+                unsafe read(descriptor, UnsafeMutableRawBufferPointer(rebasing: buffer[end...]).baseAddress, buffer.count - end)
+            }
+            guard count >= 0 else { return nil }
+            if count == 0 { break }
+            end += count
+        }
+        return String(decoding: bytes[..<end], as: UTF8.self)
     }
 }

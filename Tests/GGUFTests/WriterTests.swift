@@ -1,0 +1,158 @@
+import Foundation
+import GGUF
+import Testing
+
+@Suite("The writer leaves a complete file or nothing")
+struct WriterTests {
+    private let declarations: [GGUFWriter.Declaration] = [
+        .init(name: "a", dimensions: [4], type: .f32), .init(name: "b", dimensions: [4], type: .f32),
+    ]
+
+    /// The error that an operation throws, or nil.
+    private func error(_ operation: () throws -> Void) -> GGUFError? {
+        do {
+            try operation()
+            return nil
+        } catch {
+            return error as? GGUFError
+        }
+    }
+
+    @Test("nothing is visible before finish, and an abandoned file goes")
+    func abandoned() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        do {
+            var writer = try GGUFWriter(path: folder.file("x.gguf"), metadata: [:], tensors: declarations)
+            try writer.write(Sample.data(16).span, of: "a")
+            #expect(try folder.names.count == 1)
+            #expect(try !folder.names.contains("x.gguf"))
+            writer.abandon()
+        }
+        #expect(try folder.names.isEmpty)
+        do {
+            _ = try GGUFWriter(path: folder.file("x.gguf"), metadata: [:], tensors: declarations)
+        }
+        #expect(try folder.names.isEmpty)
+    }
+
+    @Test("a file that is there stays until the new one is complete")
+    func replaces() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let path = try folder.write([1, 2, 3], to: "x.gguf")
+        var writer = try GGUFWriter(path: path, metadata: [:], tensors: declarations)
+        try writer.write(Sample.data(16).span, of: "a")
+        #expect(try contents(of: path) == [1, 2, 3])
+        try writer.write(Sample.data(16).span, of: "b")
+        try writer.finish()
+        #expect(openError(path) == nil)
+        #expect(try folder.names == ["x.gguf"])
+    }
+
+    @Test("sizes and order are held to the declaration")
+    func misuse() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let path = folder.file("x.gguf")
+        let data = Sample.data(17)
+        func begin() throws -> GGUFWriter { try GGUFWriter(path: path, metadata: [:], tensors: declarations) }
+        #expect(
+            error {
+                var writer = try begin()
+                try writer.write(data.span, of: "b")
+            } == .tensorOutOfOrder("b", expected: "a"))
+        #expect(
+            error {
+                var writer = try begin()
+                try writer.write(data.span.extracting(0..<3), of: "a")
+                try writer.write(data.span.extracting(0..<14), of: "a")
+            } == .tensorSize("a", expected: 16, found: 17))
+        #expect(
+            error {
+                var writer = try begin()
+                try writer.write(data.span.extracting(0..<15), of: "a")
+                try writer.finish()
+            } == .tensorSize("a", expected: 16, found: 15))
+        #expect(
+            error {
+                var writer = try begin()
+                try writer.write(data.span.extracting(0..<16), of: "a")
+                try writer.write(data.span.extracting(0..<16), of: "b")
+                try writer.write(data.span.extracting(0..<1), of: "c")
+            } == .tensorOutOfOrder("c", expected: nil))
+        #expect(try folder.names.isEmpty)
+    }
+
+    @Test("declarations that no reader accepts are refused before a file is made")
+    func declarationErrors() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let path = folder.file("x.gguf")
+        func declare(_ tensors: [GGUFWriter.Declaration], _ metadata: GGUFMetadata = [:]) -> GGUFError? {
+            error { _ = try GGUFWriter(path: path, metadata: metadata, tensors: tensors) }
+        }
+        #expect(declare([declarations[0], declarations[0]]) == .duplicateTensor("a"))
+        #expect(declare([], ["general.alignment": .uint32(12)]) == .invalidAlignment(found: "12"))
+        let long = String(repeating: "n", count: 64)
+        for name in ["", long] {
+            let error = declare([.init(name: name, dimensions: [1], type: .f32)])
+            #expect(error == .invalidName(name, "a tensor name has 1 to 63 bytes"))
+        }
+        #expect(declare([], ["": .uint8(1)])?.description.hasPrefix("invalid name") == true)
+        let deep = (0..<8).reduce(GGUFArray.uint8([])) { nested, _ in .array([nested]) }
+        #expect(declare([], ["deep": .array(deep)])?.description.hasPrefix("invalid name") == true)
+        func problem(_ dimensions: [Int], _ type: GGMLType) -> String? {
+            let error = declare([.init(name: "t", dimensions: dimensions, type: type)])
+            if case .invalidTensor("t", let what, _, _) = error { return what }
+            return nil
+        }
+        #expect(problem([], .f32) == "wrong number of dimensions")
+        #expect(problem([1, 1, 1, 1, 1], .f32) == "wrong number of dimensions")
+        #expect(problem([-1], .f32) == "a dimension that is not positive")
+        #expect(problem([5504], .q4_K) == "rows that are not whole blocks")
+        #expect(problem([256], .q8_K) == "a type that only exists in memory")
+        #expect(problem([Int.max], .i8) == "too many bytes")
+        #expect(try folder.names.isEmpty)
+    }
+
+    @Test("the input is not overwritten, by whatever name it goes")
+    func input() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let path = try folder.write(Sample.bytes, to: "in.gguf")
+        try FileManager.default.createSymbolicLink(atPath: folder.file("link.gguf"), withDestinationPath: path)
+        for output in [path, folder.path + "/./in.gguf", folder.file("link.gguf")] {
+            let error = error {
+                _ = try GGUFWriter(path: output, metadata: [:], tensors: [], inputs: ["absent", path])
+            }
+            #expect(error == .outputIsInput(output))
+        }
+        #expect(try folder.names == ["in.gguf", "link.gguf"])
+    }
+
+    @Test("folders, devices and folders that are not there are refused")
+    func outputs() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        func write(_ path: String) -> GGUFError? {
+            error { _ = try GGUFWriter(path: path, metadata: [:], tensors: []) }
+        }
+        #expect(write(folder.path) == .isDirectory(folder.path))
+        #expect(write("/dev/null") == .notARegularFile("/dev/null", found: "a device"))
+        #expect(write("") == .fileNotFound(""))
+        let absent = folder.file("no/x.gguf")
+        #expect(write(absent) == .system(operation: "create", path: absent, code: ENOENT))
+        #expect(write(absent)?.description == "cannot create file: \(absent) (No such file or directory)")
+    }
+
+    @Test("a folder without write permission says so", .enabled(if: geteuid() != 0, "root may write everywhere"))
+    func permission() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        try FileManager.default.setAttributes([.posixPermissions: 0o500], ofItemAtPath: folder.path)
+        let path = folder.file("x.gguf")
+        let error = error { _ = try GGUFWriter(path: path, metadata: [:], tensors: []) }
+        #expect(error == .system(operation: "create", path: path, code: EACCES))
+    }
+}
