@@ -1,0 +1,111 @@
+import GGUF
+
+/// What the kernel says about memory: of this process, and of the machine or container that it runs in. In bytes.
+package enum HostMemory {
+    /// The most memory that was ever in use by this process at one time, shared file pages included.
+    package static var peakResident: Int? { statusField("VmHWM") }
+
+    /// The memory of its own that this process has now.
+    package static var anonymous: Int? { statusField("RssAnon") }
+
+    /// The pages of mapped files that this process has in memory now.
+    package static var fileBacked: Int? { statusField("RssFile") }
+
+    /// The memory of the machine.
+    package static var total: Int? { field("MemTotal", of: "/proc/meminfo") }
+
+    /// The memory that could be had without swapping.
+    package static var available: Int? { field("MemAvailable", of: "/proc/meminfo") }
+
+    /// The limit of the container, where there is one.
+    package static var containerLimit: Int? {
+        for path in ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"] {
+            // "max" where there is no limit; version 1 says so with a number near 2^63.
+            if let text = SystemFile.text(path), let limit = Int(text.trimmingWhitespace), limit < 1 << 60 { return limit }
+        }
+        return nil
+    }
+
+    private static func statusField(_ name: String) -> Int? {
+        field(name, of: "/proc/self/status")
+    }
+
+    /// A line such as `VmHWM:   1234 kB`, in bytes.
+    private static func field(_ name: String, of path: String) -> Int? {
+        guard let text = SystemFile.text(path) else { return nil }
+        for line in text.split(separator: "\n") where line.hasPrefix(name + ":") {
+            let words = line.split { $0 == " " || $0 == "\t" }
+            return words.count >= 2 ? Int(words[1]).map { $0 * 1024 } : nil
+        }
+        return nil
+    }
+}
+
+/// The processors that this process may use.
+package enum HostProcessors {
+    /// Processors in the process's affinity mask, at most the container's quota: one thread each is what compute gains
+    /// from. On machines with hyper-threading, one thread a physical core.
+    package static var recommendedThreads: Int {
+        var count = physicalCores ?? allowed
+        count = min(count, allowed)
+        if let quota { count = min(count, max(1, Int(quota.rounded(.up)))) }
+        return max(1, min(count, ThreadPool.maximumThreads))
+    }
+
+    /// The model name that the kernel gives.
+    package static var modelName: String? {
+        guard let text = SystemFile.text("/proc/cpuinfo") else { return nil }
+        for line in text.split(separator: "\n") where line.hasPrefix("model name") {
+            return line.split(separator: ":", maxSplits: 1).last.map { String($0).trimmingWhitespace }
+        }
+        return nil
+    }
+
+    /// Processors that the scheduler may put this process on.
+    private static var allowed: Int {
+        guard let text = SystemFile.text("/proc/self/status") else { return 1 }
+        for line in text.split(separator: "\n") where line.hasPrefix("Cpus_allowed_list:") {
+            let list = line.dropFirst("Cpus_allowed_list:".count)
+            return max(1, count(ofList: String(list).trimmingWhitespace))
+        }
+        return 1
+    }
+
+    /// Physical cores of the allowed processors: those that are the first of their siblings.
+    private static var physicalCores: Int? {
+        guard let online = SystemFile.text("/sys/devices/system/cpu/online") else { return nil }
+        var siblings: Set<String> = []
+        for processor in processors(ofList: online.trimmingWhitespace) {
+            let path = "/sys/devices/system/cpu/cpu\(processor)/topology/thread_siblings_list"
+            guard let list = SystemFile.text(path) else { return nil }
+            siblings.insert(list.trimmingWhitespace)
+        }
+        return siblings.isEmpty ? nil : siblings.count
+    }
+
+    /// The container's share of processors, such as 1.5.
+    private static var quota: Double? {
+        guard let text = SystemFile.text("/sys/fs/cgroup/cpu.max") else { return nil }
+        let words = text.trimmingWhitespace.split(separator: " ")
+        guard words.count == 2, let share = Double(words[0]), let period = Double(words[1]), period > 0 else { return nil }
+        return share / period
+    }
+
+    private static func count(ofList list: String) -> Int { processors(ofList: list).count }
+
+    /// The numbers of a kernel list such as `0-3,8`.
+    private static func processors(ofList list: String) -> [Int] {
+        list.split(separator: ",").flatMap { part -> [Int] in
+            let ends = part.split(separator: "-").compactMap { Int($0) }
+            guard let first = ends.first, let last = ends.last, first <= last, last - first < 4096 else { return [] }
+            return Array(first...last)
+        }
+    }
+}
+
+extension String {
+    fileprivate var trimmingWhitespace: String {
+        let isSpace: (Character) -> Bool = { $0.isWhitespace }
+        return String(drop(while: isSpace).reversed().drop(while: isSpace).reversed())
+    }
+}

@@ -1,0 +1,398 @@
+internal import CKernels
+package import GGUF
+
+/// The C kernels of one instruction set, behind spans whose sizes are checked.
+///
+/// This file is the only one that knows CKernels.
+@safe package struct Kernels: @unchecked Sendable {
+    // Sendable: the tables hold functions and constants only.
+
+    /// The instruction set in use.
+    package let instructionSet: InstructionSet
+    private let vector: ck_vector_kernels
+    /// By type id; nil for a type without kernels.
+    private let types: [ck_type_kernels?]
+    private let attention: [ck_attention_kernels?]
+
+    /// Kernels of `instructionSet`, which must be supported.
+    package init(_ instructionSet: InstructionSet) {
+        precondition(Self.isSupported(instructionSet), "\(instructionSet) is not supported on this machine")
+        self.instructionSet = instructionSet
+        let isa = instructionSet.code
+        vector = ck_vector(isa)
+        let ids = 0..<UInt32(CK_TYPE_COUNT)
+        types = ids.map { id in
+            unsafe ck_traits(id).name == nil ? nil : ck_kernels(ck_type(rawValue: id), isa)
+        }
+        attention = ids.map { id in
+            guard unsafe ck_traits(id).name != nil else { return nil }
+            let kernels = ck_attention(ck_type(rawValue: id), isa)
+            return unsafe kernels.scores == nil ? nil : kernels
+        }
+    }
+
+    // MARK: The machine
+
+    /// Whether this machine can run `instructionSet`.
+    package static func isSupported(_ instructionSet: InstructionSet) -> Bool {
+        ck_isa_supported(instructionSet.code)
+    }
+
+    /// The best instruction set of this machine.
+    package static var bestInstructionSet: InstructionSet {
+        let best = ck_isa_best()
+        return InstructionSet.allCases.first { $0.code == best } ?? .scalar
+    }
+
+    /// Tells the processor that the caller waits in a loop.
+    @inline(__always) static func pause() {
+        ck_spin_pause()
+    }
+
+    // MARK: Weights
+
+    /// Whether tensors of `type` can be computed with.
+    package static func canCompute(_ type: GGMLType) -> Bool {
+        unsafe ck_traits(type.rawValue).name != nil
+    }
+
+    /// Whether floats can be rounded to `type`.
+    package func canQuantize(to type: GGMLType) -> Bool {
+        unsafe kernels(type).quantize != nil
+    }
+
+    /// What the activations that meet weights of `type` are held in, when `wanted` is asked for: weights that are not
+    /// quantised meet floats.
+    package func precision(for type: GGMLType, wanted: ActivationPrecision) -> ActivationPrecision {
+        unsafe kernels(type).gemv(wanted) == nil ? .f32 : wanted
+    }
+
+    /// Whether a cache can hold elements of `type`.
+    package func canCache(_ type: GGMLType) -> Bool {
+        let id = Int(type.rawValue)
+        return id < attention.count && attention[id] != nil
+    }
+
+    /// y[offset + i] = dot(row i of `rows`, x).
+    package func multiply(
+        _ matrix: WeightMatrix, rows: Range<Int>, _ x: ActivationVector,
+        into y: borrowing SharedBuffer<Float>, at offset: Int
+    ) {
+        precondition(x.count == matrix.columns, "\(x.count) activations for \(matrix.columns) columns")
+        precondition(offset >= 0 && rows.count <= y.count - offset, "\(rows.count) results do not fit")
+        guard let gemv = unsafe kernels(matrix.type).gemv(x.precision) else {
+            preconditionFailure("\(matrix.type.name) has no product with \(x.precision) activations")
+        }
+        unsafe matrix.bytes(ofRows: rows).withUnsafeBytes { weights in
+            unsafe x.withKernelActivations { x in
+                unsafe gemv(
+                    weights.baseAddress, matrix.rowBytes, rows.count, matrix.columns, x, y.base + offset)
+            }
+        }
+    }
+
+    /// Weights of `rows` as floats: out (rows, columns).
+    package func dequantize(_ matrix: WeightMatrix, rows: Range<Int>, into out: inout MutableSpan<Float>) {
+        dequantize(matrix.bytes(ofRows: rows), as: matrix.type, count: rows.count * matrix.columns, into: &out)
+    }
+
+    /// `count` elements of `type` as floats.
+    package func dequantize(_ blocks: RawSpan, as type: GGMLType, count: Int, into out: inout MutableSpan<Float>) {
+        precondition(type.byteCount(elements: count) == blocks.byteCount, "\(blocks.byteCount) bytes for \(count) elements")
+        precondition(count <= out.count, "\(count) elements do not fit in \(out.count)")
+        unsafe blocks.withUnsafeBytes { blocks in
+            unsafe out.withUnsafeMutableBufferPointer { out in
+                unsafe kernels(type).dequantize(blocks.baseAddress, out.baseAddress, count)
+            }
+        }
+    }
+
+    /// Floats rounded to blocks of `type`, by the type's reference rounding.
+    package func quantize(_ values: Span<Float>, as type: GGMLType, into blocks: inout MutableSpan<UInt8>) {
+        precondition(type.byteCount(elements: values.count) == blocks.count, "\(blocks.count) bytes for \(values.count) elements")
+        guard let quantize = unsafe kernels(type).quantize else {
+            preconditionFailure("nothing rounds to \(type.name)")
+        }
+        unsafe values.withUnsafeBufferPointer { values in
+            unsafe blocks.withUnsafeMutableBufferPointer { blocks in
+                unsafe quantize(values.baseAddress, blocks.baseAddress, values.count)
+            }
+        }
+    }
+
+    // MARK: Activations
+
+    /// Rounds activations to int8 in blocks of 32 with a float scale each.
+    func quantize(
+        _ x: Span<Float>, values: inout MutableSpan<Int8>, scales: inout MutableSpan<Float>,
+        sums: inout MutableSpan<Int32>
+    ) {
+        checkQuantized(x.count, values.count, scales.count, sums.count)
+        unsafe x.withUnsafeBufferPointer { x in
+            unsafe values.withUnsafeMutableBufferPointer { values in
+                unsafe scales.withUnsafeMutableBufferPointer { scales in
+                    unsafe sums.withUnsafeMutableBufferPointer { sums in
+                        unsafe vector.quantize_int8(
+                            x.baseAddress, x.count, values.baseAddress, scales.baseAddress, sums.baseAddress)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Rounds activations to int16 in blocks of 32 with a float scale each.
+    func quantize(
+        _ x: Span<Float>, values: inout MutableSpan<Int16>, scales: inout MutableSpan<Float>,
+        sums: inout MutableSpan<Int32>
+    ) {
+        checkQuantized(x.count, values.count, scales.count, sums.count)
+        unsafe x.withUnsafeBufferPointer { x in
+            unsafe values.withUnsafeMutableBufferPointer { values in
+                unsafe scales.withUnsafeMutableBufferPointer { scales in
+                    unsafe sums.withUnsafeMutableBufferPointer { sums in
+                        unsafe vector.quantize_int16(
+                            x.baseAddress, x.count, values.baseAddress, scales.baseAddress, sums.baseAddress)
+                    }
+                }
+            }
+        }
+    }
+
+    private func checkQuantized(_ columns: Int, _ values: Int, _ scales: Int, _ sums: Int) {
+        precondition(columns % Int(CK_SCALE_COLUMNS) == 0, "\(columns) activations are not whole blocks")
+        precondition(
+            values >= columns && scales >= columns / Int(CK_SCALE_COLUMNS) && sums >= columns / Int(CK_SUM_COLUMNS),
+            "\(columns) activations do not fit")
+    }
+
+    // MARK: Vectors
+
+    /// out = x * weight / sqrt(mean(x²) + epsilon): RMSNorm (arXiv 1910.07467).
+    package func rmsNorm(_ x: Span<Float>, weight: Span<Float>, epsilon: Float, into out: inout MutableSpan<Float>) {
+        precondition(weight.count == x.count && out.count >= x.count, "RMSNorm of \(x.count) by \(weight.count)")
+        unsafe x.withUnsafeBufferPointer { x in
+            unsafe weight.withUnsafeBufferPointer { weight in
+                unsafe out.withUnsafeMutableBufferPointer { out in
+                    unsafe vector.rms_norm(x.baseAddress, weight.baseAddress, epsilon, x.count, out.baseAddress)
+                }
+            }
+        }
+    }
+
+    /// accumulator += x.
+    package func add(_ x: Span<Float>, to accumulator: inout MutableSpan<Float>) {
+        precondition(accumulator.count == x.count, "\(x.count) added to \(accumulator.count)")
+        unsafe x.withUnsafeBufferPointer { x in
+            unsafe accumulator.withUnsafeMutableBufferPointer { out in
+                unsafe vector.add(out.baseAddress, x.baseAddress, x.count, out.baseAddress)
+            }
+        }
+    }
+
+    /// out = SiLU(gate) * up, SiLU(g) = g / (1 + exp(-g)): the gate of SwiGLU (arXiv 2002.05202).
+    package func siluMultiply(gate: Span<Float>, up: Span<Float>, into out: inout MutableSpan<Float>) {
+        precondition(gate.count == up.count && out.count >= up.count, "a gate of \(gate.count) for \(up.count)")
+        unsafe gate.withUnsafeBufferPointer { gate in
+            unsafe up.withUnsafeBufferPointer { up in
+                unsafe out.withUnsafeMutableBufferPointer { out in
+                    unsafe vector.silu_multiply(gate.baseAddress, up.baseAddress, gate.count, out.baseAddress)
+                }
+            }
+        }
+    }
+
+    /// x = exp(x - maximum); returns the sum of the results.
+    package func exponentials(of x: inout MutableSpan<Float>, maximum: Float) -> Float {
+        unsafe x.withUnsafeMutableBufferPointer { unsafe vector.exp_sum($0.baseAddress, maximum, $0.count) }
+    }
+
+    /// x = exp(x) / sum(exp(x)).
+    package func softmax(_ x: inout MutableSpan<Float>) {
+        precondition(!x.isEmpty, "softmax of nothing")
+        unsafe x.withUnsafeMutableBufferPointer { unsafe vector.softmax($0.baseAddress, $0.count) }
+    }
+
+    /// The largest element.
+    package func maximum(_ x: Span<Float>) -> Float {
+        precondition(!x.isEmpty, "the maximum of nothing")
+        return unsafe x.withUnsafeBufferPointer { unsafe vector.maximum($0.baseAddress, $0.count) }
+    }
+
+    /// x *= factor.
+    package func scale(_ x: inout MutableSpan<Float>, by factor: Float) {
+        unsafe x.withUnsafeMutableBufferPointer { unsafe vector.scale($0.baseAddress, factor, $0.count) }
+    }
+
+    /// Turns the pairs of one head by the angles whose cosines and sines are given: RoPE (arXiv 2104.09864).
+    package func rotate(
+        _ head: inout MutableSpan<Float>, cosines: Span<Float>, sines: Span<Float>, layout: RoPELayout
+    ) {
+        let pairs = cosines.count
+        precondition(sines.count == pairs && head.count >= 2 * pairs, "\(pairs) rotations of \(head.count)")
+        unsafe head.withUnsafeMutableBufferPointer { head in
+            unsafe cosines.withUnsafeBufferPointer { cosines in
+                unsafe sines.withUnsafeBufferPointer { sines in
+                    switch layout {
+                    case .adjacent:
+                        unsafe vector.rope_adjacent(head.baseAddress, cosines.baseAddress, sines.baseAddress, pairs)
+                    case .halves:
+                        unsafe vector.rope_halves(head.baseAddress, cosines.baseAddress, sines.baseAddress, pairs)
+                    }
+                }
+            }
+        }
+    }
+
+    // MARK: Attention
+
+    /// scores[j] = scale * dot(query, key j), for keys of `type` that lie one after the other.
+    package func attentionScores(
+        query: Span<Float>, keys: RawSpan, type: GGMLType, scale: Float, into scores: inout MutableSpan<Float>
+    ) {
+        checkCache(keys, type: type, positions: scores.count, headSize: query.count)
+        unsafe query.withUnsafeBufferPointer { query in
+            unsafe keys.withUnsafeBytes { keys in
+                unsafe scores.withUnsafeMutableBufferPointer { scores in
+                    unsafe attentionKernels(type).scores(
+                        query.baseAddress, keys.baseAddress, scores.count, query.count, scale, scores.baseAddress)
+                }
+            }
+        }
+    }
+
+    /// out += sum of probabilities[j] * value j, for values of `type` that lie one after the other.
+    package func attentionAccumulate(
+        probabilities: Span<Float>, values: RawSpan, type: GGMLType, into out: inout MutableSpan<Float>
+    ) {
+        checkCache(values, type: type, positions: probabilities.count, headSize: out.count)
+        unsafe probabilities.withUnsafeBufferPointer { probabilities in
+            unsafe values.withUnsafeBytes { values in
+                unsafe out.withUnsafeMutableBufferPointer { out in
+                    unsafe attentionKernels(type).accumulate(
+                        probabilities.baseAddress, values.baseAddress, probabilities.count, out.count, out.baseAddress)
+                }
+            }
+        }
+    }
+
+    private func checkCache(_ bytes: RawSpan, type: GGMLType, positions: Int, headSize: Int) {
+        precondition(
+            type.byteCount(elements: positions * headSize) == bytes.byteCount,
+            "\(bytes.byteCount) bytes for \(positions) positions of \(headSize)")
+    }
+
+    // MARK: Tables
+
+    private func kernels(_ type: GGMLType) -> ck_type_kernels {
+        let id = Int(type.rawValue)
+        guard id < types.count, let kernels = types[id] else {
+            preconditionFailure("\(type.name) has no kernels: loading should have said so")
+        }
+        return kernels
+    }
+
+    private func attentionKernels(_ type: GGMLType) -> ck_attention_kernels {
+        let id = Int(type.rawValue)
+        guard id < attention.count, let kernels = attention[id] else {
+            preconditionFailure("no cache holds \(type.name): planning should have said so")
+        }
+        return kernels
+    }
+}
+
+/// What activations are held in while they meet quantised weights.
+public enum ActivationPrecision: String, Sendable, CaseIterable {
+    /// 8-bit integers, a float scale for 32 of them: what other runtimes do.
+    case int8
+    /// 16-bit integers, a float scale for 32 of them: the rounding of the activations all but disappears.
+    case int16
+    /// 32-bit floats.
+    case f32
+}
+
+/// One activation vector as kernels take it: floats, or integers with a scale for every 32 and a sum for every 16.
+package struct ActivationVector: ~Escapable {
+    package let precision: ActivationPrecision
+    package let count: Int
+    private let values: RawSpan
+    private let scales: Span<Float>
+    private let sums: Span<Int32>
+
+    /// Floats as they are.
+    @_lifetime(copy floats)
+    package init(_ floats: Span<Float>) {
+        precision = .f32
+        count = floats.count
+        values = unsafe floats.bytes
+        scales = floats.extracting(0..<0)
+        sums = Span()
+    }
+
+    /// `count` integers of `precision` with their scales and sums.
+    @_lifetime(copy values, copy scales, copy sums)
+    package init(_ precision: ActivationPrecision, count: Int, values: RawSpan, scales: Span<Float>, sums: Span<Int32>) {
+        let width = precision == .int8 ? 1 : 2
+        precondition(precision != .f32 && values.byteCount == count * width, "\(values.byteCount) bytes of \(precision)")
+        precondition(
+            scales.count == count / Int(CK_SCALE_COLUMNS) && sums.count == count / Int(CK_SUM_COLUMNS),
+            "\(scales.count) scales and \(sums.count) sums for \(count) activations")
+        self.precision = precision
+        self.count = count
+        self.values = values
+        self.scales = scales
+        self.sums = sums
+    }
+
+    fileprivate func withKernelActivations(_ body: (UnsafePointer<ck_activations>) -> Void) {
+        unsafe values.withUnsafeBytes { values in
+            unsafe scales.withUnsafeBufferPointer { scales in
+                unsafe sums.withUnsafeBufferPointer { sums in
+                    var activations = unsafe ck_activations(
+                        values: values.baseAddress, scales: scales.baseAddress, sums: sums.baseAddress)
+                    unsafe body(&activations)
+                }
+            }
+        }
+    }
+}
+
+/// Columns that share one activation scale, and columns that share one activation sum.
+package enum ActivationBlock {
+    /// Columns with one scale.
+    package static let scaleColumns = Int(CK_SCALE_COLUMNS)
+    /// Columns with one sum.
+    package static let sumColumns = Int(CK_SUM_COLUMNS)
+}
+
+/// Which elements of a head form the pairs that RoPE turns.
+package enum RoPELayout: Sendable {
+    /// x[2i] and x[2i + 1]: `llama` files, whose Q and K rows converters permute for it.
+    case adjacent
+    /// x[i] and x[i + n/2]: the layout of the checkpoints themselves.
+    case halves
+}
+
+extension ck_type_kernels {
+    fileprivate func gemv(_ precision: ActivationPrecision) -> ck_gemv_fn? {
+        switch precision {
+        case .f32: unsafe gemv.0
+        case .int16: unsafe gemv.1
+        case .int8: unsafe gemv.2
+        }
+    }
+}
+
+extension InstructionSet {
+    fileprivate var code: ck_isa {
+        switch self {
+        case .scalar: CK_ISA_SCALAR
+        case .avx2: CK_ISA_AVX2
+        case .avxvnni: CK_ISA_AVXVNNI
+        case .avx512: CK_ISA_AVX512
+        case .avx512vnni: CK_ISA_AVX512VNNI
+        case .neon: CK_ISA_NEON
+        case .neonDotprod: CK_ISA_NEON_DOTPROD
+        case .neonI8mm: CK_ISA_NEON_I8MM
+        }
+    }
+}

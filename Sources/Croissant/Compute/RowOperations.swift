@@ -1,0 +1,92 @@
+/// Operations on rows of activations, each row by itself: shared out among threads from a few rows on.
+extension CPUBackend {
+    /// Rows (tokens) that are worth waking the other threads for: a row costs a microsecond, as the threads do.
+    private static let rowsToShare = 8
+
+    private func forEachRow(_ rows: Int, _ body: @Sendable (Int) -> Void) {
+        if rows < Self.rowsToShare {
+            for row in 0..<rows { body(row) }
+        } else {
+            let height = max(1, rows / (pool.threadCount * 4))
+            pool.parallelFor((rows + height - 1) / height) { index, _ in
+                for row in index * height..<min((index + 1) * height, rows) { body(row) }
+            }
+        }
+    }
+
+    /// out (rows, columns) = RMSNorm of the rows of `x` that begin at `start`; a row is as long as `weight`.
+    package func rmsNorm(
+        _ x: borrowing FloatBuffer, at start: Int = 0, weight: [Float], epsilon: Float, rows: Int,
+        into out: inout FloatBuffer
+    ) {
+        let columns = weight.count
+        let x = x.span
+        let out = out.shared
+        forEachRow(rows) { row in
+            let source = start + row * columns
+            var result = out.slice(row * columns..<(row + 1) * columns)
+            kernels.rmsNorm(
+                x.extracting(source..<source + columns), weight: weight.span, epsilon: epsilon, into: &result)
+        }
+    }
+
+    /// accumulator += x, for the first `count` elements.
+    package func add(_ x: borrowing FloatBuffer, to accumulator: inout FloatBuffer, count: Int) {
+        let length = 4096
+        let x = x.span
+        let accumulator = accumulator.shared
+        forEachRow((count + length - 1) / length) { row in
+            let range = row * length..<min((row + 1) * length, count)
+            var result = accumulator.slice(range)
+            kernels.add(x.extracting(range), to: &result)
+        }
+    }
+
+    /// out (rows, length) = SiLU(gate) * up, for rows of `length` gates followed by as many ups.
+    package func gate(_ gateUp: borrowing FloatBuffer, length: Int, rows: Int, into out: inout FloatBuffer) {
+        let gateUp = gateUp.span
+        let out = out.shared
+        forEachRow(rows) { row in
+            let start = row * 2 * length
+            var result = out.slice(row * length..<(row + 1) * length)
+            kernels.siluMultiply(
+                gate: gateUp.extracting(start..<start + length),
+                up: gateUp.extracting(start + length..<start + 2 * length), into: &result)
+        }
+    }
+
+    /// Turns the first `heads` heads of every row by the angles of the row's position.
+    package func rotate(
+        _ x: inout FloatBuffer, stride: Int, heads: Int, headSize: Int, rows: Int,
+        cosines: borrowing FloatBuffer, sines: borrowing FloatBuffer, rope: RoPE
+    ) {
+        let pairs = rope.pairs
+        let cosines = cosines.span
+        let sines = sines.span
+        let x = x.shared
+        forEachRow(rows) { row in
+            let angles = row * pairs..<(row + 1) * pairs
+            for head in 0..<heads {
+                let start = row * stride + head * headSize
+                var elements = x.slice(start..<start + headSize)
+                kernels.rotate(
+                    &elements, cosines: cosines.extracting(angles), sines: sines.extracting(angles), layout: rope.layout)
+            }
+        }
+    }
+
+    /// Appends the keys and values of every row to the cache, from `position` on.
+    package func append(
+        _ x: borrowing FloatBuffer, stride: Int, keysAt keys: Int, valuesAt values: Int, length: Int, rows: Int,
+        layer: Int, position: Int, to cache: inout KVCache
+    ) {
+        let x = x.span
+        for row in 0..<rows {
+            let start = row * stride
+            cache.store(
+                keys: x.extracting(start + keys..<start + keys + length),
+                values: x.extracting(start + values..<start + values + length),
+                layer: layer, position: position + row, kernels: kernels)
+        }
+    }
+}
