@@ -1,0 +1,87 @@
+public import GGUF
+
+/// A model that is ready to run: its weights, its tokenizer and the threads that compute.
+///
+/// Loading checks everything that a file can get wrong; after it, generation cannot fail. A model is immutable and may
+/// be shared; what changes while it runs belongs to a ``Session``.
+///
+/// ```swift
+/// let model = try Model(contentsOf: "croissantllmchat-v0.1.Q4_K_M.gguf")
+/// let session = try Session(model, contextLength: 1024)
+/// var generation = try Generator(session, prompt: "La capitale de la France est")
+/// while let piece = generation.next() { print(piece, terminator: "") }
+/// ```
+public final class Model: Sendable {
+    /// The sizes of the model.
+    public let configuration: ModelConfiguration
+    /// Text to token ids and back; nil where the file has no vocabulary.
+    public let tokenizer: Tokenizer?
+    /// The file.
+    public let file: GGUFFile
+    /// The memory that the model and a session with the same options take.
+    public let plan: MemoryPlan
+    /// The options that it was loaded with.
+    public let options: RuntimeOptions
+
+    package let transformer: Transformer
+    package let tensors: [TensorInfo]
+
+    /// Loads the GGUF file at `path`; the other parts of a split file are found beside it.
+    public convenience init(contentsOf path: String, options: RuntimeOptions = RuntimeOptions()) throws(ModelError) {
+        let file: GGUFFile
+        do throws(GGUFError) { file = try GGUFFile(path: path) } catch { throw .file(error) }
+        try self.init(file, options: options)
+    }
+
+    /// Loads an open file.
+    public init(_ file: GGUFFile, options: RuntimeOptions = RuntimeOptions()) throws(ModelError) {
+        self.file = file
+        self.options = options
+        configuration = try ModelConfiguration(file: file)
+        let layout = TensorLayout(configuration)
+        tensors = try layout.check(file)
+        plan = try MemoryPlan(configuration, tensors: tensors, options: options)
+        tokenizer = try Self.tokenizer(of: file, vocabularySize: configuration.vocabularySize)
+        let backend = CPUBackend(
+            instructionSet: try Self.instructionSet(options), threads: plan.threads,
+            activations: options.activations ?? .int16)
+        let store = try WeightStore(file: file, tensors: tensors, placement: plan.weights, pool: backend.pool)
+        let weights = try Weights(layout, file: file, store: store, kernels: backend.kernels)
+        transformer = Transformer(
+            configuration: configuration, weights: weights,
+            rope: RoPE(configuration, factors: weights.ropeFactors), backend: backend)
+    }
+
+    /// The kernels in use.
+    public var instructionSet: InstructionSet { transformer.backend.kernels.instructionSet }
+    /// The threads in use.
+    public var threads: Int { transformer.backend.pool.threadCount }
+    /// The weights of all tensors.
+    public var parameterCount: Int { tensors.reduce(0) { $0 + $1.elementCount } }
+    /// Bytes of all tensors.
+    public var weightBytes: Int { tensors.reduce(0) { $0 + $1.byteCount } }
+
+    private static func instructionSet(_ options: RuntimeOptions) throws(ModelError) -> InstructionSet {
+        guard let wanted = options.instructionSet else { return Kernels.bestInstructionSet }
+        guard Kernels.isSupported(wanted) else {
+            let supported = InstructionSet.allCases.filter(Kernels.isSupported).map(\.rawValue)
+            throw .invalidOption(
+                name: "instruction set", value: wanted.rawValue,
+                expected: "one of \(supported.joined(separator: ", ")) on this machine")
+        }
+        return wanted
+    }
+
+    private static func tokenizer(of file: GGUFFile, vocabularySize: Int) throws(ModelError) -> Tokenizer? {
+        guard file.metadata["tokenizer.ggml.model"] != nil else { return nil }
+        let tokenizer: Tokenizer
+        do throws(TokenizerError) { tokenizer = try Tokenizer(metadata: file.metadata) } catch { throw .tokenizer(error) }
+        // A token without an embedding could be produced by encoding, and would be looked up outside the matrix.
+        guard tokenizer.vocabularySize <= vocabularySize else {
+            throw .invalidHyperparameter(
+                key: "tokenizer.ggml.tokens", value: "\(tokenizer.vocabularySize) tokens",
+                expected: "at most the \(vocabularySize) rows of token_embd.weight")
+        }
+        return tokenizer
+    }
+}

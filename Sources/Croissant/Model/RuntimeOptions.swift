@@ -1,0 +1,35 @@
+public import GGUF
+
+/// How a model is loaded and run. What is nil is chosen for the model and the machine.
+public struct RuntimeOptions: Sendable {
+    /// Compute threads.
+    public var threads: Int?
+    /// Positions that the KV cache holds; the model's own context length when nil.
+    public var contextLength: Int?
+    /// Prompt tokens in one pass.
+    public var batchSize = 512
+    /// The type of cached keys: F32 or F16.
+    public var keyType = GGMLType.f16
+    /// The type of cached values: F32 or F16.
+    public var valueType = GGMLType.f16
+    /// Where the weights are; resident where the budget and the machine allow it when nil.
+    public var weights: WeightPlacement?
+    /// How batches are multiplied.
+    public var prefill: PrefillMethod?
+    /// What decode quantises activations to.
+    public var activations: ActivationPrecision?
+    /// Weights, cache, activations and scratch together may not take more.
+    public var memoryBudget: ByteCount?
+    /// The kernels; the best of the machine when nil.
+    public var instructionSet: InstructionSet?
+    /// Whether a pass keeps the logits of every position, not only the last one's.
+    public var allLogits = false
+
+    /// The defaults.
+    public init() {}
+
+    /// The defaults with a context length.
+    public init(contextLength: Int?) {
+        self.contextLength = contextLength
+    }
+}

@@ -1,0 +1,105 @@
+/// The forward pass of the Llama family (arXiv 2302.13971), top to bottom like the paper.
+package struct Transformer: Sendable {
+    let configuration: ModelConfiguration
+    let weights: Weights
+    let rope: RoPE
+    let backend: CPUBackend
+
+    /// Which positions' logits a pass computes: the output matrix is a tenth of the work, and prompts need it once.
+    package enum Logits: Sendable {
+        /// None.
+        case none
+        /// The last position's.
+        case last
+        /// Every position's.
+        case all
+    }
+
+    /// Feeds `tokens`, which continue what `cache` holds, and leaves the logits asked for in `state.logits`.
+    package func forward(
+        _ tokens: Span<Int32>, cache: inout KVCache, state: inout Activations, scratch: inout Scratch, logits: Logits
+    ) {
+        let count = tokens.count
+        let position = cache.count
+        precondition(count > 0 && count <= state.shape.batchSize, "\(count) tokens in a batch of \(state.shape.batchSize)")
+        precondition(count <= cache.shape.capacity - position, "loading and prefill check the context")
+
+        embed(tokens, into: &state.residual)
+        rope.fill(position..<position + count, cosines: &state.cosines, sines: &state.sines)
+        for (layer, block) in weights.blocks.enumerated() {
+            normalize(state.residual, by: block.attentionNorm, tokens: count, into: &state.normalized)
+            backend.multiply(
+                block.queryKeyValue, state.normalized, tokens: count, into: &state.queryKeyValue, scratch: &scratch)
+            rotateAndStore(layer: layer, position: position, tokens: count, &state, &cache)
+            backend.attention(
+                attentionShape, queries: state.queryKeyValue, queryStride: state.shape.queryKeyValue, cache: cache,
+                layer: layer, firstPosition: position, tokens: count, into: &state.attention, scratch: &scratch)
+            backend.multiply(
+                block.attentionOutput, state.attention, tokens: count, into: &state.projected, scratch: &scratch)
+            backend.add(state.projected, to: &state.residual, count: count * configuration.embeddingLength)
+
+            normalize(state.residual, by: block.feedForwardNorm, tokens: count, into: &state.normalized)
+            backend.multiply(block.gateUp, state.normalized, tokens: count, into: &state.gateUp, scratch: &scratch)
+            backend.gate(state.gateUp, length: configuration.feedForwardLength, rows: count, into: &state.hidden)
+            backend.multiply(block.down, state.hidden, tokens: count, into: &state.projected, scratch: &scratch)
+            backend.add(state.projected, to: &state.residual, count: count * configuration.embeddingLength)
+        }
+        cache.advance(by: count)
+        predict(logits, tokens: count, &state, &scratch)
+    }
+
+    private var attentionShape: AttentionShape {
+        AttentionShape(
+            heads: configuration.heads, keyValueHeads: configuration.keyValueHeads, headSize: configuration.headSize)
+    }
+
+    /// residual = the embedding of each token.
+    private func embed(_ tokens: Span<Int32>, into residual: inout FloatBuffer) {
+        let length = configuration.embeddingLength
+        for index in 0..<tokens.count {
+            let token = Int(tokens[index])
+            var row = residual.mutableSlice(index * length..<(index + 1) * length)
+            backend.kernels.dequantize(weights.embedding, rows: token..<token + 1, into: &row)
+        }
+    }
+
+    private func normalize(
+        _ x: borrowing FloatBuffer, by weight: [Float], tokens: Int, into out: inout FloatBuffer
+    ) {
+        backend.rmsNorm(x, weight: weight, epsilon: configuration.normEpsilon, rows: tokens, into: &out)
+    }
+
+    /// Turns queries and keys by their positions, and appends keys and values to the cache.
+    private func rotateAndStore(
+        layer: Int, position: Int, tokens: Int, _ state: inout Activations, _ cache: inout KVCache
+    ) {
+        let stride = state.shape.queryKeyValue
+        let queries = configuration.queryLength
+        let keys = configuration.keyValueLength
+        backend.rotate(
+            &state.queryKeyValue, stride: stride, heads: configuration.heads + configuration.keyValueHeads,
+            headSize: configuration.headSize, rows: tokens, cosines: state.cosines, sines: state.sines, rope: rope)
+        backend.append(
+            state.queryKeyValue, stride: stride, keysAt: queries, valuesAt: queries + keys, length: keys, rows: tokens,
+            layer: layer, position: position, to: &cache)
+    }
+
+    /// The final norm and the output matrix, for the positions that somebody wants to know.
+    private func predict(
+        _ logits: Logits, tokens: Int, _ state: inout Activations, _ scratch: inout Scratch
+    ) {
+        let length = configuration.embeddingLength
+        let rows: Range<Int>
+        switch logits {
+        case .none: return
+        case .last: rows = tokens - 1..<tokens
+        case .all: rows = 0..<tokens
+        }
+        precondition(rows.count <= state.shape.logitRows, "a session without allLogits keeps the last position's only")
+        backend.rmsNorm(
+            state.residual, at: rows.lowerBound * length, weight: weights.outputNorm,
+            epsilon: configuration.normEpsilon, rows: rows.count, into: &state.normalized)
+        backend.multiply(
+            weights.output, state.normalized, tokens: rows.count, into: &state.logits, scratch: &scratch)
+    }
+}

@@ -1,0 +1,84 @@
+package import GGUF
+
+/// The weights of a model, ready to compute with.
+package struct Weights: Sendable {
+    /// A row for each token: (vocabulary, embedding).
+    let embedding: WeightMatrix
+    /// The blocks, first to last.
+    let blocks: [Block]
+    /// (embedding)
+    let outputNorm: [Float]
+    /// embedding -> vocabulary
+    let output: Linear
+    /// (rotated pairs), where the file has them.
+    let ropeFactors: [Float]?
+
+    /// The weights of one transformer block.
+    struct Block: Sendable {
+        /// (embedding)
+        let attentionNorm: [Float]
+        /// embedding -> queries, keys, values
+        let queryKeyValue: Linear
+        /// queries -> embedding
+        let attentionOutput: Linear
+        /// (embedding)
+        let feedForwardNorm: [Float]
+        /// embedding -> gate, up
+        let gateUp: Linear
+        /// feed-forward -> embedding
+        let down: Linear
+    }
+
+    /// Takes the tensors of `layout`, which has checked `file`, from `store`.
+    package init(_ layout: TensorLayout, file: GGUFFile, store: WeightStore, kernels: Kernels) throws(ModelError) {
+        let tensors = TensorFetcher(file: file, store: store, kernels: kernels)
+        embedding = try tensors.matrix(layout.embedding)
+        var blocks: [Block] = []
+        for block in layout.blocks {
+            blocks.append(
+                Block(
+                    attentionNorm: try tensors.vector(block.attentionNorm),
+                    queryKeyValue: Linear([
+                        try tensors.matrix(block.query), try tensors.matrix(block.key), try tensors.matrix(block.value),
+                    ]),
+                    attentionOutput: Linear([try tensors.matrix(block.attentionOutput)]),
+                    feedForwardNorm: try tensors.vector(block.feedForwardNorm),
+                    gateUp: Linear([try tensors.matrix(block.gate), try tensors.matrix(block.up)]),
+                    down: Linear([try tensors.matrix(block.down)])))
+        }
+        self.blocks = blocks
+        outputNorm = try tensors.vector(layout.outputNorm)
+        output = Linear([tensors.has(layout.output) ? try tensors.matrix(layout.output) : embedding])
+        ropeFactors = tensors.has(layout.ropeFactors) ? try tensors.vector(layout.ropeFactors) : nil
+    }
+
+    /// Floats of the norms and factors, which are copied out of the file.
+    package static func vectorFloats(_ tensors: [TensorInfo]) -> Int {
+        tensors.reduce(0) { $0 + ($1.dimensions.count == 1 ? $1.elementCount : 0) }
+    }
+}
+
+/// Tensors by name.
+private struct TensorFetcher {
+    let file: GGUFFile
+    let store: WeightStore
+    let kernels: Kernels
+
+    func has(_ tensor: ExpectedTensor) -> Bool { file.tensor(named: tensor.name) != nil }
+
+    func matrix(_ tensor: ExpectedTensor) throws(ModelError) -> WeightMatrix {
+        guard let info = file.tensor(named: tensor.name) else {
+            throw .missingTensor(name: tensor.name, expected: tensor.dimensions)
+        }
+        return store.matrix(info)
+    }
+
+    /// A vector as floats, all of them finite.
+    func vector(_ tensor: ExpectedTensor) throws(ModelError) -> [Float] {
+        let matrix = try matrix(tensor)
+        var floats = [Float](repeating: 0, count: matrix.columns)
+        var span = floats.mutableSpan
+        kernels.dequantize(matrix, rows: 0..<1, into: &span)
+        return floats
+    }
+}
