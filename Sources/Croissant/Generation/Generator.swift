@@ -1,0 +1,185 @@
+private import GGUF
+
+/// Why a generation ended.
+public enum FinishReason: String, Sendable {
+    /// The model said so.
+    case endOfGeneration
+    /// A stop string appeared.
+    case stopString
+    /// As many tokens as were asked for.
+    case length
+    /// No position was left in the context.
+    case contextFull
+    /// The caller stopped it.
+    case cancelled
+}
+
+/// How far a generation goes.
+public struct GenerationLimits: Sendable {
+    /// Tokens to generate; until the end or the context is full when nil.
+    public var maximumTokens: Int?
+    /// Texts that end the generation; they are not part of the result.
+    public var stopStrings: [String] = []
+    /// Whether tokens that mark the end are taken as any other.
+    public var ignoresEndOfGeneration = false
+    /// Whether special tokens appear in the text.
+    public var showsSpecialTokens = false
+
+    /// No limits but the model's own.
+    public init() {}
+
+    /// At most `maximumTokens` tokens.
+    public init(maximumTokens: Int?) { self.maximumTokens = maximumTokens }
+}
+
+/// One token of a generation.
+public struct GeneratedToken: Sendable {
+    /// Its id.
+    public let id: Int32
+    /// The text that became certain with it: empty while a character or a possible stop string is incomplete.
+    public let text: String
+}
+
+/// Continues a prompt, token by token.
+///
+/// ```swift
+/// var generation = try Generator(session, prompt: "Bonjour", sampling: .init(temperature: 0.4))
+/// while let piece = generation.next() { print(piece, terminator: "") }
+/// ```
+public struct Generator: ~Copyable {
+    /// The session that runs; ``takeSession()`` gives it back.
+    private var session: Session
+    /// The tokens of the prompt, with what the tokenizer put before them.
+    public let prompt: [Int32]
+    /// Characters of the prompt that the vocabulary has no token for, and that were left out.
+    public let dropped: [Unicode.Scalar]
+    /// The generated tokens so far.
+    public private(set) var tokens: [Int32] = []
+    /// Why the generation ended; nil while it has not.
+    public private(set) var finishReason: FinishReason?
+    /// What it took.
+    public private(set) var metrics = GenerationMetrics()
+    /// The seed of the draws.
+    public var seed: UInt64 { sampler.seed }
+
+    private var sampler: Sampler
+    private var decoder: StreamingDecoder?
+    private var stops: StopMatcher
+    private let limits: GenerationLimits
+    private var hasStarted = false
+
+    /// Continues text.
+    public init(
+        _ session: consuming Session, prompt text: String, sampling: SamplingParameters = SamplingParameters(),
+        limits: GenerationLimits = GenerationLimits()
+    ) throws(ModelError) {
+        guard let tokenizer = session.model.tokenizer else { throw .noTokenizer(path: session.model.file.path) }
+        let encoding = tokenizer.encoding(of: text)
+        try self.init(session, encoding.ids, dropped: encoding.dropped, sampling, limits)
+    }
+
+    /// Continues tokens, exactly as they are.
+    public init(
+        _ session: consuming Session, promptTokens: [Int32], sampling: SamplingParameters = SamplingParameters(),
+        limits: GenerationLimits = GenerationLimits()
+    ) throws(ModelError) {
+        try self.init(session, promptTokens, dropped: [], sampling, limits)
+    }
+
+    private init(
+        _ session: consuming Session, _ prompt: [Int32], dropped: [Unicode.Scalar], _ sampling: SamplingParameters,
+        _ limits: GenerationLimits
+    ) throws(ModelError) {
+        try sampling.validate()
+        guard !prompt.isEmpty else {
+            throw .invalidOption(name: "prompt", value: "no tokens", expected: "at least one token to continue from")
+        }
+        guard prompt.count <= session.contextLength - session.position else {
+            throw .contextExceeded(tokens: session.position + prompt.count, capacity: session.contextLength)
+        }
+        sampler = Sampler(sampling)
+        decoder = session.model.tokenizer.map { tokenizer in
+            StreamingDecoder(tokenizer, after: prompt.last, skipSpecial: !limits.showsSpecialTokens)
+        }
+        stops = StopMatcher(limits.stopStrings)
+        self.limits = limits
+        self.prompt = prompt
+        self.dropped = dropped
+        self.session = session
+    }
+
+    /// Feeds the prompt, if that has not happened yet. ``nextToken()`` does so by itself.
+    ///
+    /// - Parameter progress: called after each pass with the number of tokens done; returning false cancels.
+    public mutating func start(progress: ((Int) -> Bool)? = nil) throws(ModelError) {
+        guard !hasStarted else { return }
+        hasStarted = true
+        for token in prompt { sampler.accept(token) }
+        let clock = ContinuousClock()
+        let begin = clock.now
+        metrics.promptTokens = try session.evaluate(prompt, progress: progress)
+        metrics.promptTime = clock.now - begin
+        if metrics.promptTokens < prompt.count { finishReason = .cancelled }
+    }
+
+    /// The next token; nil at the end, whose reason is then in ``finishReason``.
+    ///
+    /// With the last token comes all text that was held back.
+    public mutating func nextToken() throws(ModelError) -> GeneratedToken? {
+        try start()
+        guard finishReason == nil else { return nil }
+        guard limits.maximumTokens != 0 else {
+            finishReason = .length
+            return nil
+        }
+        let clock = ContinuousClock()
+        let begin = clock.now
+        if let last = tokens.last { try session.evaluate([last]) }
+        let token = session.sample(&sampler)
+        sampler.accept(token)
+        tokens.append(token)
+        metrics.generatedTokens += 1
+        metrics.generationTime += clock.now - begin
+        let text = text(of: token)
+        return GeneratedToken(id: token, text: text)
+    }
+
+    /// The next piece of text; nil at the end. Pieces may be empty.
+    public mutating func next() -> String? {
+        // Everything that could fail was checked before: the context's room by finishReason, the ids by the sampler.
+        (try? nextToken())?.text
+    }
+
+    /// Ends the generation before its own end.
+    public mutating func cancel() {
+        if finishReason == nil { finishReason = .cancelled }
+    }
+
+    /// Ends the generation and gives back its session, for instance to go on with other text.
+    public consuming func takeSession() -> Session { session }
+
+    /// The text that becomes certain with `token`, after deciding whether it is the last one.
+    private mutating func text(of token: Int32) -> String {
+        let isEnd =
+            !limits.ignoresEndOfGeneration && session.model.tokenizer?.endOfGeneration.contains(token) == true
+        var certain = ""
+        if isEnd {
+            finishReason = .endOfGeneration
+            if limits.showsSpecialTokens { certain = decoder?.feed(token) ?? "" }
+        } else {
+            certain = decoder?.feed(token) ?? ""
+            if let maximum = limits.maximumTokens, tokens.count >= maximum {
+                finishReason = .length
+            } else if session.position == session.contextLength {
+                finishReason = .contextFull
+            }
+        }
+        if finishReason != nil { certain += decoder?.finish() ?? "" }
+        let match = stops.feed(certain)
+        if match.stop != nil {
+            finishReason = .stopString
+            return match.emit
+        }
+        return finishReason == nil ? match.emit : match.emit + stops.finish()
+    }
+}

@@ -1,0 +1,58 @@
+/// How the next token is chosen from the logits.
+///
+/// The chain is: repetition penalties, top-k, top-p, min-p, temperature, then a draw. `temperature` 0 takes the most
+/// likely token after the penalties.
+public struct SamplingParameters: Sendable, Equatable {
+    /// What logits are divided by; 0 is greedy.
+    public var temperature: Float = 0.8
+    /// The tokens that stay, most likely first; 0 for all.
+    public var topK = 40
+    /// The smallest set of tokens whose probabilities reach this stays; 1 for all.
+    public var topP: Float = 0.95
+    /// Tokens stay whose probability is at least this share of the most likely one's; 0 for all.
+    public var minP: Float = 0.05
+    /// What positive logits of recent tokens are divided by, and negative ones multiplied; 1 for no penalty.
+    public var repeatPenalty: Float = 1
+    /// How many recent tokens penalties look at; -1 for the whole context, 0 for none.
+    public var repeatLastN = 64
+    /// Subtracted from the logits of recent tokens.
+    public var presencePenalty: Float = 0
+    /// Subtracted from the logits of recent tokens, once for each time they occurred.
+    public var frequencyPenalty: Float = 0
+    /// The seed of the draws; a new one for every generation when nil.
+    public var seed: UInt64?
+
+    /// The defaults.
+    public init() {}
+
+    /// The most likely token, always.
+    public static var greedy: SamplingParameters {
+        var parameters = SamplingParameters()
+        parameters.temperature = 0
+        return parameters
+    }
+
+    /// The defaults at another temperature.
+    public init(temperature: Float, seed: UInt64? = nil) {
+        self.temperature = temperature
+        self.seed = seed
+    }
+
+    /// The first parameter whose value makes no sense, as an error.
+    package func validate() throws(ModelError) {
+        try Self.check("temperature", temperature, isValid: temperature >= 0, "0 or more")
+        try Self.check("top-k", topK, isValid: topK >= 0, "0 or more")
+        try Self.check("top-p", topP, isValid: topP > 0 && topP <= 1, "above 0, at most 1")
+        try Self.check("min-p", minP, isValid: minP >= 0 && minP <= 1, "0 to 1")
+        try Self.check("repeat penalty", repeatPenalty, isValid: repeatPenalty > 0, "above 0")
+        try Self.check("repeat-last-n", repeatLastN, isValid: repeatLastN >= -1, "-1 or more")
+        try Self.check("presence penalty", presencePenalty, isValid: presencePenalty.isFinite, "a number")
+        try Self.check("frequency penalty", frequencyPenalty, isValid: frequencyPenalty.isFinite, "a number")
+    }
+
+    private static func check<Value>(
+        _ name: String, _ value: Value, isValid: Bool, _ expected: String
+    ) throws(ModelError) {
+        guard isValid else { throw .invalidOption(name: name, value: "\(value)", expected: expected) }
+    }
+}

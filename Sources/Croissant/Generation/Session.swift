@@ -1,0 +1,126 @@
+/// One sequence of tokens in progress: the KV cache, and the buffers that a pass goes through.
+///
+/// A session has one owner and is not copied; several sessions may share a ``Model``.
+public struct Session: ~Copyable {
+    /// The model.
+    public let model: Model
+    /// The memory that this session was planned with.
+    public let plan: MemoryPlan
+    private var cache: KVCache
+    private var activations: Activations
+    private var scratch: Scratch
+    private var logitRows = 0
+
+    /// A session with nothing in its context.
+    ///
+    /// - Parameter contextLength: positions that the cache holds; what the model was loaded with when nil.
+    public init(_ model: Model, contextLength: Int? = nil) throws(ModelError) {
+        var options = model.options
+        options.weights = model.plan.weights
+        options.threads = model.threads
+        if let contextLength { options.contextLength = contextLength }
+        let plan = try MemoryPlan(model.configuration, tensors: model.tensors, options: options)
+        let cache = try KVCache(plan.cache)
+        let activations = try Activations(plan.activations)
+        let scratch = try Scratch(plan.scratch)
+        self.model = model
+        self.plan = plan
+        self.cache = cache
+        self.activations = activations
+        self.scratch = scratch
+    }
+
+    /// Positions that the context holds.
+    public var contextLength: Int { plan.contextLength }
+    /// Positions that are in use.
+    public var position: Int { cache.count }
+
+    /// Forgets all positions from `position` on, for instance to try another continuation.
+    public mutating func rewind(to position: Int) {
+        cache.truncate(to: position)
+        logitRows = 0
+    }
+
+    /// Which logits ``evaluate(_:logits:progress:)`` leaves behind.
+    public enum LogitSelection: Sendable {
+        /// None.
+        case none
+        /// Those of the last token.
+        case last
+    }
+
+    /// Feeds tokens, in passes of at most the plan's batch size.
+    ///
+    /// - Parameters:
+    ///   - tokens: ids below the vocabulary's size, at least one, at most as many as positions are free.
+    ///   - logits: which logits are wanted afterwards.
+    ///   - progress: called after each pass with the number of tokens done; returning false stops there.
+    /// - Returns: the number of tokens that were fed.
+    @discardableResult
+    public mutating func evaluate(
+        _ tokens: [Int32], logits: LogitSelection = .last, progress: ((Int) -> Bool)? = nil
+    ) throws(ModelError) -> Int {
+        try check(tokens)
+        var done = 0
+        while done < tokens.count {
+            let end = min(done + plan.batchSize, tokens.count)
+            let isLast = end == tokens.count
+            forward(tokens[done..<end], logits: isLast && logits == .last ? .last : .none)
+            done = end
+            if let progress, !progress(done), !isLast { break }
+        }
+        return done
+    }
+
+    /// Feeds tokens and hands over the logits (rows, vocabulary) of every position, pass by pass.
+    ///
+    /// The model must have been loaded with ``RuntimeOptions/allLogits``.
+    public mutating func evaluateAll(
+        _ tokens: [Int32], _ body: (_ tokens: Range<Int>, _ logits: Span<Float>) -> Void
+    ) throws(ModelError) {
+        guard plan.activations.logitRows == plan.batchSize else {
+            throw .invalidOption(name: "allLogits", value: "false", expected: "true, to keep every position's logits")
+        }
+        try check(tokens)
+        for start in stride(from: 0, to: tokens.count, by: plan.batchSize) {
+            let range = start..<min(start + plan.batchSize, tokens.count)
+            forward(tokens[range], logits: .all)
+            body(range, self.logits)
+        }
+    }
+
+    /// The logits (rows, vocabulary) of the last pass: those of its last token, unless all were asked for.
+    public var logits: Span<Float> {
+        @_lifetime(borrow self)
+        get { activations.logits.span.extracting(0..<logitRows * model.configuration.vocabularySize) }
+    }
+
+    /// Chooses the next token by the logits of the last one.
+    package mutating func sample(_ sampler: inout Sampler) -> Int32 {
+        precondition(logitRows > 0, "there are no logits to sample from")
+        let size = model.configuration.vocabularySize
+        var last = activations.logits.mutableSlice((logitRows - 1) * size..<logitRows * size)
+        return sampler.sample(&last)
+    }
+
+    private mutating func forward(_ tokens: ArraySlice<Int32>, logits: Transformer.Logits) {
+        model.transformer.forward(
+            tokens.span, cache: &cache, state: &activations, scratch: &scratch, logits: logits)
+        logitRows =
+            switch logits {
+            case .none: 0
+            case .last: 1
+            case .all: tokens.count
+            }
+    }
+
+    private func check(_ tokens: [Int32]) throws(ModelError) {
+        guard tokens.count <= contextLength - position else {
+            throw .contextExceeded(tokens: position + tokens.count, capacity: contextLength)
+        }
+        let size = model.configuration.vocabularySize
+        if let stranger = tokens.first(where: { $0 < 0 || Int($0) >= size }) {
+            throw .invalidToken(id: Int(stranger), vocabularySize: size)
+        }
+    }
+}
