@@ -20,6 +20,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
         .package(url: "https://github.com/onevcat/Rainbow", exact: "4.2.2"),
         .package(url: "https://github.com/ordo-one/TextTable", exact: "0.0.2"),
     ],
@@ -39,13 +40,14 @@ let package = Package(
             dependencies: [
                 "Croissant",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "Rainbow", package: "Rainbow"),
                 .product(name: "TextTable", package: "TextTable"),
             ],
             swiftSettings: swiftSettings),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF"], swiftSettings: swiftSettings),
-        .testTarget(name: "CKernelsTests", dependencies: ["CKernels", "GGUF"], swiftSettings: swiftSettings),
-        .testTarget(name: "CroissantTests", dependencies: ["Croissant"], swiftSettings: swiftSettings),
+        .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], swiftSettings: swiftSettings),
+        .testTarget(name: "CroissantTests", dependencies: ["Croissant", "GGUF"], swiftSettings: swiftSettings),
         .testTarget(name: "CroissantCLITests", dependencies: ["CroissantCLI"], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .c17
