@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# A package of somebody else that depends on the library by path: builds without any flags, and generates text.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+mkdir -p "$work/Sources/Dependent"
+cat >"$work/Package.swift" <<EOF
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "Dependent",
+    dependencies: [.package(path: "$root")],
+    targets: [
+        .executableTarget(
+            name: "Dependent", dependencies: [.product(name: "Croissant", package: "$(basename "$root")")])
+    ]
+)
+EOF
+cat >"$work/Sources/Dependent/Dependent.swift" <<'EOF'
+import Croissant
+
+@main
+struct Dependent {
+    static func main() throws {
+        let path = CommandLine.arguments[1]
+        if CommandLine.arguments.count > 2 {
+            var shape = ModelShape.croissant
+            shape.layers = 2
+            shape.embeddingLength = 256
+            shape.feedForwardLength = 704
+            shape.vocabularySize = 1024
+            try ModelSynthesizer(shape: shape, type: .q4_0).write(to: path)
+        }
+        let model = try Model(contentsOf: path)
+        let session = try Session(model, contextLength: 128)
+        var generation = try Generator(
+            session, prompt: "Once upon a time", sampling: .greedy, limits: GenerationLimits(maximumTokens: 24))
+        var text = ""
+        while let piece = generation.next() { text += piece }
+        print("\(generation.tokens.count) tokens: \(text)")
+    }
+}
+EOF
+swift build --package-path "$work" -c release 2>&1 | tail -n 3
+program="$work/.build/release/Dependent"
+stories="$root/../shared/data/models/stories260K.gguf"
+if [ -f "$stories" ]; then
+    "$program" "$stories" | tee "$work/output"
+    grep -q '24 tokens: , there was a little girl' "$work/output"
+else
+    "$program" "$work/tiny.gguf" synthesize | tee "$work/output"
+    grep -q '24 tokens' "$work/output"
+fi
