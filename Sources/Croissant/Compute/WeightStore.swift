@@ -31,8 +31,11 @@ public enum WeightPlacement: String, Sendable, CaseIterable {
     }
 
     /// Opens the weights of `file`: maps them, or reads `tensors` on all threads of `pool`.
+    ///
+    /// `progress` is told the bytes that have been read, now and then, on the caller's thread.
     package init(
-        file: GGUFFile, tensors: [TensorInfo], placement: WeightPlacement, pool: ThreadPool
+        file: GGUFFile, tensors: [TensorInfo], placement: WeightPlacement, pool: ThreadPool,
+        progress: (@Sendable (Int) -> Void)? = nil
     ) throws(ModelError) {
         self.file = file
         self.placement = placement
@@ -54,7 +57,7 @@ public enum WeightPlacement: String, Sendable, CaseIterable {
             }
             end += Self.aligned(tensor.byteCount)
         }
-        try Self.read(pieces, of: file, into: memory, pool: pool)
+        try Self.read(pieces, of: file, into: memory, pool: pool, progress: progress)
         self.memory = memory
         self.offsets = offsets
     }
@@ -68,10 +71,12 @@ public enum WeightPlacement: String, Sendable, CaseIterable {
     }
 
     private static func read(
-        _ pieces: [Piece], of file: GGUFFile, into memory: PageMemory, pool: ThreadPool
+        _ pieces: [Piece], of file: GGUFFile, into memory: PageMemory, pool: ThreadPool,
+        progress: (@Sendable (Int) -> Void)?
     ) throws(ModelError) {
         let failure = FirstFailure()
-        pool.parallelFor(pieces.count) { index, _ in
+        let done = Atomic<Int>(0)
+        pool.parallelFor(pieces.count) { index, worker in
             let piece = pieces[index]
             let target = unsafe UnsafeMutableRawBufferPointer(
                 start: memory.base + piece.destination, count: piece.range.count)
@@ -81,6 +86,8 @@ public enum WeightPlacement: String, Sendable, CaseIterable {
             } catch {
                 failure.record(error)
             }
+            let bytes = done.add(piece.range.count, ordering: .relaxed).newValue
+            if worker == 0 { progress?(bytes) }
         }
         if let error = failure.error { throw .file(error) }
     }

@@ -27,14 +27,25 @@ public final class Model: Sendable {
     package let tensors: [TensorInfo]
 
     /// Loads the GGUF file at `path`; the other parts of a split file are found beside it.
-    public convenience init(contentsOf path: String, options: RuntimeOptions = RuntimeOptions()) throws(ModelError) {
+    ///
+    /// - Parameters:
+    ///   - path: the file, or the first part of a split one.
+    ///   - options: how the model is run.
+    ///   - progress: told now and then how many bytes of the weights have been read, where they are read at all.
+    public convenience init(
+        contentsOf path: String, options: RuntimeOptions = RuntimeOptions(),
+        progress: (@Sendable (_ bytes: Int) -> Void)? = nil
+    ) throws(ModelError) {
         let file: GGUFFile
         do throws(GGUFError) { file = try GGUFFile(path: path) } catch { throw .file(error) }
-        try self.init(file, options: options)
+        try self.init(file, options: options, progress: progress)
     }
 
     /// Loads an open file.
-    public init(_ file: GGUFFile, options: RuntimeOptions = RuntimeOptions()) throws(ModelError) {
+    public init(
+        _ file: GGUFFile, options: RuntimeOptions = RuntimeOptions(),
+        progress: (@Sendable (_ bytes: Int) -> Void)? = nil
+    ) throws(ModelError) {
         self.file = file
         self.options = options
         configuration = try ModelConfiguration(file: file)
@@ -45,7 +56,7 @@ public final class Model: Sendable {
         let backend = CPUBackend(
             instructionSet: try Self.instructionSet(options), threads: plan.threads,
             activations: options.activations ?? .int16)
-        let store = try WeightStore(file: file, tensors: tensors, placement: plan.weights, pool: backend.pool)
+        let store = try WeightStore(file: file, tensors: tensors, placement: plan.weights, pool: backend.pool, progress: progress)
         let weights = try Weights(layout, file: file, store: store, kernels: backend.kernels)
         transformer = Transformer(
             configuration: configuration, weights: weights,
