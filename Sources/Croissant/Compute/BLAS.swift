@@ -57,7 +57,8 @@ package enum BLAS {
     }
 
     private static func checkBounds(rows: Int, columns: Int, stride: Int, count: Int) {
-        precondition(rows > 0 && columns > 0 && stride >= columns, "not a matrix: \(rows) x \(columns), \(stride) apart")
+        precondition(
+            rows > 0 && columns > 0 && stride >= columns, "not a matrix: \(rows) x \(columns), \(stride) apart")
         precondition((rows - 1) * stride + columns <= count, "\(rows) rows of \(stride) do not fit in \(count)")
     }
 }

@@ -21,7 +21,9 @@ package enum HostMemory {
     package static var containerLimit: Int? {
         for path in ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"] {
             // "max" where there is no limit; version 1 says so with a number near 2^63.
-            if let text = SystemFile.text(path), let limit = Int(text.trimmingWhitespace), limit < 1 << 60 { return limit }
+            if let text = SystemFile.text(path), let limit = Int(text.trimmingWhitespace), limit < 1 << 60 {
+                return limit
+            }
         }
         return nil
     }
@@ -87,7 +89,9 @@ package enum HostProcessors {
     private static var quota: Double? {
         guard let text = SystemFile.text("/sys/fs/cgroup/cpu.max") else { return nil }
         let words = text.trimmingWhitespace.split(separator: " ")
-        guard words.count == 2, let share = Double(words[0]), let period = Double(words[1]), period > 0 else { return nil }
+        guard words.count == 2, let share = Double(words[0]), let period = Double(words[1]), period > 0 else {
+            return nil
+        }
         return share / period
     }
 

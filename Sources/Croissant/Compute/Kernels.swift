@@ -98,7 +98,8 @@ package import GGUF
 
     /// `count` elements of `type` as floats.
     package func dequantize(_ blocks: RawSpan, as type: GGMLType, count: Int, into out: inout MutableSpan<Float>) {
-        precondition(type.byteCount(elements: count) == blocks.byteCount, "\(blocks.byteCount) bytes for \(count) elements")
+        precondition(
+            type.byteCount(elements: count) == blocks.byteCount, "\(blocks.byteCount) bytes for \(count) elements")
         precondition(count <= out.count, "\(count) elements do not fit in \(out.count)")
         unsafe blocks.withUnsafeBytes { blocks in
             unsafe out.withUnsafeMutableBufferPointer { out in
@@ -109,7 +110,9 @@ package import GGUF
 
     /// Floats rounded to blocks of `type`, by the type's reference rounding.
     package func quantize(_ values: Span<Float>, as type: GGMLType, into blocks: inout MutableSpan<UInt8>) {
-        precondition(type.byteCount(elements: values.count) == blocks.count, "\(blocks.count) bytes for \(values.count) elements")
+        precondition(
+            type.byteCount(elements: values.count) == blocks.count, "\(blocks.count) bytes for \(values.count) elements"
+        )
         guard let quantize = unsafe kernels(type).quantize else {
             preconditionFailure("nothing rounds to \(type.name)")
         }
@@ -330,9 +333,11 @@ package struct ActivationVector: ~Escapable {
 
     /// `count` integers of `precision` with their scales and sums.
     @_lifetime(copy values, copy scales, copy sums)
-    package init(_ precision: ActivationPrecision, count: Int, values: RawSpan, scales: Span<Float>, sums: Span<Int32>) {
+    package init(_ precision: ActivationPrecision, count: Int, values: RawSpan, scales: Span<Float>, sums: Span<Int32>)
+    {
         let width = precision == .int8 ? 1 : 2
-        precondition(precision != .f32 && values.byteCount == count * width, "\(values.byteCount) bytes of \(precision)")
+        precondition(
+            precision != .f32 && values.byteCount == count * width, "\(values.byteCount) bytes of \(precision)")
         precondition(
             scales.count == count / Int(CK_SCALE_COLUMNS) && sums.count == count / Int(CK_SUM_COLUMNS),
             "\(scales.count) scales and \(sums.count) sums for \(count) activations")

@@ -70,7 +70,8 @@ extension CPUBackend {
                 let start = row * stride + head * headSize
                 var elements = x.slice(start..<start + headSize)
                 kernels.rotate(
-                    &elements, cosines: cosines.extracting(angles), sines: sines.extracting(angles), layout: rope.layout)
+                    &elements, cosines: cosines.extracting(angles), sines: sines.extracting(angles), layout: rope.layout
+                )
             }
         }
     }

@@ -45,8 +45,10 @@ package final class ThreadPool: Sendable {
 
     /// Calls `body(index, worker)` once for every index in `0..<count` and returns when all calls have returned.
     ///
-    /// Calls run on several threads at once, in no order; `worker` is below ``threadCount`` and tells apart the threads
-    /// that run at the same time, for scratch memory of their own.
+    /// Calls run on several threads at once, in no order that could be relied on, though chunks are begun from the first
+    /// to the last; `worker` is below ``threadCount`` and tells apart the threads of this call that run at the same time,
+    /// for scratch memory of their own. Several threads may call at once and take turns. A body must not call back into
+    /// its own pool: it would wait for itself.
     package func parallelFor(_ count: Int, _ body: @Sendable (_ index: Int, _ worker: Int) -> Void) {
         precondition(count >= 0 && count <= UInt32.max, "\(count) chunks")
         if threads.isEmpty || count <= 1 {
@@ -57,7 +59,9 @@ package final class ThreadPool: Sendable {
             withoutActuallyEscaping(body) { body in
                 // The box outlives the step: nobody claims a chunk after the last one, and run() waits for that one.
                 let job = Job(body: body)
-                unsafe state.run(count: UInt32(count), job: Unmanaged.passUnretained(job).toOpaque())
+                withExtendedLifetime(job) {
+                    unsafe state.run(count: UInt32(count), job: Unmanaged.passUnretained(job).toOpaque())
+                }
             }
         }
     }
@@ -76,8 +80,9 @@ private final class Job: Sendable {
 @safe private final class PoolState: @unchecked Sendable {
     // Sendable: every field is atomic or guarded by the mutex.
 
-    /// The step's number in the upper 32 bits, the next chunk of it in the lower ones. A worker claims a chunk by
-    /// compare-and-exchange on both, so a late one can never take a chunk of a step that it has not read.
+    /// The step's number in the upper 32 bits, the chunks of it that are not claimed yet in the lower ones. A worker
+    /// claims a chunk by compare-and-exchange on both. Counting down matters: a finished step reads 0 whatever else has
+    /// been prepared for the next one, so that a late worker can take nothing of a step that has not begun.
     private let ticket = Atomic<UInt64>(0)
     private let count = Atomic<UInt32>(0)
     private let job = Atomic<UInt>(0)
@@ -110,12 +115,12 @@ private final class Job: Sendable {
 
     /// Publishes a step, takes part in it, and waits for its last chunk.
     func run(count: UInt32, job: UnsafeMutableRawPointer) {
-        let step = (ticket.load(ordering: .relaxed) >> 32) &+ 1
+        let step = ((ticket.load(ordering: .relaxed) >> 32) &+ 1) & 0xFFFF_FFFF
         self.done.store(0, ordering: .relaxed)
         self.count.store(count, ordering: .relaxed)
         self.job.store(UInt(bitPattern: job), ordering: .relaxed)
         // Sequentially consistent with the sleepers' own check, so that one of the two sees the other.
-        ticket.store(step << 32, ordering: .sequentiallyConsistent)
+        ticket.store(step << 32 | UInt64(count), ordering: .sequentiallyConsistent)
         if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
             unsafe pthread_mutex_lock(mutex)
             unsafe pthread_cond_broadcast(wake)
@@ -153,19 +158,21 @@ private final class Job: Sendable {
     private func work(step: UInt64, worker: Int) {
         var current = ticket.load(ordering: .acquiring)
         while current >> 32 == step {
-            // Read before the claim: if the claim succeeds, the step had not changed, and neither had these.
+            let unclaimed = UInt32(truncatingIfNeeded: current)
+            guard unclaimed > 0 else { return }
+            // Read before the claim: if it succeeds, a chunk was unclaimed until now, so run() was waiting for it, and
+            // these were the step's own.
             let count = count.load(ordering: .relaxed)
             let job = job.load(ordering: .relaxed)
-            let index = UInt32(truncatingIfNeeded: current)
-            guard index < count else { return }
             let (claimed, found) = ticket.compareExchange(
-                expected: current, desired: current &+ 1, ordering: .acquiringAndReleasing)
+                expected: current, desired: current &- 1, ordering: .acquiringAndReleasing)
             guard claimed else {
                 current = found
                 continue
             }
+            let index = Int(count - unclaimed)
             if let pointer = unsafe UnsafeRawPointer(bitPattern: job) {
-                unsafe Unmanaged<Job>.fromOpaque(pointer)._withUnsafeGuaranteedRef { $0.body(Int(index), worker) }
+                unsafe Unmanaged<Job>.fromOpaque(pointer)._withUnsafeGuaranteedRef { $0.body(index, worker) }
             }
             done.add(1, ordering: .releasing)
             current = ticket.load(ordering: .acquiring)
