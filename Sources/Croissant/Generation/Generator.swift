@@ -30,6 +30,13 @@ public struct GenerationLimits: Sendable {
 
     /// At most `maximumTokens` tokens.
     public init(maximumTokens: Int?) { self.maximumTokens = maximumTokens }
+
+    /// Throws ``ModelError/invalidOption(name:value:expected:)`` for a limit that makes no sense.
+    package func validate() throws(ModelError) {
+        if let maximumTokens, maximumTokens < 0 {
+            throw .invalidOption(name: "maximum tokens", value: "\(maximumTokens)", expected: "0 or more")
+        }
+    }
 }
 
 /// One token of a generation.
@@ -91,12 +98,11 @@ public struct Generator: ~Copyable {
         _ limits: GenerationLimits
     ) throws(ModelError) {
         try sampling.validate()
+        try limits.validate()
         guard !prompt.isEmpty else {
             throw .invalidOption(name: "prompt", value: "no tokens", expected: "at least one token to continue from")
         }
-        guard prompt.count <= session.contextLength - session.position else {
-            throw .contextExceeded(tokens: session.position + prompt.count, capacity: session.contextLength)
-        }
+        try session.check(prompt)
         sampler = Sampler(sampling)
         decoder = session.model.tokenizer.map { tokenizer in
             StreamingDecoder(tokenizer, after: prompt.last, skipSpecial: !limits.showsSpecialTokens)
@@ -110,16 +116,21 @@ public struct Generator: ~Copyable {
 
     /// Feeds the prompt, if that has not happened yet. ``nextToken()`` does so by itself.
     ///
-    /// - Parameter progress: called after each pass with the number of tokens done; returning false cancels.
+    /// - Parameter progress: called after each pass with the number of tokens done; returning false cancels, after the
+    ///   last pass too.
     public mutating func start(progress: ((Int) -> Bool)? = nil) throws(ModelError) {
         guard !hasStarted else { return }
         hasStarted = true
         for token in prompt { sampler.accept(token) }
         let clock = ContinuousClock()
         let begin = clock.now
-        metrics.promptTokens = try session.evaluate(prompt, progress: progress)
+        var isCancelled = false
+        metrics.promptTokens = try session.evaluate(prompt) { done in
+            isCancelled = progress.map { !$0(done) } ?? false
+            return !isCancelled
+        }
         metrics.promptTime = clock.now - begin
-        if metrics.promptTokens < prompt.count { finishReason = .cancelled }
+        if isCancelled { finishReason = .cancelled }
     }
 
     /// The next token; nil at the end, whose reason is then in ``finishReason``.
@@ -146,16 +157,24 @@ public struct Generator: ~Copyable {
 
     /// The next piece of text; nil at the end. Pieces may be empty.
     public mutating func next() -> String? {
-        // Everything that could fail was checked before: the context's room by finishReason, the ids by the sampler.
+        // Everything that could fail was checked before: the prompt by init, the context's room by finishReason.
         (try? nextToken())?.text
     }
 
     /// Ends the generation before its own end.
-    public mutating func cancel() {
-        if finishReason == nil { finishReason = .cancelled }
+    ///
+    /// - Returns: The text that was held back: with it, the pieces are all the text of ``tokens``.
+    @discardableResult
+    public mutating func cancel() -> String {
+        guard finishReason == nil else { return "" }
+        finishReason = .cancelled
+        let match = stops.feed(decoder?.finish() ?? "")
+        return match.stop == nil ? match.emit + stops.finish() : match.emit
     }
 
     /// Ends the generation and gives back its session, for instance to go on with other text.
+    ///
+    /// The session holds the prompt and all of ``tokens`` but the last, which has not been fed.
     public consuming func takeSession() -> Session { session }
 
     /// The text that becomes certain with `token`, after deciding whether it is the last one.

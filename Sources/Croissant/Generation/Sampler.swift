@@ -36,7 +36,7 @@ package struct Sampler: Sendable {
         guard parameters.repeatLastN != 0 else { return }
         recent.append(token)
         // Trimmed now and then rather than for every token.
-        if parameters.repeatLastN > 0, recent.count >= 2 * parameters.repeatLastN + 64 {
+        if parameters.repeatLastN > 0, recent.count / 2 - 32 >= parameters.repeatLastN {
             recent.removeFirst(recent.count - parameters.repeatLastN)
         }
     }
@@ -107,12 +107,14 @@ package struct Sampler: Sendable {
         return low
     }
 
-    /// The candidates' probabilities: softmax(logits / temperature).
+    /// The candidates' probabilities: softmax(logits / temperature). Infinite logits share all the probability.
     private mutating func softmax(temperature: Float) {
         guard let largest = candidates.first?.logit else { return }
         var sum: Float = 0
         for index in candidates.indices {
-            candidates[index].probability = expf((candidates[index].logit - largest) / temperature)
+            let logit = candidates[index].logit
+            // Equal ones are told apart because infinity less itself is no number.
+            candidates[index].probability = logit == largest ? 1 : expf((logit - largest) / temperature)
             sum += candidates[index].probability
         }
         for index in candidates.indices { candidates[index].probability /= sum }
@@ -141,12 +143,14 @@ package struct Sampler: Sendable {
         softmax(temperature: parameters.temperature)
         let target = Float(random.next() >> 40) * 0x1p-24
         var sum: Float = 0
-        for candidate in candidates {
+        var possible: Int32 = 0  // Stays 0 only where all logits are NaN.
+        for candidate in candidates where candidate.probability > 0 {
             sum += candidate.probability
-            if target < sum { return candidate.token }
+            possible = candidate.token
+            if target < sum { break }
         }
-        // All logits were NaN, or rounding left the sum a little below 1.
-        return candidates.last?.token ?? 0
+        // Where rounding left the sum a little below 1, the last one that is possible.
+        return possible
     }
 }
 

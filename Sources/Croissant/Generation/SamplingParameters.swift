@@ -40,11 +40,11 @@ public struct SamplingParameters: Sendable, Equatable {
 
     /// The first parameter whose value makes no sense, as an error.
     package func validate() throws(ModelError) {
-        try Self.check("temperature", temperature, isValid: temperature >= 0, "0 or more")
+        try Self.check("temperature", temperature, isValid: temperature >= 0 && temperature.isFinite, "0 or more")
         try Self.check("top-k", topK, isValid: topK >= 0, "0 or more")
         try Self.check("top-p", topP, isValid: topP > 0 && topP <= 1, "above 0, at most 1")
         try Self.check("min-p", minP, isValid: minP >= 0 && minP <= 1, "0 to 1")
-        try Self.check("repeat penalty", repeatPenalty, isValid: repeatPenalty > 0, "above 0")
+        try Self.check("repeat penalty", repeatPenalty, isValid: repeatPenalty > 0 && repeatPenalty.isFinite, "above 0")
         try Self.check("repeat-last-n", repeatLastN, isValid: repeatLastN >= -1, "-1 or more")
         try Self.check("presence penalty", presencePenalty, isValid: presencePenalty.isFinite, "a number")
         try Self.check("frequency penalty", frequencyPenalty, isValid: frequencyPenalty.isFinite, "a number")

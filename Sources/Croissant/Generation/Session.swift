@@ -36,6 +36,8 @@ public struct Session: ~Copyable {
     public var position: Int { cache.count }
 
     /// Forgets all positions from `position` on, for instance to try another continuation.
+    ///
+    /// - Precondition: `position` is not beyond ``position``.
     public mutating func rewind(to position: Int) {
         cache.truncate(to: position)
         logitRows = 0
@@ -52,10 +54,12 @@ public struct Session: ~Copyable {
     /// Feeds tokens, in passes of at most the plan's batch size.
     ///
     /// - Parameters:
-    ///   - tokens: ids below the vocabulary's size, at least one, at most as many as positions are free.
+    ///   - tokens: ids below the vocabulary's size, at most as many as positions are free.
     ///   - logits: which logits are wanted afterwards.
     ///   - progress: called after each pass with the number of tokens done; returning false stops there.
     /// - Returns: the number of tokens that were fed.
+    /// - Throws: ``ModelError/contextExceeded(tokens:capacity:)`` or ``ModelError/invalidToken(id:vocabularySize:)``,
+    ///   before anything is fed.
     @discardableResult
     public mutating func evaluate(
         _ tokens: [Int32], logits: LogitSelection = .last, progress: ((Int) -> Bool)? = nil
@@ -89,7 +93,8 @@ public struct Session: ~Copyable {
         }
     }
 
-    /// The logits (rows, vocabulary) of the last pass: those of its last token, unless all were asked for.
+    /// The logits (rows, vocabulary) of the last pass: those of its last token, unless all were asked for; empty where
+    /// none were. Sampling leaves them with its penalties applied.
     public var logits: Span<Float> {
         @_lifetime(borrow self)
         get { activations.logits.span.extracting(0..<logitRows * model.configuration.vocabularySize) }
@@ -114,7 +119,8 @@ public struct Session: ~Copyable {
             }
     }
 
-    private func check(_ tokens: [Int32]) throws(ModelError) {
+    /// Throws where there is no room for `tokens`, or where one of them is outside the vocabulary.
+    func check(_ tokens: [Int32]) throws(ModelError) {
         guard tokens.count <= contextLength - position else {
             throw .contextExceeded(tokens: position + tokens.count, capacity: contextLength)
         }
