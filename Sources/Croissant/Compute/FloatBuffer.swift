@@ -28,6 +28,9 @@ package struct Buffer<Element: BitwiseCopyable & Sendable>: ~Copyable, @unchecke
         self.count = count
     }
 
+    /// The bytes that were asked of the system.
+    package var byteCount: Int { memory.byteCount }
+
     /// The elements, to read.
     package var span: Span<Element> {
         @_lifetime(borrow self)
@@ -77,7 +80,8 @@ extension Buffer {
     /// A buffer of `count` zero elements; an error that names its purpose where the system refuses the memory.
     package static func allocate(_ count: Int, purpose: String) throws(ModelError) -> Buffer {
         guard let buffer = Buffer(count: count) else {
-            throw .outOfMemory(bytes: count * MemoryLayout<Element>.stride, purpose: purpose)
+            let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
+            throw .outOfMemory(bytes: overflow ? .max : bytes, purpose: purpose)
         }
         return buffer
     }

@@ -1,5 +1,13 @@
 import GGUF
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
 /// What the kernel says about memory: of this process, and of the machine or container that it runs in. In bytes.
 package enum HostMemory {
     /// The most memory that was ever in use by this process at one time, shared file pages included.
@@ -45,11 +53,11 @@ package enum HostMemory {
 
 /// The processors that this process may use.
 package enum HostProcessors {
-    /// Processors in the process's affinity mask, at most the container's quota: one thread each is what compute gains
-    /// from. On machines with hyper-threading, one thread a physical core.
+    /// One thread for each physical core that the process's affinity mask touches, at most the container's quota: the
+    /// second hardware thread of a core has no arithmetic units of its own to gain from.
     package static var recommendedThreads: Int {
-        var count = physicalCores ?? allowed
-        count = min(count, allowed)
+        var count =
+            allowed.map { physicalCores(of: $0) ?? $0.count } ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         if let quota { count = min(count, max(1, Int(quota.rounded(.up)))) }
         return max(1, min(count, ThreadPool.maximumThreads))
     }
@@ -63,21 +71,20 @@ package enum HostProcessors {
         return nil
     }
 
-    /// Processors that the scheduler may put this process on.
-    private static var allowed: Int {
-        guard let text = SystemFile.text("/proc/self/status") else { return 1 }
+    /// Processors that the scheduler may put this process on, where the kernel says so.
+    private static var allowed: [Int]? {
+        guard let text = SystemFile.text("/proc/self/status") else { return nil }
         for line in text.split(separator: "\n") where line.hasPrefix("Cpus_allowed_list:") {
-            let list = line.dropFirst("Cpus_allowed_list:".count)
-            return max(1, count(ofList: String(list).trimmingWhitespace))
+            let list = processors(ofList: String(line.dropFirst("Cpus_allowed_list:".count)).trimmingWhitespace)
+            return list.isEmpty ? nil : list
         }
-        return 1
+        return nil
     }
 
-    /// Physical cores of the allowed processors: those that are the first of their siblings.
-    private static var physicalCores: Int? {
-        guard let online = SystemFile.text("/sys/devices/system/cpu/online") else { return nil }
+    /// Physical cores that `processors` belong to: as many as there are different sets of siblings.
+    private static func physicalCores(of processors: [Int]) -> Int? {
         var siblings: Set<String> = []
-        for processor in processors(ofList: online.trimmingWhitespace) {
+        for processor in processors {
             let path = "/sys/devices/system/cpu/cpu\(processor)/topology/thread_siblings_list"
             guard let list = SystemFile.text(path) else { return nil }
             siblings.insert(list.trimmingWhitespace)
@@ -94,8 +101,6 @@ package enum HostProcessors {
         }
         return share / period
     }
-
-    private static func count(ofList list: String) -> Int { processors(ofList: list).count }
 
     /// The numbers of a kernel list such as `0-3,8`.
     private static func processors(ofList list: String) -> [Int] {

@@ -51,6 +51,9 @@ package struct KVCache: ~Copyable {
         self.values = values
     }
 
+    /// Bytes of its buffers.
+    package var byteCount: Int { keys.byteCount + values.byteCount }
+
     /// Forgets all positions from `position` on.
     package mutating func truncate(to position: Int) {
         precondition(position >= 0 && position <= count, "position \(position) of \(count)")

@@ -21,7 +21,10 @@ package struct QuantizedColumns: ~Copyable {
         self.sums = sums
     }
 
-    /// Bytes that such a buffer allocates.
+    /// Bytes of its buffers.
+    var byteCount: Int { values8.byteCount + values16.byteCount + scales.byteCount + sums.byteCount }
+
+    /// Bytes that such a buffer will allocate.
     static func byteCount(capacity: Int, vectors: Int) -> Int {
         let elements = vectors * padded(capacity)
         return elements * 3 + elements / ActivationBlock.scaleColumns * 4 + elements / ActivationBlock.sumColumns * 4

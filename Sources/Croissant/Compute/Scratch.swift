@@ -33,10 +33,13 @@ package struct Scratch: ~Copyable {
         self.attention = attention
         self.quantized = quantized
     }
+
+    /// Bytes of its buffers.
+    package var byteCount: Int { panels.byteCount + attention.byteCount + quantized.byteCount }
 }
 
 extension ScratchShape {
-    /// Bytes that ``Scratch`` allocates.
+    /// Bytes that ``Scratch`` will allocate.
     package var byteCount: Int {
         threads * (panelFloats + attentionFloats) * MemoryLayout<Float>.stride
             + QuantizedColumns.byteCount(capacity: longestRow, vectors: vectors)

@@ -18,6 +18,9 @@ public enum WeightPlacement: String, Sendable, CaseIterable {
     private let memory: PageMemory?
     private let offsets: [String: Int]
 
+    /// Bytes of the resident copy; 0 for weights that are mapped.
+    package var residentByteCount: Int { memory?.byteCount ?? 0 }
+
     /// Resident tensors begin on cache lines.
     package static let alignment = 64
 

@@ -35,6 +35,11 @@ public struct Session: ~Copyable {
     /// Positions that are in use.
     public var position: Int { cache.count }
 
+    /// Bytes of the buffers that it owns, by the names of the plan's items.
+    package var allocations: [String: Int] {
+        ["KV cache": cache.byteCount, "activations": activations.byteCount, "scratch": scratch.byteCount]
+    }
+
     /// Forgets all positions from `position` on, for instance to try another continuation.
     ///
     /// - Precondition: `position` is not beyond ``position``.

@@ -25,7 +25,7 @@ package struct ActivationShape: Sendable {
         vocabulary = configuration.vocabularySize
     }
 
-    /// Bytes that ``Activations`` allocates.
+    /// Bytes that ``Activations`` will allocate.
     package var byteCount: Int {
         let perToken = 3 * embedding + queries + queryKeyValue + gateUp + hidden + 2 * pairs
         return (batchSize * perToken + logitRows * vocabulary) * MemoryLayout<Float>.stride
@@ -82,5 +82,11 @@ package struct Activations: ~Copyable {
         self.cosines = cosines
         self.sines = sines
         self.logits = logits
+    }
+
+    /// Bytes of its buffers.
+    package var byteCount: Int {
+        residual.byteCount + normalized.byteCount + queryKeyValue.byteCount + attention.byteCount + projected.byteCount
+            + gateUp.byteCount + hidden.byteCount + cosines.byteCount + sines.byteCount + logits.byteCount
     }
 }

@@ -14,7 +14,7 @@ public struct MemoryPlan: Sendable {
         public let isFileBacked: Bool
     }
 
-    /// The allocations, largest groups first: weights, KV cache, activations, scratch, logits.
+    /// The allocations: weights, KV cache, activations (logits among them), scratch, norms.
     public let items: [Item]
     /// Where the weights will be.
     public let weights: WeightPlacement
@@ -84,12 +84,13 @@ public struct MemoryPlan: Sendable {
         guard let budget, byteCount > budget.bytes else { return }
         let fixed = byteCount - cache.byteCount
         let positionBytes = cache.byteCount / max(1, cache.capacity)
-        let fitting = (budget.bytes - fixed) / max(1, positionBytes)
+        let fitting = (max(0, budget.bytes) - fixed) / max(1, positionBytes)
         throw .overBudget(
             planned: byteCount, budget: budget.bytes,
             remedy: fitting > 0
                 ? "a context of \(fitting) tokens (-c \(fitting)) fits"
-                : "weights, activations and scratch alone need \(ByteCount(fixed)); a smaller batch (-b) or file may fit")
+                : "weights, activations and scratch alone need \(ByteCount(fixed)); a smaller batch (-b) or file may fit"
+        )
     }
 }
 
@@ -107,8 +108,12 @@ struct ResolvedOptions {
     init(_ options: RuntimeOptions, _ configuration: ModelConfiguration) throws(ModelError) {
         threads = try Self.inRange(
             options.threads ?? HostProcessors.recommendedThreads, 1...ThreadPool.maximumThreads, name: "threads")
+        // No cache type has larger elements than F32. The limits on the sizes in a file keep every other product of the
+        // plan far below 2^62; this one keeps the cache there.
+        let positionBytes = configuration.layers * 2 * configuration.keyValueLength * MemoryLayout<Float>.stride
         contextLength = try Self.inRange(
-            options.contextLength ?? configuration.contextLength, 1...1 << 24, name: "context length")
+            options.contextLength ?? configuration.contextLength, 1...min(1 << 24, (1 << 60) / positionBytes),
+            name: "context length")
         batchSize = min(try Self.inRange(options.batchSize, 1...1 << 16, name: "batch size"), contextLength)
         keyType = try Self.cacheType(options.keyType, configuration, name: "key cache type")
         valueType = try Self.cacheType(options.valueType, configuration, name: "value cache type")
@@ -135,7 +140,8 @@ struct ResolvedOptions {
         }
         guard type.byteCount(elements: configuration.headSize) != nil else {
             throw .invalidOption(
-                name: name, value: type.name, expected: "a type whose block divides the head size, \(configuration.headSize)")
+                name: name, value: type.name,
+                expected: "a type whose block divides the head size, \(configuration.headSize)")
         }
         return type
     }

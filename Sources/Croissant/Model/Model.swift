@@ -86,7 +86,9 @@ public final class Model: Sendable {
     private static func tokenizer(of file: GGUFFile, vocabularySize: Int) throws(ModelError) -> Tokenizer? {
         guard file.metadata["tokenizer.ggml.model"] != nil else { return nil }
         let tokenizer: Tokenizer
-        do throws(TokenizerError) { tokenizer = try Tokenizer(metadata: file.metadata) } catch { throw .tokenizer(error) }
+        do throws(TokenizerError) { tokenizer = try Tokenizer(metadata: file.metadata) } catch {
+            throw .tokenizer(error)
+        }
         // A token without an embedding could be produced by encoding, and would be looked up outside the matrix.
         guard tokenizer.vocabularySize <= vocabularySize else {
             throw .invalidHyperparameter(

@@ -53,12 +53,22 @@ public struct ModelConfiguration: Sendable {
         keyValueHeads = try reader.size("\(name).attention.head_count_kv", limit: 1 << 14, default: heads)
         guard heads % keyValueHeads == 0 else {
             throw .invalidHyperparameter(
-                key: "\(name).attention.head_count_kv", value: "\(keyValueHeads)", expected: "a divisor of \(heads) heads")
+                key: "\(name).attention.head_count_kv", value: "\(keyValueHeads)",
+                expected: "a divisor of \(heads) heads")
         }
-        let keyLength = try reader.size(
-            "\(name).attention.key_length", limit: 1 << 14, default: embeddingLength / heads)
+        let keyLength: Int
+        if let length = try reader.optionalSize("\(name).attention.key_length", limit: 1 << 14) {
+            keyLength = length
+        } else {
+            guard embeddingLength % heads == 0, embeddingLength / heads <= 1 << 14 else {
+                throw .invalidHyperparameter(
+                    key: "\(name).attention.head_count", value: "\(heads)",
+                    expected: "a divisor of the embedding length, \(embeddingLength), without attention.key_length")
+            }
+            keyLength = embeddingLength / heads
+        }
         let valueLength = try reader.size("\(name).attention.value_length", limit: 1 << 14, default: keyLength)
-        guard keyLength == valueLength, keyLength > 0 else {
+        guard keyLength == valueLength else {
             throw .invalidHyperparameter(
                 key: "\(name).attention.value_length", value: "\(valueLength)",
                 expected: "the key length, \(keyLength)")
@@ -118,7 +128,8 @@ public struct ModelConfiguration: Sendable {
         }
         // Token ids are 32-bit.
         guard embedding.rows <= Int(Int32.max) else {
-            throw .wrongShape(tensor: embedding.name, expected: [embedding.columns, Int(Int32.max)], found: embedding.dimensions)
+            throw .wrongShape(
+                tensor: embedding.name, expected: [embedding.columns, Int(Int32.max)], found: embedding.dimensions)
         }
         return embedding.rows
     }
@@ -135,24 +146,33 @@ private struct MetadataReader {
         return value
     }
 
-    /// A whole number from 1 to `limit`. Files that list one number for each layer are accepted when all are the same.
+    /// A whole number from 1 to `limit`.
     func size(_ key: String, limit: Int, default fallback: Int? = nil) throws(ModelError) -> Int {
-        let value: Int?
+        guard let value = try optionalSize(key, limit: limit) ?? fallback else { throw missing(key, "a number") }
+        return value
+    }
+
+    /// A whole number from 1 to `limit`; nil where the file does not say. Files that list one number for each layer are
+    /// accepted when all are the same.
+    func optionalSize(_ key: String, limit: Int) throws(ModelError) -> Int? {
+        guard metadata[key] != nil else { return nil }
+        let values: Set<Int>
         do throws(GGUFError) {
             if case .array = metadata[key] {
-                let values = Set(try metadata.ints(key) ?? [])
-                value = values.count == 1 ? values.first : 0
+                values = Set(try metadata.ints(key) ?? [])
             } else {
-                value = try metadata.int(key)
+                values = Set([try metadata.int(key)].compactMap { $0 })
             }
         } catch {
             throw .file(error)
         }
-        guard let value = value ?? fallback else { throw missing(key, "a number") }
-        guard value >= 1 && value <= limit else {
+        guard values.count <= 1 else {
             throw .invalidHyperparameter(
-                key: key, value: value == 0 ? "0, or a different number for each layer" : "\(value)",
-                expected: "1 to \(limit)")
+                key: key, value: "\(values.count) different numbers", expected: "the same for each layer")
+        }
+        guard let value = values.first, value >= 1 && value <= limit else {
+            throw .invalidHyperparameter(
+                key: key, value: values.first.map(String.init) ?? "nothing", expected: "1 to \(limit)")
         }
         return value
     }

@@ -10,7 +10,7 @@ public enum ModelError: Error, Sendable, Equatable {
     case unsupportedArchitecture(found: String, known: [String])
     /// A metadata key has a value that makes no sense.
     case invalidHyperparameter(key: String, value: String, expected: String)
-    /// A tensor that the architecture needs is not in the file.
+    /// A tensor that the architecture needs is not in the file. The shape is empty where it is not known.
     case missingTensor(name: String, expected: [Int])
     /// A tensor is in the file that the architecture, as it is known here, has no use for: ignoring it would give wrong
     /// results.
@@ -19,6 +19,8 @@ public enum ModelError: Error, Sendable, Equatable {
     case wrongShape(tensor: String, expected: [Int], found: [Int])
     /// A tensor has a type that cannot be computed with here.
     case unsupportedType(tensor: String, type: String, expected: String)
+    /// A tensor of few numbers, each of which decides over every result, has one that makes no sense.
+    case invalidWeight(tensor: String, index: Int, value: String, expected: String)
     /// The system refused memory.
     case outOfMemory(bytes: Int, purpose: String)
     /// The plan is larger than the budget.
@@ -45,13 +47,15 @@ extension ModelError: CustomStringConvertible {
         case .invalidHyperparameter(let key, let value, let expected):
             "bad value: \(key.escaped) (expected \(expected), found \(value.escaped))"
         case .missingTensor(let name, let expected):
-            "missing tensor: \(name) (expected shape \(expected))"
+            "missing tensor: \(name) (expected " + (expected.isEmpty ? "a matrix)" : "shape \(expected))")
         case .unexpectedTensor(let name):
             "unexpected tensor: \(name.escaped) (expected only tensors of the architecture)"
         case .wrongShape(let tensor, let expected, let found):
             "wrong shape: \(tensor) (expected \(expected), found \(found))"
         case .unsupportedType(let tensor, let type, let expected):
             "unsupported type: \(tensor.escaped) (expected \(expected), found \(type))"
+        case .invalidWeight(let tensor, let index, let value, let expected):
+            "bad weight: \(tensor)[\(index)] (expected \(expected), found \(value))"
         case .outOfMemory(let bytes, let purpose):
             "out of memory: \(ByteCount(bytes)) for \(purpose) were refused by the system"
         case .overBudget(let planned, let budget, _):

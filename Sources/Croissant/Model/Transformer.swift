@@ -21,7 +21,8 @@ package struct Transformer: Sendable {
     ) {
         let count = tokens.count
         let position = cache.count
-        precondition(count > 0 && count <= state.shape.batchSize, "\(count) tokens in a batch of \(state.shape.batchSize)")
+        precondition(
+            count > 0 && count <= state.shape.batchSize, "\(count) tokens in a batch of \(state.shape.batchSize)")
         precondition(count <= cache.shape.capacity - position, "loading and prefill check the context")
 
         embed(tokens, into: &state.residual)

@@ -49,10 +49,16 @@ package struct Weights: Sendable {
         self.blocks = blocks
         outputNorm = try tensors.vector(layout.outputNorm)
         output = Linear([tensors.has(layout.output) ? try tensors.matrix(layout.output) : embedding])
-        ropeFactors = tensors.has(layout.ropeFactors) ? try tensors.vector(layout.ropeFactors) : nil
+        ropeFactors = tensors.has(layout.ropeFactors) ? try tensors.vector(layout.ropeFactors, isPositive: true) : nil
     }
 
-    /// Floats of the norms and factors, which are copied out of the file.
+    /// Bytes of the norms and factors that are held.
+    package var vectorBytes: Int {
+        let norms = blocks.reduce(outputNorm.count) { $0 + $1.attentionNorm.count + $1.feedForwardNorm.count }
+        return (norms + (ropeFactors?.count ?? 0)) * MemoryLayout<Float>.stride
+    }
+
+    /// Floats of the norms and factors of `tensors`, which are copied out of the file.
     package static func vectorFloats(_ tensors: [TensorInfo]) -> Int {
         tensors.reduce(0) { $0 + ($1.dimensions.count == 1 ? $1.elementCount : 0) }
     }
@@ -73,12 +79,18 @@ private struct TensorFetcher {
         return store.matrix(info)
     }
 
-    /// A vector as floats, all of them finite.
-    func vector(_ tensor: ExpectedTensor) throws(ModelError) -> [Float] {
+    /// A vector as floats, all of them finite, and above zero if `isPositive`: one bad number here would spoil every
+    /// token, and finding it costs nothing.
+    func vector(_ tensor: ExpectedTensor, isPositive: Bool = false) throws(ModelError) -> [Float] {
         let matrix = try matrix(tensor)
         var floats = [Float](repeating: 0, count: matrix.columns)
         var span = floats.mutableSpan
         kernels.dequantize(matrix, rows: 0..<1, into: &span)
+        if let index = floats.firstIndex(where: { !$0.isFinite || (isPositive && $0 <= 0) }) {
+            throw .invalidWeight(
+                tensor: tensor.name, index: index, value: "\(floats[index])",
+                expected: isPositive ? "a finite number above 0" : "a finite number")
+        }
         return floats
     }
 }
