@@ -17,6 +17,21 @@ public struct ModelShape: Sendable, Equatable, Decodable {
     /// Tokens.
     public var vocabularySize: Int
 
+    /// A shape of these sizes. ``ModelSynthesizer`` checks whether they make sense together.
+    public init(
+        name: String, contextLength: Int, embeddingLength: Int, layers: Int, feedForwardLength: Int, heads: Int,
+        keyValueHeads: Int, vocabularySize: Int
+    ) {
+        self.name = name
+        self.contextLength = contextLength
+        self.embeddingLength = embeddingLength
+        self.layers = layers
+        self.feedForwardLength = feedForwardLength
+        self.heads = heads
+        self.keyValueHeads = keyValueHeads
+        self.vocabularySize = vocabularySize
+    }
+
     /// CroissantLLMChat (arXiv 2402.00786): 1.3 billion weights, a feed-forward length that is no multiple of 256.
     public static let croissant = ModelShape(
         name: "CroissantLLM-shaped random weights", contextLength: 2048, embeddingLength: 2048, layers: 24,

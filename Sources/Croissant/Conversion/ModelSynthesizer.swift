@@ -56,7 +56,11 @@ public struct ModelSynthesizer: Sendable {
     public func write(
         to path: String, threads: Int? = nil, progress: ((Int) -> Bool)? = nil
     ) throws(ModelError) -> Bool {
-        let pool = ThreadPool(threadCount: threads ?? HostProcessors.recommendedThreads)
+        let threads = threads ?? HostProcessors.recommendedThreads
+        guard (1...ThreadPool.maximumThreads).contains(threads) else {
+            throw .invalidOption(name: "threads", value: "\(threads)", expected: "1 to \(ThreadPool.maximumThreads)")
+        }
+        let pool = ThreadPool(threadCount: threads)
         var blocks = try Buffer<UInt8>.allocate(pieceBytes, purpose: "weights on their way to the file")
         do throws(GGUFError) {
             var writer = try GGUFWriter(path: path, metadata: metadata, tensors: declarations)
@@ -165,7 +169,9 @@ public struct ModelSynthesizer: Sendable {
     private static func draw(_ values: inout MutableSpan<Float>, scale: Float, seed: UInt64, tensor: Int, row: Int) {
         // The mean and the standard deviation of such a sum: 8 * 127.5, sqrt(8 * (256² - 1) / 12).
         let factor = scale / 209.02
-        var random = Xoshiro256(seed: seed &+ UInt64(tensor) << 40 &+ UInt64(row))
+        // The seed is mixed first: added as it is, the next seed would give the same rows, moved by one.
+        var mixed = Xoshiro256(seed: seed)
+        var random = Xoshiro256(seed: mixed.next() ^ (UInt64(tensor) << 40 | UInt64(row)))
         for index in values.indices {
             let bits = random.next()
             let pairs = (bits & 0x00FF_00FF_00FF_00FF) &+ ((bits >> 8) & 0x00FF_00FF_00FF_00FF)
