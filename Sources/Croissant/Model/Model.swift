@@ -23,8 +23,11 @@ public final class Model: Sendable {
     /// The options that it was loaded with.
     public let options: RuntimeOptions
 
+    /// The forward pass.
     package let transformer: Transformer
+    /// The tensors of the file, in the order of the layout.
     package let tensors: [TensorInfo]
+    private let store: WeightStore
 
     /// Loads the GGUF file at `path`; the other parts of a split file are found beside it.
     ///
@@ -56,7 +59,8 @@ public final class Model: Sendable {
         let backend = CPUBackend(
             instructionSet: try Self.instructionSet(options), threads: plan.threads,
             activations: options.activations ?? .int16)
-        let store = try WeightStore(file: file, tensors: tensors, placement: plan.weights, pool: backend.pool, progress: progress)
+        store = try WeightStore(
+            file: file, tensors: tensors, placement: plan.weights, pool: backend.pool, progress: progress)
         let weights = try Weights(layout, file: file, store: store, kernels: backend.kernels)
         transformer = Transformer(
             configuration: configuration, weights: weights,
@@ -71,6 +75,11 @@ public final class Model: Sendable {
     public var parameterCount: Int { tensors.reduce(0) { $0 + $1.elementCount } }
     /// Bytes of all tensors.
     public var weightBytes: Int { tensors.reduce(0) { $0 + $1.byteCount } }
+
+    /// Bytes that it holds, by the names of the plan's items; mapped weights are none of them.
+    package var allocations: [String: Int] {
+        ["weights": store.residentByteCount, "norms": transformer.weights.vectorBytes]
+    }
 
     private static func instructionSet(_ options: RuntimeOptions) throws(ModelError) -> InstructionSet {
         guard let wanted = options.instructionSet else { return Kernels.bestInstructionSet }
