@@ -39,4 +39,11 @@ typedef struct {
     int8_t weights[32];
 } CK_BLOCK(q8_0, 34);
 
+typedef struct {
+    uint8_t low[128];   /* the lower four bits: see q6_k.c */
+    uint8_t high[64];   /* the upper two */
+    int8_t scales[16];  /* of 16 weights each */
+    uint16_t scale;     /* f16 */
+} CK_BLOCK(q6_k, 210);
+
 #pragma pack(pop)

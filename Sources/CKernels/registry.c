@@ -17,6 +17,7 @@ static const type_row rows[CK_TYPE_COUNT] = {
     [CK_TYPE_Q5_0] = {{"Q5_0", 32, sizeof(ck_block_q5_0)}, ck_q5_0_kernels},
     [CK_TYPE_Q5_1] = {{"Q5_1", 32, sizeof(ck_block_q5_1)}, ck_q5_1_kernels},
     [CK_TYPE_Q8_0] = {{"Q8_0", 32, sizeof(ck_block_q8_0)}, ck_q8_0_kernels},
+    [CK_TYPE_Q6_K] = {{"Q6_K", 256, sizeof(ck_block_q6_k)}, ck_q6_k_kernels},
 };
 
 ck_isa ck_isa_fallback(ck_isa isa) {

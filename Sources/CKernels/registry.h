@@ -11,6 +11,7 @@ extern const ck_type_kernels ck_q4_1_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q5_0_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q5_1_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q8_0_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_q6_k_kernels[CK_ISA_COUNT];
 
 /* The set that `isa` falls back on; scalar falls back on itself. */
 ck_isa ck_isa_fallback(ck_isa isa);

@@ -17,6 +17,7 @@ struct RegistryTests {
             (CK_TYPE_F32, "F32", 1, 4), (CK_TYPE_F16, "F16", 1, 2), (CK_TYPE_BF16, "BF16", 1, 2),
             (CK_TYPE_Q4_0, "Q4_0", 32, 18), (CK_TYPE_Q4_1, "Q4_1", 32, 20), (CK_TYPE_Q5_0, "Q5_0", 32, 22),
             (CK_TYPE_Q5_1, "Q5_1", 32, 24), (CK_TYPE_Q8_0, "Q8_0", 32, 34),
+            (CK_TYPE_Q6_K, "Q6_K", 256, 210),
         ]
         for (type, name, block, bytes) in expected {
             #expect(type.name == name)
@@ -29,9 +30,13 @@ struct RegistryTests {
     func isComplete(type: ck_type, isa: ck_isa) {
         let kernels = ck_kernels(type, isa)
         #expect(unsafe kernels.dequantize != nil)
-        #expect(unsafe kernels.quantize != nil)
         #expect(unsafe kernels.gemv.0 != nil)
         #expect(unsafe (kernels.gemv.1 != nil) == (kernels.gemv.2 != nil))
+    }
+
+    @Test("What can be quantised on one instruction set can be on every", arguments: quantizableTypes, supportedISAs)
+    func quantizesEverywhere(type: ck_type, isa: ck_isa) {
+        #expect(unsafe ck_kernels(type, isa).quantize != nil)
     }
 
     @Test("The best instruction set is supported, and scalar always is")

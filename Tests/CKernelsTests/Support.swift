@@ -10,6 +10,9 @@ let types = (0..<UInt32(CK_TYPE_COUNT)).map { ck_type(rawValue: $0) }.filter {
     unsafe ck_traits($0.rawValue).name != nil
 }
 
+/// The types that floats can be quantised to.
+let quantizableTypes = types.filter { unsafe ck_kernels($0, CK_ISA_SCALAR).quantize != nil }
+
 /// The types whose rows may be multiplied with quantised activations.
 let integerTypes = types.filter { unsafe ck_kernels($0, CK_ISA_SCALAR).gemv.1 != nil }
 
@@ -28,6 +31,16 @@ extension ck_type {
     var name: String { unsafe ck_traits(rawValue).name.map { unsafe String(cString: $0) } ?? "type \(rawValue)" }
     var block: Int { unsafe Int(ck_traits(rawValue).block) }
     var blockBytes: Int { unsafe Int(ck_traits(rawValue).block_bytes) }
+
+    /// Where a block holds an f16: its scale, and its minimum if it has one.
+    var halves: [Int] {
+        switch self {
+        case CK_TYPE_Q4_0, CK_TYPE_Q5_0, CK_TYPE_Q8_0: [0]
+        case CK_TYPE_Q4_1, CK_TYPE_Q5_1: [0, 2]
+        case CK_TYPE_Q6_K: [208]
+        default: []
+        }
+    }
 
     /// Bytes of a row of `columns` weights.
     func rowBytes(_ columns: Int) -> Int { columns / block * blockBytes }
@@ -77,13 +90,31 @@ struct Random {
 /// `count` weights of `type`, whose blocks hold random bits under finite scales.
 func randomBlocks(_ type: ck_type, _ count: Int, _ random: inout Random) -> [UInt8] {
     var blocks = [UInt8](repeating: 0, count: type.rowBytes(count))
-    unsafe ck_kernels(type, CK_ISA_SCALAR).quantize(random.floats(count), &blocks, count)
-    guard type.block == 32 else { return blocks }
-    let header = type == CK_TYPE_Q4_1 || type == CK_TYPE_Q5_1 ? 4 : 2
-    for i in blocks.indices where i % type.blockBytes >= header {
-        blocks[i] = UInt8(truncatingIfNeeded: random.bits())
+    guard type.block > 1 else {
+        unsafe ck_kernels(type, CK_ISA_SCALAR).quantize(random.floats(count), &blocks, count)
+        return blocks
+    }
+    for i in blocks.indices {
+        blocks[i] = UInt8(truncatingIfNeeded: random.bits() >> 32)
+    }
+    for start in stride(from: 0, to: blocks.count, by: type.blockBytes) {
+        for half in type.halves {  // between 2^-9 and 2^-6, or minus that
+            blocks[start + half + 1] = 0x18 | blocks[start + half + 1] & 0x8b
+        }
     }
     return blocks
+}
+
+extension [UInt8] {
+    /// Sets every f16 of every block of `type` to `bits`.
+    mutating func setHalves(of type: ck_type, _ bits: UInt16) {
+        for start in stride(from: 0, to: count, by: type.blockBytes) {
+            for half in type.halves {
+                self[start + half] = UInt8(bits & 0xff)
+                self[start + half + 1] = UInt8(bits >> 8)
+            }
+        }
+    }
 }
 
 /// The weights of `blocks` as floats, by the scalar reference.

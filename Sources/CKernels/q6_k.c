@@ -1,0 +1,73 @@
+/* Q6_K: 256 weights of six bits, 16 group scales of a byte and a scale, 6.5625 bits a weight.
+ *
+ *     byte   0                       128                64                   208     210
+ *            | low: two halves of 64 | high: two of 32 | 16 scales (signed) | scale |
+ *
+ * Each half holds 128 weights; for i = 0 to 31, with the half's low and high:
+ *
+ *     q[i]      = low[i] & 15       | (high[i]      & 3) << 4
+ *     q[i + 32] = low[i + 32] & 15  | (high[i] >> 2 & 3) << 4
+ *     q[i + 64] = low[i] >> 4       | (high[i] >> 4 & 3) << 4
+ *     q[i + 96] = low[i + 32] >> 4  | (high[i] >> 6 & 3) << 4        w[i] = scale * scales[i / 16] * (q[i] - 32)
+ */
+#include "block256_avx512.h"
+#include "blocks.h"
+#include "registry.h"
+
+static const ck_format256 format = {
+    .bytes = sizeof(ck_block_q6_k), .scale = offsetof(ck_block_q6_k, scale), .offset = 32};
+
+CK_INLINE void unpack_scalar(const void *address, uint8_t q[256]) {
+    const ck_block_q6_k *block = address;
+    for (size_t i = 0; i < 256; i++) {
+        const size_t half = i / 128, quarter = i / 32 % 4, lane = i % 32;
+        const uint8_t low = block->low[64 * half + 32 * (quarter % 2) + lane];
+        const uint8_t high = block->high[32 * half + lane];
+        q[i] = (uint8_t)((low >> quarter / 2 * 4 & 15) | (high >> quarter * 2 & 3) << 4);
+    }
+}
+
+CK_INLINE void groups_scalar(const void *address, int8_t scales[16], uint8_t minimums[16]) {
+    const ck_block_q6_k *block = address;
+    memcpy(scales, block->scales, sizeof block->scales);
+    (void)minimums;
+}
+
+CK_DEFINE_SCALAR256(format, unpack_scalar, groups_scalar)
+
+#if defined(__x86_64__)
+
+CK_AVX2 CK_INLINE ck_groups256 groups_avx2(const void *address) {
+    const ck_block_q6_k *block = address;
+    return (ck_groups256){.scales = _mm_loadu_si128((const void *)block->scales)};
+}
+
+CK_AVX2 CK_INLINE __m256i unpack_avx2(const void *address, size_t eighth) {
+    const ck_block_q6_k *block = address;
+    const size_t half = eighth / 4, quarter = eighth % 4;
+    const __m256i low = _mm256_loadu_si256((const void *)(block->low + 64 * half + 32 * (quarter % 2)));
+    const __m256i high = _mm256_loadu_si256((const void *)(block->high + 32 * half));
+    /* The two bits come to lie at 4 and 5. */
+    const __m256i moved = quarter < 2 ? _mm256_slli_epi16(high, 4 - 2 * (int)quarter)
+                                      : _mm256_srli_epi16(high, 2 * (int)quarter - 4);
+    return _mm256_or_si256(
+        _mm256_and_si256(_mm256_srli_epi16(low, 4 * (int)(quarter / 2)), _mm256_set1_epi8(0x0f)),
+        _mm256_and_si256(moved, _mm256_set1_epi8(0x30)));
+}
+
+CK_AVX512 CK_INLINE __m512i unpack_avx512(const void *address, size_t quarter) {
+    const ck_block_q6_k *block = address;
+    const size_t half = quarter / 2;
+    const __m512i low = _mm512_srli_epi16(_mm512_loadu_si512(block->low + 64 * half), 4 * (unsigned)(quarter % 2));
+    const __m512i high = ck_twice_avx512(block->high + 32 * half);
+    const __m512i moved = quarter % 2 == 0 ? ck_rotate_avx512(high, 60, 62) : ck_rotate_avx512(high, 0, 2);
+    return _mm512_or_si512(
+        _mm512_and_si512(low, _mm512_set1_epi8(0x0f)), _mm512_and_si512(moved, _mm512_set1_epi8(0x30)));
+}
+
+CK_DEFINE_AVX2_256(format, unpack_avx2, groups_avx2)
+CK_DEFINE_AVX512_256(format, unpack_avx512, groups_avx2)
+
+#endif
+
+const ck_type_kernels ck_q6_k_kernels[CK_ISA_COUNT] = {CK_TABLE_SCALAR256, CK_TABLE_X86_256};
