@@ -1,17 +1,47 @@
+import Croissant
 import Foundation
+import GGUF
 import Rainbow
 import SystemPackage
 
 /// Standard output and standard error.
 enum Console {
-    /// Whether a person is looking at standard error.
-    static let errorIsTerminal = isatty(STDERR_FILENO) == 1
+    /// Whether a person is looking at standard output.
+    static let outputIsTerminal = isatty(STDOUT_FILENO) == 1
+    /// Whether a person is looking at standard error, on a terminal that can move its cursor.
+    static let errorIsTerminal = isatty(STDERR_FILENO) == 1 && environment["TERM"] != "dumb"
+
+    private static let environment = ProcessInfo.processInfo.environment
+
+    /// Makes the standard streams safe to use, whatever the program was started with.
+    static func prepare() {
+        // The next file that is opened would take the number of a closed stream, and get what is meant for it. The
+        // opposite direction keeps reading and writing an error, as they are for a closed stream.
+        let streams: [(FileDescriptor, FileDescriptor.AccessMode)] = [
+            (.standardInput, .writeOnly), (.standardOutput, .readOnly), (.standardError, .writeOnly),
+        ]
+        for (stream, mode) in streams {
+            do { try stream.duplicate().close() } catch { _ = try? FileDescriptor.open("/dev/null", mode) }
+        }
+    }
 
     /// Writes a result to standard output at once.
     ///
     /// Where the reader has gone away — `| head` — there is nobody left to work for: the program ends quietly.
     static func write(_ text: String) throws {
-        try write(text.utf8, to: .standardOutput)
+        do {
+            try FileDescriptor.standardOutput.writeAll(text.utf8)
+        } catch Errno.brokenPipe {
+            end(0)
+        } catch {
+            throw Failure("cannot write: standard output (\(error))")
+        }
+    }
+
+    /// Writes text that a model or a file gave. On a terminal, control characters other than line feeds and tabs are
+    /// escaped: they could do anything to it.
+    static func writeForeign(_ text: String) throws {
+        try write(outputIsTerminal ? text.escapedForTerminal : text)
     }
 
     /// Writes a line of the result.
@@ -19,47 +49,62 @@ enum Console {
         try write(text + "\n")
     }
 
-    /// Writes a value as one JSON document.
+    /// Writes a value as one JSON document, in one line or for people.
     static func writeJSON(_ value: some Encodable, pretty: Bool = true) throws {
         let encoder = JSONEncoder()
-        encoder.outputFormatting = pretty ? [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-        var data = try encoder.encode(value)
-        data.append(UInt8(ascii: "\n"))
-        try write(data, to: .standardOutput)
+        try writeLine(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 
-    /// Tells the user something that is not the result.
+    /// Tells the user something that is not the result. Where nobody listens, the work goes on.
     static func note(_ text: String) {
-        try? write((text + "\n").utf8, to: .standardError)
+        _ = try? FileDescriptor.standardError.writeAll((text + "\n").utf8)
     }
 
     /// Warns the user.
     static func warn(_ text: String) {
-        note((errorIsTerminal ? "warning:".yellow : "warning:") + " " + text)
+        note((isColored ? "warning:".yellow : "warning:") + " " + text)
     }
 
     /// Rewrites the line that the cursor is on; only for terminals.
     static func replaceLine(_ text: String) {
-        try? write(("\r\u{1B}[K" + text).utf8, to: .standardError)
+        // What is wider than the terminal is cut by it, whatever its width is by now (DECAWM off and on again): a second
+        // line could not be rewritten.
+        _ = try? FileDescriptor.standardError.writeAll("\r\u{1B}[K\u{1B}[?7l\(text)\u{1B}[?7h".utf8)
     }
 
     /// Says why the work failed, and ends the program.
     static func fail(_ failure: Failure) -> Never {
-        note((errorIsTerminal ? "error:".red : "error:") + " " + failure.message)
-        if let hint = failure.hint { note((errorIsTerminal ? "hint:".cyan : "hint:") + " " + hint) }
-        Temporary.removeAll()
-        exit(failure.status)
+        note(errorLabel + " " + failure.message)
+        if let hint = failure.hint { note((isColored ? "hint:".cyan : "hint:") + " " + hint) }
+        end(failure.status)
     }
 
-    private static func write(_ bytes: some Sequence<UInt8>, to output: FileDescriptor) throws {
-        do {
-            try output.writeAll(bytes)
-        } catch Errno.brokenPipe {
-            exit(0)
-        } catch {
-            throw Failure("output cannot be written: \(error)")
+    /// What error lines begin with.
+    static var errorLabel: String { isColored ? "error:".red : "error:" }
+
+    private static var isColored: Bool { errorIsTerminal && (environment["NO_COLOR"] ?? "").isEmpty }
+
+    /// Ends the program, and leaves no temporary file behind.
+    static func end(_ status: Int32) -> Never {
+        Temporary.removeAll()
+        exit(status)
+    }
+}
+
+extension String {
+    /// The text with control characters escaped, except for line feeds and tabs.
+    var escapedForTerminal: String {
+        guard unicodeScalars.contains(where: Self.isHarmful) else { return self }
+        return unicodeScalars.reduce(into: "") { result, scalar in
+            result += Self.isHarmful(scalar) ? String(scalar).escaped : String(scalar)
         }
+    }
+
+    private static func isHarmful(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
     }
 }

@@ -24,21 +24,66 @@ struct CroissantCommand: ParsableCommand {
 
     /// Runs the command line, and ends with the exit status that its outcome asks for.
     static func main() {
+        Console.prepare()
         Interruption.install()
         do {
+            try refuseUnknownCommand()
             var command = try parseAsRoot()
-            try command.run()
-        } catch let error as Failure {
-            Console.fail(error)
-        } catch let error as ModelError {
-            Console.fail(Failure("\(error)", hint: error.hint))
-        } catch let error as GGUFError {
-            Console.fail(Failure("\(error)", hint: error.hint))
-        } catch let error as TokenizerError {
-            Console.fail(Failure("\(error)"))
+            do {
+                try command.run()
+            } catch let error as ValidationError {
+                try end(type(of: command).message(of: error))
+            }
         } catch {
-            exit(withError: error)
+            end(error)
         }
+    }
+
+    /// Ends the program for an error that is not about usage, or for what the parser throws.
+    private static func end(_ error: any Error) -> Never {
+        switch error {
+        case let failure as Failure: Console.fail(failure)
+        case let error as ModelError: Console.fail(Failure("\(error)", hint: error.hint))
+        case let error as GGUFError: Console.fail(Failure("\(error)", hint: error.hint))
+        case let error as TokenizerError: Console.fail(Failure("\(error)"))
+        default:
+            do { try end(message(of: error)) } catch { end(error) }
+        }
+    }
+
+    /// What the parser has to say: help and version are results, everything else is wrong usage.
+    private static func end(_ message: ParserMessage) throws -> Never {
+        if message.status == 0 {
+            try Console.writeLine(message.text)
+        } else {
+            Console.note(message.text)
+        }
+        Console.end(message.status)
+    }
+
+    /// The default command would call it an unexpected argument.
+    private static func refuseUnknownCommand() throws {
+        guard let word = CommandLine.arguments.dropFirst().first, !word.hasPrefix("-") else { return }
+        let names = configuration.subcommands.map { $0._commandName }
+        guard word != "help", !names.contains(word) else { return }
+        let isFile = word.hasSuffix(".gguf") || FileManager.default.fileExists(atPath: word)
+        throw Failure(
+            "unknown command: \(word) (expected one of \(names.joined(separator: ", ")))",
+            hint: isFile ? "give a model with -m \(word)" : "'croissant-gguf --help' says what they do", status: 64)
+    }
+}
+
+/// What the argument parser prints, and the exit status with it.
+private struct ParserMessage {
+    let text: String
+    let status: Int32
+}
+
+extension ParsableCommand {
+    static var _errorPrefix: String { Console.errorLabel + " " }
+
+    fileprivate static func message(of error: any Error) -> ParserMessage {
+        ParserMessage(text: fullMessage(for: error), status: exitCode(for: error).rawValue)
     }
 }
 
@@ -57,6 +102,6 @@ struct Failure: Error {
         self.status = status
     }
 
-    /// The user pressed Ctrl-C.
-    static let interrupted = Failure("interrupted", status: 130)
+    /// The user pressed Ctrl-C, or the system asked the program to end.
+    static var interrupted: Failure { Failure("interrupted", status: Interruption.status) }
 }

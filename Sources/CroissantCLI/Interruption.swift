@@ -1,34 +1,71 @@
 import Dispatch
 import Foundation
+import GGUF
 import Synchronization
 
-/// Ctrl-C: the first one asks the work to stop, the second one ends the program.
+/// Ctrl-C, and the signals that ask a program to end.
+///
+/// Work that looks at ``isRequested`` again and again is asked to stop, and prints what it has; a second signal ends the
+/// program. All other work, such as loading a model or waiting for input, is ended by the first one.
 enum Interruption {
-    private static let count = Atomic<Int>(0)
+    /// The first signal that came, 0 before it.
+    private static let signal = Atomic<Int32>(0)
+    private static let isPolled = Atomic<Bool>(false)
 
     /// Whether the user has asked to stop.
-    static var isRequested: Bool { count.load(ordering: .relaxed) > 0 }
+    static var isRequested: Bool { signal.load(ordering: .relaxed) != 0 }
 
-    /// Takes over the signals of the terminal.
+    /// The exit status that says so: 130 for Ctrl-C.
+    static var status: Int32 { 128 + signal.load(ordering: .relaxed) }
+
+    /// From here on the work looks at ``isRequested`` again and again, and stops when it is.
+    static func beginPolling() {
+        isPolled.store(true, ordering: .relaxed)
+    }
+
+    /// Takes over the signals.
     static func install() {
-        signal(SIGINT, SIG_IGN)
         // A reader that goes away is noticed where output is written.
-        signal(SIGPIPE, SIG_IGN)
-        let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global(qos: .userInitiated))
-        source.setEventHandler {
-            // The handler keeps its own source alive, for as long as the program runs.
-            _ = source
-            if count.add(1, ordering: .relaxed).newValue > 1 {
-                Temporary.removeAll()
-                _exit(130)
+        Foundation.signal(SIGPIPE, SIG_IGN)
+        let ignored = ignoredAtStart
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            // What nohup, or the shell for a background job, made this program ignore stays ignored.
+            guard let ignored else {
+                if number != SIGHUP { take(number) }
+                continue
             }
+            if ignored >> UInt64(number - 1) & 1 == 0 { take(number) }
         }
-        source.activate()
     }
 
     /// Throws if the user has asked to stop.
     static func check() throws {
         if isRequested { throw Failure.interrupted }
+    }
+
+    private static func take(_ number: Int32) {
+        Foundation.signal(number, SIG_IGN)
+        let source = DispatchSource.makeSignalSource(signal: number, queue: .global(qos: .userInitiated))
+        source.setEventHandler {
+            // The handler keeps its own source alive, for as long as the program runs.
+            _ = source
+            let isFirst = signal.compareExchange(expected: 0, desired: number, ordering: .relaxed).exchanged
+            if isFirst && isPolled.load(ordering: .relaxed) { return }
+            Temporary.removeAll()
+            if Console.errorIsTerminal { Console.replaceLine("") }
+            Console.note(Console.errorLabel + " interrupted")
+            _exit(status)
+        }
+        source.activate()
+    }
+
+    /// The signals that are ignored, one bit each, where the kernel tells (Linux).
+    private static var ignoredAtStart: UInt64? {
+        guard let text = SystemFile.text("/proc/self/status") else { return nil }
+        for line in text.split(separator: "\n") where line.hasPrefix("SigIgn:") {
+            return line.split { $0 == "\t" || $0 == " " }.last.flatMap { UInt64($0, radix: 16) }
+        }
+        return nil
     }
 }
 
@@ -36,9 +73,14 @@ enum Interruption {
 enum Temporary {
     private static let paths = Mutex<Set<String>>([])
 
-    /// Remembers a file to be removed.
+    /// Remembers a file or folder to be removed.
     static func add(_ path: String) {
         paths.withLock { _ = $0.insert(path) }
+    }
+
+    /// Forgets a file, which stays.
+    static func keep(_ path: String) {
+        paths.withLock { _ = $0.remove(path) }
     }
 
     /// Removes the files that are still there.

@@ -35,7 +35,10 @@ struct RuntimeArguments: ParsableArguments {
         help: "Type of cached values: f32, f16, bf16.", transform: tensorType)
     var valueType = GGMLType.f16
 
-    @Option(help: "Where weights are: 'mapped' from the file, or 'resident' in huge-page memory. (default: resident where there is room)")
+    @Option(
+        help:
+            "Where weights are: 'mapped' from the file, or 'resident' in huge-page memory. (default: resident where there is room)"
+    )
     var weights: WeightPlacement?
 
     @Option(help: "How a batch is multiplied: auto, sgemm.")
@@ -45,11 +48,15 @@ struct RuntimeArguments: ParsableArguments {
     var activations = Choice<ActivationPrecision>.auto
 
     @Option(
-        help: "Hard limit on weights, KV cache and scratch, such as 1.2GiB: refused before loading when it cannot hold.",
+        help:
+            "Hard limit on weights, KV cache and scratch, such as 1.2GiB: refused before loading when it cannot hold.",
         transform: byteCount)
     var memoryBudget: ByteCount?
 
-    @Option(help: "Force a kernel set: \(InstructionSet.allCases.map(\.rawValue).joined(separator: ", ")). (default: best found)")
+    @Option(
+        help:
+            "Force a kernel set: \(InstructionSet.allCases.map(\.rawValue).joined(separator: ", ")). (default: best found)"
+    )
     var isa: InstructionSet?
 
     /// The options as the library takes them.
@@ -70,7 +77,8 @@ struct RuntimeArguments: ParsableArguments {
 
 /// The model file and its context.
 struct ModelArguments: ParsableArguments {
-    @Option(name: .shortAndLong, help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "file"))
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "file"))
     var model: String?
 
     @Option(
@@ -92,7 +100,7 @@ struct ModelArguments: ParsableArguments {
     func load(_ runtime: RuntimeArguments, output: OutputOptions, allLogits: Bool = false) throws -> Model {
         var options = runtime.options(contextLength: contextLength)
         options.allLogits = allLogits
-        let model = try Model(contentsOf: try path(), options: options)
+        let model = try Model(contentsOf: try path(), options: options, isQuiet: output.quiet)
         if output.verbose { describe(model) }
         return model
     }
@@ -101,6 +109,17 @@ struct ModelArguments: ParsableArguments {
         let plan = model.plan.items.map { "\($0.name) \(ByteCount($0.byteCount))" }.joined(separator: ", ")
         Console.note("kernels \(model.instructionSet.rawValue), \(model.threads) threads, BLAS \(Host.blasName)")
         Console.note("weights \(model.plan.weights.rawValue), context \(model.plan.contextLength); memory: \(plan)")
+    }
+}
+
+extension Model {
+    /// Loads a model with a progress bar.
+    convenience init(contentsOf path: String, options: RuntimeOptions, isQuiet: Bool) throws {
+        let file = try GGUFFile(path: path)
+        let total = file.tensors.reduce(0) { $0 + $1.byteCount }
+        let bar = ProgressBar("reading weights", total: total, isQuiet: isQuiet)
+        defer { bar.finish() }
+        try self.init(file, options: options) { bar.update($0) }
     }
 }
 

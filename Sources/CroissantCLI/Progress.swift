@@ -1,13 +1,14 @@
 import Croissant
 import Foundation
+import Synchronization
 
 /// A line on standard error that shows how far a long step has come: on terminals only, and only after a second.
-final class ProgressBar {
+final class ProgressBar: Sendable {
     private let label: String
     private let total: Int
     private let isShown: Bool
     private let start = ContinuousClock.now
-    private var lastShown: ContinuousClock.Instant?
+    private let lastShown = Mutex<ContinuousClock.Instant?>(nil)
 
     /// A bar for `total` units of work; `isQuiet` keeps it from being shown.
     init(_ label: String, total: Int, isQuiet: Bool) {
@@ -19,23 +20,25 @@ final class ProgressBar {
     /// Shows that `done` units are done.
     func update(_ done: Int) {
         let now = ContinuousClock.now
-        guard isShown, now - start > .seconds(1), lastShown.map({ now - $0 > .milliseconds(100) }) ?? true else { return }
-        lastShown = now
+        guard isShown, now - start > .seconds(1) else { return }
+        let isDue = lastShown.withLock { last in
+            if let last, now - last < .milliseconds(100) { return false }
+            last = now
+            return true
+        }
+        guard isDue else { return }
         let share = min(1, Double(done) / Double(total))
         let seconds = (now - start).seconds
         let remaining = share > 0 ? Int((seconds / share - seconds).rounded(.up)) : 0
         let width = 20
         let filled = Int(share * Double(width))
         let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-        let line = "\(label) \(bar) \(Int(share * 100))% \(remaining / 60):\(remaining % 60 < 10 ? "0" : "")\(remaining % 60) left"
-        Console.replaceLine(String(line.prefix(Self.columns - 1)))
+        let clock = "\(remaining / 60):\(remaining % 60 < 10 ? "0" : "")\(remaining % 60)"
+        Console.replaceLine("\(label) \(bar) \(Int(share * 100))% \(clock) left")
     }
 
     /// Removes the line.
     func finish() {
-        if lastShown != nil { Console.replaceLine("") }
+        if lastShown.withLock({ $0 }) != nil { Console.replaceLine("") }
     }
-
-    /// The terminal's width, where the shell exports it.
-    private static let columns = max(20, ProcessInfo.processInfo.environment["COLUMNS"].flatMap { Int($0) } ?? 80)
 }

@@ -322,7 +322,8 @@ package enum SystemFile {
         var end = 0
         while end < bytes.count {
             let count = unsafe bytes.withUnsafeMutableBytes { buffer in
-                unsafe read(descriptor, UnsafeMutableRawBufferPointer(rebasing: buffer[end...]).baseAddress, buffer.count - end)
+                unsafe read(
+                    descriptor, UnsafeMutableRawBufferPointer(rebasing: buffer[end...]).baseAddress, buffer.count - end)
             }
             guard count >= 0 else { return nil }
             if count == 0 { break }

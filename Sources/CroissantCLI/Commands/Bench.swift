@@ -16,16 +16,24 @@ struct Bench: ParsableCommand {
 
     @OptionGroup var model: ModelArguments
 
-    @Option(name: [.customShort("p"), .customLong("n-prompt")], parsing: .next, help: "Prompt tokens, a comma-separated list; 0 for no such test.", transform: numbers)
+    @Option(
+        name: [.customShort("p"), .customLong("n-prompt")], parsing: .next,
+        help: "Prompt tokens, a comma-separated list; 0 for no such test.", transform: numbers)
     var prompt = Numbers([512])
 
-    @Option(name: [.customShort("n"), .customLong("n-gen")], help: "Tokens to generate, a comma-separated list; 0 for no such test.", transform: numbers)
+    @Option(
+        name: [.customShort("n"), .customLong("n-gen")],
+        help: "Tokens to generate, a comma-separated list; 0 for no such test.", transform: numbers)
     var generate = Numbers([128])
 
-    @Option(name: [.customShort("d"), .customLong("n-depth")], help: "Tokens already in the context, a comma-separated list.", transform: numbers)
+    @Option(
+        name: [.customShort("d"), .customLong("n-depth")],
+        help: "Tokens already in the context, a comma-separated list.", transform: numbers)
     var depth = Numbers([0])
 
-    @Option(name: [.customShort("r"), .customLong("repetitions")], help: "Counted runs of each test, after one that warms up.")
+    @Option(
+        name: [.customShort("r"), .customLong("repetitions")],
+        help: "Counted runs of each test, after one that warms up.")
     var repetitions = 5
 
     @Option(help: "Type of the model that is made on the spot.", transform: tensorType)
@@ -73,30 +81,39 @@ struct Bench: ParsableCommand {
         let path = try model.model ?? makeModel()
         let longest = tests.map { $0.tokens + $0.depth }.max() ?? 1
         let options = runtime.options(contextLength: model.contextLength ?? longest)
-        let loaded = try Model(contentsOf: path, options: options)
-        for test in tests where test.tokens + test.depth > loaded.plan.contextLength || test.tokens + test.depth > loaded.configuration.contextLength {
+        let loaded = try Model(contentsOf: path, options: options, isQuiet: output.quiet)
+        for test in tests
+        where test.tokens + test.depth > loaded.plan.contextLength
+            || test.tokens + test.depth > loaded.configuration.contextLength
+        {
             throw ModelError.contextExceeded(
-                tokens: test.tokens + test.depth, capacity: min(loaded.plan.contextLength, loaded.configuration.contextLength))
+                tokens: test.tokens + test.depth,
+                capacity: min(loaded.plan.contextLength, loaded.configuration.contextLength))
         }
         var session = try Session(loaded)
+        Interruption.beginPolling()
         var rows: [BenchRow] = []
         for test in tests where !Interruption.isRequested {
             let samples = try measure(test, &session)
             // An interrupted test has no row: its last run is not a whole one.
-            if samples.count == repetitions { rows.append(BenchRow(test: test, samples: samples, model: loaded, options: options)) }
+            if samples.count == repetitions {
+                rows.append(BenchRow(test: test, samples: samples, model: loaded, options: options))
+            }
         }
         try print(rows, loaded)
         try Interruption.check()
     }
 
     private func makeModel() throws -> String {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "croissant-gguf-bench-\(ProcessInfo.processInfo.processIdentifier)")
+        let folder = FileManager.default.temporaryDirectory.appending(
+            path: "croissant-gguf-bench-\(ProcessInfo.processInfo.processIdentifier)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         Temporary.add(folder.path())
         let path = folder.appending(path: "croissant-\(type.name).gguf").path()
         let synthesizer = try ModelSynthesizer(shape: .croissant, type: type)
         if !output.quiet {
-            Console.note("no model given: making a CroissantLLM-shaped one, \(type.name), \(ByteCount(synthesizer.tensorBytes))")
+            Console.note(
+                "no model given: making a CroissantLLM-shaped one, \(type.name), \(ByteCount(synthesizer.tensorBytes))")
         }
         try synthesizer.write(to: path, threads: runtime.threads, output: output)
         return path
@@ -141,16 +158,23 @@ struct Bench: ParsableCommand {
         case .md:
             let table = TextTable<BenchRow> {
                 [
-                    Column("model" <- $0.model.escaped), Column("size" <- ByteCount($0.modelBytes).description, align: .right),
-                    Column("params" <- $0.parameters.abbreviated, align: .right), Column("threads" <- $0.threads, align: .right),
+                    Column("model" <- $0.model.escaped),
+                    Column("size" <- ByteCount($0.modelBytes).description, align: .right),
+                    Column("params" <- $0.parameters.abbreviated, align: .right),
+                    Column("threads" <- $0.threads, align: .right),
                     Column("type_k" <- $0.keyType), Column("test" <- $0.test, align: .right),
-                    Column("t/s" <- "\($0.mean.formatted(places: 2)) ± \($0.standardDeviation.formatted(places: 2))", align: .right),
-                    Column("peak memory" <- ($0.peakMemory.map { ByteCount($0).description } ?? "unknown"), align: .right),
+                    Column(
+                        "t/s" <- "\($0.mean.formatted(places: 2)) ± \($0.standardDeviation.formatted(places: 2))",
+                        align: .right),
+                    Column(
+                        "peak memory" <- ($0.peakMemory.map { ByteCount($0).description } ?? "unknown"), align: .right),
                 ]
             }
             try Console.writeLine(table.string(for: rows, style: Style.pipe) ?? "")
             if !output.quiet {
-                Console.note("kernels \(model.instructionSet.rawValue), BLAS \(Host.blasName), weights \(model.plan.weights.rawValue), planned memory \(ByteCount(model.plan.byteCount))")
+                Console.note(
+                    "kernels \(model.instructionSet.rawValue), BLAS \(Host.blasName), weights \(model.plan.weights.rawValue), planned memory \(ByteCount(model.plan.byteCount))"
+                )
             }
         }
     }

@@ -20,10 +20,13 @@ struct Generate: ParsableCommand {
     @Option(name: .shortAndLong, help: ArgumentHelp("Read the prompt from a file.", valueName: "file"))
     var file: String?
 
-    @Option(help: ArgumentHelp("The prompt as token ids, such as 1,403,407; nothing is added to them.", valueName: "ids"))
+    @Option(
+        help: ArgumentHelp("The prompt as token ids, such as 1,403,407; nothing is added to them.", valueName: "ids"))
     var ids: String?
 
-    @Option(name: [.customShort("n"), .customLong("predict")], help: "Tokens to generate; -1 until the end or a full context.")
+    @Option(
+        name: [.customShort("n"), .customLong("predict")],
+        help: "Tokens to generate; -1 until the end or a full context.")
     var count = -1
 
     @Option(help: ArgumentHelp("Texts that end the generation.", valueName: "text"))
@@ -35,7 +38,10 @@ struct Generate: ParsableCommand {
     @Flag(help: "Show special tokens in the text.")
     var special = false
 
-    @Option(help: ArgumentHelp("Write the logits (tokens, vocabulary) of every prompt position as float32; needs -n 0.", valueName: "file.npy"))
+    @Option(
+        help: ArgumentHelp(
+            "Write the logits (tokens, vocabulary) of every prompt position as float32; needs -n 0.",
+            valueName: "file.npy"))
     var logits: String?
 
     @Flag(help: "Print one JSON document at the end.")
@@ -52,7 +58,9 @@ struct Generate: ParsableCommand {
         if [prompt, file, ids].compactMap({ $0 }).count > 1 {
             throw ValidationError("-p, -f and --ids are different ways to give one prompt: use one of them")
         }
-        if json && jsonl { throw ValidationError("--json and --jsonl are different forms of one result: use one of them") }
+        if json && jsonl {
+            throw ValidationError("--json and --jsonl are different forms of one result: use one of them")
+        }
         if count < -1 { throw ValidationError("-n takes -1 or more, not \(count)") }
         if logits != nil && count != 0 {
             throw ValidationError("--logits writes the logits of the prompt: use it with -n 0")
@@ -110,6 +118,7 @@ struct Generate: ParsableCommand {
         warnAbout(generation.dropped)
 
         let bar = ProgressBar("prompt", total: generation.prompt.count, isQuiet: output.quiet)
+        Interruption.beginPolling()
         try generation.start { done in
             bar.update(done)
             return !Interruption.isRequested
@@ -122,7 +131,7 @@ struct Generate: ParsableCommand {
             } else if jsonl {
                 try Console.writeJSON(JSONToken(id: token.id, text: token.text), pretty: false)
             } else {
-                try Console.write(token.text)
+                try Console.writeForeign(token.text)
             }
             if Interruption.isRequested { generation.cancel() }
         }
@@ -134,18 +143,20 @@ struct Generate: ParsableCommand {
         if json { try Console.writeJSON(result) }
         if !json && !jsonl { try Console.writeLine() }
         if !output.quiet { report(result) }
-        if Interruption.isRequested { throw Failure.interrupted }
+        try Interruption.check()
     }
 
     private func warnAbout(_ dropped: [Unicode.Scalar]) {
         guard !dropped.isEmpty, !output.quiet else { return }
         let shown = dropped.prefix(10).map { String($0).escaped }.joined(separator: " ")
-        Console.warn("the vocabulary has no token for \(dropped.count) characters of the prompt, which were left out: \(shown)")
+        Console.warn(
+            "the vocabulary has no token for \(dropped.count) characters of the prompt, which were left out: \(shown)")
     }
 
     private func report(_ result: Result) {
         let timings = result.timings
-        var line = "prompt \(result.promptTokens.count) tokens, \(timings.promptPerSecond.formatted(places: 1)) tokens/s"
+        var line =
+            "prompt \(result.promptTokens.count) tokens, \(timings.promptPerSecond.formatted(places: 1)) tokens/s"
         line += "; generated \(result.tokens.count), \(timings.generationPerSecond.formatted(places: 1)) tokens/s"
         if let peak = result.memory.peak { line += "; peak memory \(ByteCount(peak))" }
         Console.note(line + "; \(result.finishReason)")

@@ -106,7 +106,9 @@ struct Inspect: ParsableCommand {
             metadata = Dictionary(uniqueKeysWithValues: gguf.metadata.map { ($0.key, JSONValue($0.value)) })
             types = TypeShare.all(of: gguf)
             tensors = gguf.tensors.map {
-                Tensor(name: $0.name, type: $0.type.name, dimensions: $0.dimensions, offset: $0.offset, bytes: $0.byteCount)
+                Tensor(
+                    name: $0.name, type: $0.type.name, dimensions: $0.dimensions, offset: $0.offset, bytes: $0.byteCount
+                )
             }
         }
     }

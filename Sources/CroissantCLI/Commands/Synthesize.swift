@@ -19,7 +19,9 @@ struct Synthesize: ParsableCommand {
     @Option(help: "A shape by name (\(ModelShape.named.keys.sorted().joined(separator: ", "))), or a FILE.json.")
     var shape = "croissant"
 
-    @Option(help: "Type of the matrices: \(ModelSynthesizer.types.map(\.name).joined(separator: ", ")).", transform: tensorType)
+    @Option(
+        help: "Type of the matrices: \(ModelSynthesizer.types.map(\.name).joined(separator: ", ")).",
+        transform: tensorType)
     var type = GGMLType.q4_0
 
     @Option(name: .shortAndLong, help: "Seed of the weights.")
@@ -45,7 +47,8 @@ struct Synthesize: ParsableCommand {
         if let shape = ModelShape.named[name] { return shape }
         guard name.hasSuffix(".json") else {
             throw ValidationError(
-                "'\(name)' is not a shape: expected \(ModelShape.named.keys.sorted().joined(separator: ", ")) or a FILE.json")
+                "'\(name)' is not a shape: expected \(ModelShape.named.keys.sorted().joined(separator: ", ")) or a FILE.json"
+            )
         }
         let text = try TextInput.file(name)
         do {
@@ -70,6 +73,7 @@ extension ModelSynthesizer {
     /// Writes the file with a progress bar; Ctrl-C leaves nothing behind.
     func write(to path: String, threads: Int?, output: OutputOptions) throws {
         let bar = ProgressBar("making \(type.name) weights", total: tensorBytes, isQuiet: output.quiet)
+        Interruption.beginPolling()
         let isComplete = try write(to: path, threads: threads) { done in
             bar.update(done)
             return !Interruption.isRequested

@@ -31,7 +31,9 @@ struct Tokenize: ParsableCommand {
 
     func run() throws {
         let tokenizer = try model.tokenizer()
-        let input = try text ?? file.map(TextInput.file) ?? TextInput.standardInput(missing: "no text: give it as an argument, with -f FILE or on standard input")
+        let input =
+            try text ?? file.map(TextInput.file)
+            ?? TextInput.standardInput(missing: "no text: give it as an argument, with -f FILE or on standard input")
         let encoding = tokenizer.encoding(of: input, addBOS: noBos ? false : nil, parseSpecial: !noSpecial)
         if !encoding.dropped.isEmpty {
             Console.warn("the vocabulary has no token for \(encoding.dropped.count) characters, which were left out")
@@ -76,7 +78,10 @@ struct Detokenize: ParsableCommand {
 
     func run() throws {
         let tokenizer = try model.tokenizer()
-        let words = try ids.isEmpty ? TextInput.standardInput(missing: "no ids: give them as arguments or on standard input") : ids.joined(separator: " ")
+        let words =
+            try ids.isEmpty
+            ? TextInput.standardInput(missing: "no ids: give them as arguments or on standard input")
+            : ids.joined(separator: " ")
         let tokens = try TextInput.ids(words)
         for id in tokens where id < 0 || Int(id) >= tokenizer.vocabularySize {
             throw ModelError.invalidToken(id: Int(id), vocabularySize: tokenizer.vocabularySize)
