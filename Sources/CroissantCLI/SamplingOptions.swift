@@ -3,7 +3,8 @@ import Croissant
 
 /// How tokens are chosen and when a generation ends.
 struct SamplingOptions: ParsableArguments {
-    @Option(name: .customLong("temp"), help: "Temperature; 0 always takes the most likely token.")
+    @Option(
+        name: .customLong("temp"), parsing: .unconditional, help: "Temperature; 0 always takes the most likely token.")
     var temperature: Float = 0.8
 
     @Option(help: "Keep the K most likely tokens; 0 keeps all.")
@@ -18,13 +19,14 @@ struct SamplingOptions: ParsableArguments {
     @Option(help: "Divide the logits of recent tokens by this; 1 is no penalty.")
     var repeatPenalty: Float = 1
 
-    @Option(help: "How many recent tokens penalties look at; -1 for the whole context.")
+    @Option(parsing: .unconditional, help: "How many recent tokens penalties look at; -1 for the whole context.")
     var repeatLastN = 64
 
-    @Option(help: "Subtract this from the logits of recent tokens.")
+    @Option(parsing: .unconditional, help: "Subtract this from the logits of recent tokens.")
     var presencePenalty: Float = 0
 
-    @Option(help: "Subtract this from the logits of recent tokens for each time they occurred.")
+    @Option(
+        parsing: .unconditional, help: "Subtract this from the logits of recent tokens for each time they occurred.")
     var frequencyPenalty: Float = 0
 
     @Option(name: .shortAndLong, help: "Seed of the draws. (default: a new one each time)")

@@ -25,7 +25,7 @@ struct Generate: ParsableCommand {
     var ids: String?
 
     @Option(
-        name: [.customShort("n"), .customLong("predict")],
+        name: [.customShort("n"), .customLong("predict")], parsing: .unconditional,
         help: "Tokens to generate; -1 until the end or a full context.")
     var count = -1
 
