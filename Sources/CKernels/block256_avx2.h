@@ -17,6 +17,11 @@ typedef struct ck_groups256 {
 
 typedef ck_groups256 (*ck_groups_avx2)(const void *block);
 
+/* Moves bit `from` of every byte to bit `to`, and the others with it, some into the bytes beside. */
+CK_AVX2 CK_INLINE __m256i ck_move_bits_avx2(__m256i bits, int from, int to) {
+    return from < to ? _mm256_slli_epi16(bits, to - from) : _mm256_srli_epi16(bits, from - to);
+}
+
 /* The lower eight bytes, signed, as floats. */
 CK_AVX2 CK_INLINE __m256 ck_bytes_to_floats_avx2(__m128i bytes) {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));

@@ -40,6 +40,35 @@ typedef struct {
 } CK_BLOCK(q8_0, 34);
 
 typedef struct {
+    uint8_t packed[16]; /* scales in the lower halves, minimums in the upper */
+    uint8_t low[64];    /* two bits each: see q2_k.c */
+    uint16_t scale;     /* f16 */
+    uint16_t minimum;   /* f16 */
+} CK_BLOCK(q2_k, 84);
+
+typedef struct {
+    uint8_t third[32];  /* the third bits */
+    uint8_t low[64];    /* the lower two, as in q2_k */
+    uint8_t packed[12]; /* scales: see q3_k.c */
+    uint16_t scale;     /* f16 */
+} CK_BLOCK(q3_k, 110);
+
+typedef struct {
+    uint16_t scale;     /* f16 */
+    uint16_t minimum;   /* f16 */
+    uint8_t packed[12]; /* scales and minimums: see six_bits.h */
+    uint8_t low[128];   /* four bits each: see q4_k.c */
+} CK_BLOCK(q4_k, 144);
+
+typedef struct {
+    uint16_t scale;     /* f16 */
+    uint16_t minimum;   /* f16 */
+    uint8_t packed[12]; /* as in q4_k */
+    uint8_t fifth[32];  /* the fifth bits */
+    uint8_t low[128];   /* the lower four, as in q4_k */
+} CK_BLOCK(q5_k, 176);
+
+typedef struct {
     uint8_t low[128];   /* the lower four bits: see q6_k.c */
     uint8_t high[64];   /* the upper two */
     int8_t scales[16];  /* of 16 weights each */

@@ -47,9 +47,7 @@ CK_AVX2 CK_INLINE __m256i unpack_avx2(const void *address, size_t eighth) {
     const size_t half = eighth / 4, quarter = eighth % 4;
     const __m256i low = _mm256_loadu_si256((const void *)(block->low + 64 * half + 32 * (quarter % 2)));
     const __m256i high = _mm256_loadu_si256((const void *)(block->high + 32 * half));
-    /* The two bits come to lie at 4 and 5. */
-    const __m256i moved = quarter < 2 ? _mm256_slli_epi16(high, 4 - 2 * (int)quarter)
-                                      : _mm256_srli_epi16(high, 2 * (int)quarter - 4);
+    const __m256i moved = ck_move_bits_avx2(high, 2 * (int)quarter, 4);
     return _mm256_or_si256(
         _mm256_and_si256(_mm256_srli_epi16(low, 4 * (int)(quarter / 2)), _mm256_set1_epi8(0x0f)),
         _mm256_and_si256(moved, _mm256_set1_epi8(0x30)));
@@ -60,7 +58,8 @@ CK_AVX512 CK_INLINE __m512i unpack_avx512(const void *address, size_t quarter) {
     const size_t half = quarter / 2;
     const __m512i low = _mm512_srli_epi16(_mm512_loadu_si512(block->low + 64 * half), 4 * (unsigned)(quarter % 2));
     const __m512i high = ck_twice_avx512(block->high + 32 * half);
-    const __m512i moved = quarter % 2 == 0 ? ck_rotate_avx512(high, 60, 62) : ck_rotate_avx512(high, 0, 2);
+    const int bit = 4 * (int)(quarter % 2);
+    const __m512i moved = ck_rotate_avx512(high, bit - 4, bit + 2 - 4);
     return _mm512_or_si512(
         _mm512_and_si512(low, _mm512_set1_epi8(0x0f)), _mm512_and_si512(moved, _mm512_set1_epi8(0x30)));
 }

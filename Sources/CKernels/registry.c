@@ -17,6 +17,10 @@ static const type_row rows[CK_TYPE_COUNT] = {
     [CK_TYPE_Q5_0] = {{"Q5_0", 32, sizeof(ck_block_q5_0)}, ck_q5_0_kernels},
     [CK_TYPE_Q5_1] = {{"Q5_1", 32, sizeof(ck_block_q5_1)}, ck_q5_1_kernels},
     [CK_TYPE_Q8_0] = {{"Q8_0", 32, sizeof(ck_block_q8_0)}, ck_q8_0_kernels},
+    [CK_TYPE_Q2_K] = {{"Q2_K", 256, sizeof(ck_block_q2_k)}, ck_q2_k_kernels},
+    [CK_TYPE_Q3_K] = {{"Q3_K", 256, sizeof(ck_block_q3_k)}, ck_q3_k_kernels},
+    [CK_TYPE_Q4_K] = {{"Q4_K", 256, sizeof(ck_block_q4_k)}, ck_q4_k_kernels},
+    [CK_TYPE_Q5_K] = {{"Q5_K", 256, sizeof(ck_block_q5_k)}, ck_q5_k_kernels},
     [CK_TYPE_Q6_K] = {{"Q6_K", 256, sizeof(ck_block_q6_k)}, ck_q6_k_kernels},
 };
 

@@ -11,6 +11,10 @@ extern const ck_type_kernels ck_q4_1_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q5_0_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q5_1_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q8_0_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_q2_k_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_q3_k_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_q4_k_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_q5_k_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q6_k_kernels[CK_ISA_COUNT];
 
 /* The set that `isa` falls back on; scalar falls back on itself. */

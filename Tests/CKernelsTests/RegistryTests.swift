@@ -17,7 +17,8 @@ struct RegistryTests {
             (CK_TYPE_F32, "F32", 1, 4), (CK_TYPE_F16, "F16", 1, 2), (CK_TYPE_BF16, "BF16", 1, 2),
             (CK_TYPE_Q4_0, "Q4_0", 32, 18), (CK_TYPE_Q4_1, "Q4_1", 32, 20), (CK_TYPE_Q5_0, "Q5_0", 32, 22),
             (CK_TYPE_Q5_1, "Q5_1", 32, 24), (CK_TYPE_Q8_0, "Q8_0", 32, 34),
-            (CK_TYPE_Q6_K, "Q6_K", 256, 210),
+            (CK_TYPE_Q2_K, "Q2_K", 256, 84), (CK_TYPE_Q3_K, "Q3_K", 256, 110), (CK_TYPE_Q4_K, "Q4_K", 256, 144),
+            (CK_TYPE_Q5_K, "Q5_K", 256, 176), (CK_TYPE_Q6_K, "Q6_K", 256, 210),
         ]
         for (type, name, block, bytes) in expected {
             #expect(type.name == name)

@@ -37,6 +37,9 @@ extension ck_type {
         switch self {
         case CK_TYPE_Q4_0, CK_TYPE_Q5_0, CK_TYPE_Q8_0: [0]
         case CK_TYPE_Q4_1, CK_TYPE_Q5_1: [0, 2]
+        case CK_TYPE_Q2_K: [80, 82]
+        case CK_TYPE_Q3_K: [108]
+        case CK_TYPE_Q4_K, CK_TYPE_Q5_K: [0, 2]
         case CK_TYPE_Q6_K: [208]
         default: []
         }

@@ -1,0 +1,52 @@
+/* Q4_K: 256 weights of four bits, scales and minimums of six bits for eight groups, a scale and a minimum, 4.5 bits a
+ * weight.
+ *
+ *     byte   0       2         4                                  16                        144
+ *            | scale | minimum | scales, minimums: see six_bits.h | low: four quarters of 32 |
+ *
+ * Each quarter holds 64 weights, the first 32 of them in the lower halves of its bytes:
+ *
+ *     q[i] = low[i] & 15,   q[i + 32] = low[i] >> 4
+ *     w[i] = scale * scales[i / 32] * q[i] - minimum * minimums[i / 32]
+ */
+#include "block256_avx512.h"
+#include "blocks.h"
+#include "registry.h"
+#include "six_bits.h"
+
+static const ck_format256 format = {
+    .bytes = sizeof(ck_block_q4_k), .minimum = offsetof(ck_block_q4_k, minimum), .has_minimum = true};
+
+CK_INLINE void unpack_scalar(const void *address, uint8_t q[256]) {
+    const ck_block_q4_k *block = address;
+    for (size_t i = 0; i < 256; i++) {
+        q[i] = block->low[32 * (i / 64) + i % 32] >> i / 32 % 2 * 4 & 15;
+    }
+}
+
+CK_INLINE void groups_scalar(const void *address, int8_t scales[16], uint8_t minimums[16]) {
+    ck_six_bits_scalar(((const ck_block_q4_k *)address)->packed, scales, minimums);
+}
+
+CK_DEFINE_SCALAR256(format, unpack_scalar, groups_scalar)
+
+#if defined(__x86_64__)
+
+CK_AVX2 CK_INLINE __m256i unpack_avx2(const void *address, size_t eighth) {
+    const ck_block_q4_k *block = address;
+    const __m256i low = _mm256_loadu_si256((const void *)(block->low + 32 * (eighth / 2)));
+    return _mm256_and_si256(_mm256_srli_epi16(low, 4 * (int)(eighth % 2)), _mm256_set1_epi8(0x0f));
+}
+
+CK_AVX512 CK_INLINE __m512i unpack_avx512(const void *address, size_t quarter) {
+    const ck_block_q4_k *block = address;
+    const __m512i low = ck_rotate_avx512(ck_twice_avx512(block->low + 32 * quarter), 0, 4);
+    return _mm512_and_si512(low, _mm512_set1_epi8(0x0f));
+}
+
+CK_DEFINE_AVX2_256(format, unpack_avx2, ck_six_bits_avx2)
+CK_DEFINE_AVX512_256(format, unpack_avx512, ck_six_bits_avx2)
+
+#endif
+
+const ck_type_kernels ck_q4_k_kernels[CK_ISA_COUNT] = {CK_TABLE_SCALAR256, CK_TABLE_X86_256};
