@@ -1,8 +1,8 @@
 /* Everything that the types with blocks of 256 weights share. Such a block is 16 groups of 16 weights
  *
- *     w = scale * scales[group] * (q - offset) - minimum * minimums[group],   q an unsigned byte,
+ *     w = unit * scale * scales[group] * (q - offset) - minimum * minimums[group],   q an unsigned byte,
  *
- * the block's scale, and its minimum if it has one, being f16, the groups' small integers. Types whose groups have 32
+ * the block's scale, and its minimum if it has one, being f16, the groups' small integers, and the unit a power of two. Types whose groups have 32
  * weights say every number twice. A type gives its format and, for each instruction set, a function that unpacks the
  * groups' integers and one that unpacks q into bytes; the templates here and in block256_avx2.h and block256_avx512.h
  * do the rest, inlined with constant arguments like those of block32.h.
@@ -15,6 +15,7 @@
 
 typedef struct ck_format256 {
     size_t bytes;     /* of a block */
+    float unit;       /* 1 in most types */
     size_t scale;     /* where its scale lies */
     size_t minimum;   /* where its minimum lies, if any */
     uint8_t offset;   /* 4 for 3 bits, 32 for 6, 128 for signed bytes; 0 with a minimum */
@@ -32,7 +33,7 @@ CK_INLINE void ck_dequantize256_scalar(
     size_t columns) {
     const uint8_t *block = blocks;
     for (size_t i = 0; i < columns; i += 256, block += format.bytes) {
-        const float scale = ck_f16_to_f32(ck_load_u16(block + format.scale));
+        const float scale = format.unit * ck_f16_to_f32(ck_load_u16(block + format.scale));
         const float minimum = format.has_minimum ? ck_f16_to_f32(ck_load_u16(block + format.minimum)) : 0;
         uint8_t q[256], minimums[16];
         int8_t scales[16];
@@ -53,7 +54,7 @@ CK_INLINE void ck_gemv256_scalar(
         const uint8_t *block = (const uint8_t *)weights + r * row_bytes;
         float sum = 0;
         for (size_t i = 0; i < columns; i += 256, block += format.bytes) {
-            const float scale = ck_f16_to_f32(ck_load_u16(block + format.scale));
+            const float scale = format.unit * ck_f16_to_f32(ck_load_u16(block + format.scale));
             const float minimum = format.has_minimum ? ck_f16_to_f32(ck_load_u16(block + format.minimum)) : 0;
             uint8_t q[256], minimums[16];
             int8_t scales[16];
@@ -124,16 +125,3 @@ CK_INLINE void ck_gemv256_scalar(
     CK_AVX512VNNI static void gemv_int16_avx512vnni(CK_GEMV_PARAMETERS) {                                        \
         ck_gemv256_512(FORMAT, UNPACK, GROUPS, ck_dot64_int16_avx512vnni, 2, CK_GEMV_ARGUMENTS);                 \
     }
-
-/* The rows of a type's table. */
-#define CK_TABLE_SCALAR256 \
-    [CK_ISA_SCALAR] = {dequantize_scalar, NULL, {gemv_f32_scalar, gemv_int16_scalar, gemv_int8_scalar}}
-#if defined(__x86_64__)
-#define CK_TABLE_X86_256                                                                                         \
-    [CK_ISA_AVX2] = {dequantize_avx2, NULL, {gemv_f32_avx2, gemv_int16_avx2, gemv_int8_avx2}},                   \
-    [CK_ISA_AVXVNNI] = {.gemv = {NULL, gemv_int16_avxvnni, gemv_int8_avxvnni}},                                  \
-    [CK_ISA_AVX512] = {dequantize_avx512, NULL, {gemv_f32_avx512}},                                              \
-    [CK_ISA_AVX512VNNI] = {.gemv = {NULL, gemv_int16_avx512vnni, gemv_int8_avx512vnni}}
-#else
-#define CK_TABLE_X86_256
-#endif

@@ -35,7 +35,8 @@ CK_AVX2 CK_INLINE void ck_dequantize256_avx2(
     const uint8_t *block = blocks;
     for (size_t i = 0; i < columns; i += 256, block += format.bytes) {
         const ck_groups256 integers = groups(block);
-        const __m256 scale = ck_broadcast_f16_avx2(block + format.scale);
+        const __m256 scale =
+            _mm256_mul_ps(_mm256_set1_ps(format.unit), ck_broadcast_f16_avx2(block + format.scale));
         const __m256 minimum =
             format.has_minimum ? ck_broadcast_f16_avx2(block + format.minimum) : _mm256_setzero_ps();
         _Alignas(32) float scales[16], minimums[16]; /* in memory, where broadcasting one costs but its load */
@@ -45,6 +46,7 @@ CK_AVX2 CK_INLINE void ck_dequantize256_avx2(
             _mm256_store_ps(scales + 8 * half, _mm256_mul_ps(scale, ck_bytes_to_floats_avx2(s)));
             _mm256_store_ps(minimums + 8 * half, _mm256_mul_ps(minimum, ck_bytes_to_floats_avx2(m)));
         }
+        CK_UNROLL
         for (size_t eighth = 0; eighth < 8; eighth++) {
             const __m256i q = _mm256_sub_epi8(unpack(block, eighth), _mm256_set1_epi8((char)format.offset));
             const __m128i halves[2] = {_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1)};
@@ -95,33 +97,41 @@ CK_AVX2 CK_INLINE void ck_gemv256_256(
                         _mm256_cvtepi32_ps(integers), _mm256_permutevar8x32_ps(activation_scales[half], twice));
                 }
             }
+            __m256 factors[CK_ROWS][2];
+            CK_UNROLL
             for (size_t r = 0; r < CK_ROWS; r++) {
                 const ck_groups256 integers = groups(block[r]);
-                const __m256 scale = ck_broadcast_f16_avx2(block[r] + format.scale);
+                const __m256 scale =
+                    _mm256_mul_ps(_mm256_set1_ps(format.unit), ck_broadcast_f16_avx2(block[r] + format.scale));
                 const __m128i scales = _mm_shuffle_epi8(integers.scales, even_odd);
-                for (size_t half = 0; half < 2; half++) {
-                    const __m256 factors = _mm256_mul_ps(
-                        ck_bytes_to_floats_avx2(half == 0 ? scales : _mm_unpackhi_epi64(scales, scales)),
-                        _mm256_mul_ps(scale, activation_scales[half]));
-                    for (size_t k = 0; k < 4; k++) {
-                        const size_t eighth = 4 * half + k;
-                        const uint8_t *start = values + 32 * width * eighth;
-                        ck_columns256 a = {.low = _mm256_loadu_si256((const void *)start)};
-                        a.high = width == 2 ? _mm256_loadu_si256((const void *)(start + 32)) : a.low;
-                        const __m256i product = dot(unpack(block[r], eighth), format.offset, a);
-                        const __m256 factor = _mm256_permutevar_ps(factors, _mm256_set1_epi32((int32_t)k));
-                        sums[r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(product), factor, sums[r]);
-                    }
-                }
+                factors[r][0] =
+                    _mm256_mul_ps(ck_bytes_to_floats_avx2(scales), _mm256_mul_ps(scale, activation_scales[0]));
+                factors[r][1] = _mm256_mul_ps(
+                    ck_bytes_to_floats_avx2(_mm_unpackhi_epi64(scales, scales)),
+                    _mm256_mul_ps(scale, activation_scales[1]));
                 if (format.has_minimum) {
-                    const __m256 minimum = ck_broadcast_f16_avx2(block[r] + format.minimum);
-                    const __m256 lower = ck_bytes_to_floats_avx2(integers.minimums);
-                    const __m256 upper =
-                        ck_bytes_to_floats_avx2(_mm_unpackhi_epi64(integers.minimums, integers.minimums));
+                    const __m128i minimums = integers.minimums;
                     const __m256 product = _mm256_fmadd_ps(
-                        upper, activation_sums[1], _mm256_mul_ps(lower, activation_sums[0]));
-                    sums[r] = _mm256_fnmadd_ps(minimum, product, sums[r]);
+                        ck_bytes_to_floats_avx2(minimums), activation_sums[0],
+                        _mm256_mul_ps(
+                            ck_bytes_to_floats_avx2(_mm_unpackhi_epi64(minimums, minimums)), activation_sums[1]));
+                    sums[r] = _mm256_fnmadd_ps(ck_broadcast_f16_avx2(block[r] + format.minimum), product, sums[r]);
                 }
+            }
+            CK_UNROLL
+            for (size_t eighth = 0; eighth < 8; eighth++) {
+                const uint8_t *start = values + 32 * width * eighth;
+                ck_columns256 a = {.low = _mm256_loadu_si256((const void *)start)};
+                a.high = width == 2 ? _mm256_loadu_si256((const void *)(start + 32)) : a.low;
+                CK_UNROLL
+                for (size_t r = 0; r < CK_ROWS; r++) {
+                    const __m256i product = dot(unpack(block[r], eighth), format.offset, a);
+                    const __m256 factor =
+                        _mm256_permutevar_ps(factors[r][eighth / 4], _mm256_set1_epi32((int32_t)(eighth % 4)));
+                    sums[r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(product), factor, sums[r]);
+                }
+            }
+            for (size_t r = 0; r < CK_ROWS; r++) {
                 block[r] += format.bytes;
             }
         }

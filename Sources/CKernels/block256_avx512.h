@@ -38,13 +38,15 @@ CK_AVX512 CK_INLINE void ck_dequantize256_avx512(
         _mm512_store_ps(
             scales,
             _mm512_mul_ps(
-                ck_broadcast_f16_pair_avx512(scale, scale), ck_bytes_to_floats_avx512(integers.scales)));
+                _mm512_mul_ps(_mm512_set1_ps(format.unit), ck_broadcast_f16_pair_avx512(scale, scale)),
+                ck_bytes_to_floats_avx512(integers.scales)));
         if (format.has_minimum) {
             _mm512_store_ps(
                 minimums,
                 _mm512_mul_ps(
                     ck_broadcast_f16_pair_avx512(minimum, minimum), ck_bytes_to_floats_avx512(integers.minimums)));
         }
+        CK_UNROLL
         for (size_t quarter = 0; quarter < 4; quarter++) {
             const __m512i q = _mm512_sub_epi8(unpack(block, quarter), _mm512_set1_epi8((char)format.offset));
             const __m128i sixteens[4] = {
@@ -119,32 +121,41 @@ CK_AVX512 CK_INLINE void ck_gemv256_512(
             ck_prefetch(ahead + CK_ROWS * format.bytes * b, CK_ROWS * format.bytes);
             const uint8_t *values = (const uint8_t *)x->values + 256 * width * b;
             const __m512 eight = _mm512_castps256_ps512(_mm256_loadu_ps(x->scales + 8 * b));
-            const __m512 activation_scales = _mm512_permutexvar_ps(by_fours_halved, eight);
+            const __m512 activation_scales =
+                _mm512_mul_ps(_mm512_set1_ps(format.unit), _mm512_permutexvar_ps(by_fours_halved, eight));
             const __m512 activation_sums =
                 format.has_minimum
                     ? _mm512_mul_ps(
                           _mm512_cvtepi32_ps(_mm512_loadu_si512(x->sums + 16 * b)),
                           _mm512_permutexvar_ps(twice, eight))
                     : _mm512_setzero_ps();
+            __m512 factors[CK_ROWS];
+            CK_UNROLL
             for (size_t r = 0; r < CK_ROWS; r++) {
                 const ck_groups256 integers = groups(block[r]);
                 const void *const scale = block[r] + format.scale, *const minimum = block[r] + format.minimum;
-                const __m512 factors = _mm512_mul_ps(
+                factors[r] = _mm512_mul_ps(
                     ck_bytes_to_floats_avx512(_mm_shuffle_epi8(integers.scales, by_fours)),
                     _mm512_mul_ps(ck_broadcast_f16_pair_avx512(scale, scale), activation_scales));
-                for (size_t quarter = 0; quarter < 4; quarter++) {
-                    const uint8_t *start = values + 64 * width * quarter;
-                    ck_columns512 a = {.low = _mm512_loadu_si512(start)};
-                    a.high = width == 2 ? _mm512_loadu_si512(start + 64) : a.low;
-                    const __m512i product = dot(unpack(block[r], quarter), format.offset, a);
-                    const __m512 factor = _mm512_permutevar_ps(factors, _mm512_set1_epi32((int32_t)quarter));
-                    sums[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(product), factor, sums[r]);
-                }
                 if (format.has_minimum) {
                     const __m512 product =
                         _mm512_mul_ps(ck_bytes_to_floats_avx512(integers.minimums), activation_sums);
                     sums[r] = _mm512_fnmadd_ps(ck_broadcast_f16_pair_avx512(minimum, minimum), product, sums[r]);
                 }
+            }
+            CK_UNROLL
+            for (size_t quarter = 0; quarter < 4; quarter++) {
+                const uint8_t *start = values + 64 * width * quarter;
+                ck_columns512 a = {.low = _mm512_loadu_si512(start)};
+                a.high = width == 2 ? _mm512_loadu_si512(start + 64) : a.low;
+                CK_UNROLL
+                for (size_t r = 0; r < CK_ROWS; r++) {
+                    const __m512i product = dot(unpack(block[r], quarter), format.offset, a);
+                    const __m512 factor = _mm512_permutevar_ps(factors[r], _mm512_set1_epi32((int32_t)quarter));
+                    sums[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(product), factor, sums[r]);
+                }
+            }
+            for (size_t r = 0; r < CK_ROWS; r++) {
                 block[r] += format.bytes;
             }
         }

@@ -131,20 +131,23 @@ CK_INLINE uint32_t ck_pack_fifth32(const uint8_t q[32]) {
             dequantize_##S, ck_dot_##S, 32, (FORMAT).bytes, weights, row_bytes, rows, columns, x->values, y);        \
     }
 
-/* Defines a type's kernels that any machine runs. */
-#define CK_DEFINE_SCALAR32(FORMAT, UNPACK)                             \
+/* Defines a type's kernels that any machine runs; those named PRODUCTS lack quantisation. */
+#define CK_DEFINE_PRODUCTS_SCALAR32(FORMAT, UNPACK)                    \
     CK_DEFINE_FLOAT32(scalar, CK_SCALAR, FORMAT, UNPACK)               \
     static void gemv_int8_scalar(CK_GEMV_PARAMETERS) {                 \
         ck_gemv32_scalar(FORMAT, UNPACK, false, CK_GEMV_ARGUMENTS);    \
     }                                                                  \
     static void gemv_int16_scalar(CK_GEMV_PARAMETERS) {                \
         ck_gemv32_scalar(FORMAT, UNPACK, true, CK_GEMV_ARGUMENTS);     \
-    }                                                                  \
-    static void quantize_scalar(const float *values, void *blocks, size_t columns) { \
-        quantize(values, blocks, columns);                             \
     }
 
-#define CK_DEFINE_AVX2_32(FORMAT, UNPACK)                                                                        \
+#define CK_DEFINE_SCALAR32(FORMAT, UNPACK)                                           \
+    CK_DEFINE_PRODUCTS_SCALAR32(FORMAT, UNPACK)                                      \
+    static void quantize_scalar(const float *values, void *blocks, size_t columns) { \
+        quantize(values, blocks, columns);                                           \
+    }
+
+#define CK_DEFINE_PRODUCTS_AVX2_32(FORMAT, UNPACK)                                                               \
     CK_DEFINE_FLOAT32(avx2, CK_AVX2, FORMAT, UNPACK)                                                             \
     CK_AVX2 static void gemv_int8_avx2(CK_GEMV_PARAMETERS) {                                                     \
         ck_gemv32_256(FORMAT, UNPACK, ck_dot32_int8_avx2, 1, CK_GEMV_ARGUMENTS);                                 \
@@ -157,33 +160,47 @@ CK_INLINE uint32_t ck_pack_fifth32(const uint8_t q[32]) {
     }                                                                                                            \
     CK_AVXVNNI static void gemv_int16_avxvnni(CK_GEMV_PARAMETERS) {                                              \
         ck_gemv32_256(FORMAT, UNPACK, ck_dot32_int16_avxvnni, 2, CK_GEMV_ARGUMENTS);                             \
-    }                                                                                                            \
+    }
+
+#define CK_DEFINE_AVX2_32(FORMAT, UNPACK)                                                                        \
+    CK_DEFINE_PRODUCTS_AVX2_32(FORMAT, UNPACK)                                                                   \
     CK_AVX2 static void quantize_avx2(const float *values, void *blocks, size_t columns) {                       \
         quantize(values, blocks, columns);                                                                       \
     }
 
 /* UNPACK is for 256 bits, UNPACK_PAIR for the blocks of two rows at once. */
-#define CK_DEFINE_AVX512_32(FORMAT, UNPACK, UNPACK_PAIR)                                                         \
+#define CK_DEFINE_PRODUCTS_AVX512_32(FORMAT, UNPACK, UNPACK_PAIR)                                                \
     CK_DEFINE_FLOAT32(avx512, CK_AVX512, FORMAT, UNPACK)                                                         \
     CK_AVX512VNNI static void gemv_int8_avx512vnni(CK_GEMV_PARAMETERS) {                                         \
         ck_gemv32_512(FORMAT, UNPACK_PAIR, ck_dot32_int8_avx512vnni, 1, CK_GEMV_ARGUMENTS);                      \
     }                                                                                                            \
     CK_AVX512VNNI static void gemv_int16_avx512vnni(CK_GEMV_PARAMETERS) {                                        \
         ck_gemv32_512(FORMAT, UNPACK_PAIR, ck_dot32_int16_avx512vnni, 2, CK_GEMV_ARGUMENTS);                     \
-    }                                                                                                            \
+    }
+
+#define CK_DEFINE_AVX512_32(FORMAT, UNPACK, UNPACK_PAIR)                                                         \
+    CK_DEFINE_PRODUCTS_AVX512_32(FORMAT, UNPACK, UNPACK_PAIR)                                                    \
     CK_AVX512 static void quantize_avx512(const float *values, void *blocks, size_t columns) {                   \
         quantize(values, blocks, columns);                                                                       \
     }
 
 /* The rows of a type's table. */
+#define CK_TABLE_PRODUCTS_SCALAR \
+    [CK_ISA_SCALAR] = {dequantize_scalar, NULL, {gemv_f32_scalar, gemv_int16_scalar, gemv_int8_scalar}}
 #define CK_TABLE_SCALAR32 \
     [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, {gemv_f32_scalar, gemv_int16_scalar, gemv_int8_scalar}}
 #if defined(__x86_64__)
+#define CK_TABLE_PRODUCTS_X86                                                                                    \
+    [CK_ISA_AVX2] = {dequantize_avx2, NULL, {gemv_f32_avx2, gemv_int16_avx2, gemv_int8_avx2}},                   \
+    [CK_ISA_AVXVNNI] = {.gemv = {NULL, gemv_int16_avxvnni, gemv_int8_avxvnni}},                                  \
+    [CK_ISA_AVX512] = {dequantize_avx512, NULL, {gemv_f32_avx512}},                                              \
+    [CK_ISA_AVX512VNNI] = {.gemv = {NULL, gemv_int16_avx512vnni, gemv_int8_avx512vnni}}
 #define CK_TABLE_X86_32                                                                                          \
     [CK_ISA_AVX2] = {dequantize_avx2, quantize_avx2, {gemv_f32_avx2, gemv_int16_avx2, gemv_int8_avx2}},          \
     [CK_ISA_AVXVNNI] = {.gemv = {NULL, gemv_int16_avxvnni, gemv_int8_avxvnni}},                                  \
     [CK_ISA_AVX512] = {dequantize_avx512, quantize_avx512, {gemv_f32_avx512}},                                   \
     [CK_ISA_AVX512VNNI] = {.gemv = {NULL, gemv_int16_avx512vnni, gemv_int8_avx512vnni}}
 #else
+#define CK_TABLE_PRODUCTS_X86
 #define CK_TABLE_X86_32
 #endif

@@ -75,4 +75,30 @@ typedef struct {
     uint16_t scale;     /* f16 */
 } CK_BLOCK(q6_k, 210);
 
+typedef struct {
+    uint16_t scale;      /* f16 */
+    uint8_t points[64];  /* of four weights each: see iq3_xxs.c */
+    uint8_t words[32];   /* signs and scales */
+} CK_BLOCK(iq3_xxs, 98);
+
+typedef struct {
+    uint16_t scale;    /* f16 */
+    uint8_t low[64];   /* the lower eight bits of points: see iq3_s.c */
+    uint8_t ninth[8];  /* the ninth bits */
+    uint8_t signs[32];
+    uint8_t scales[4]; /* of 32 weights each */
+} CK_BLOCK(iq3_s, 110);
+
+typedef struct {
+    uint16_t scale;   /* f16 */
+    uint8_t low[16];  /* as in q4_0 */
+} CK_BLOCK(iq4_nl, 18);
+
+typedef struct {
+    uint16_t scale;        /* f16 */
+    uint16_t scales_high;  /* of 32 weights each: see iq4_xs.c */
+    uint8_t scales_low[4];
+    uint8_t low[128];      /* 32 weights in 16 bytes, as in q4_0 */
+} CK_BLOCK(iq4_xs, 136);
+
 #pragma pack(pop)

@@ -25,6 +25,14 @@
     __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"), min_vector_width(512)))
 #endif
 
+/* Before a loop with a constant, small number of rounds whose body depends on the round: unrolled, what depends on it
+ * becomes constant. Compilers are too shy to do it by themselves where a body is long. */
+#if defined(__clang__)
+#define CK_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define CK_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 /* Asks for the cache lines of `bytes` bytes. They may lie beyond any buffer, hence a number and not a pointer: a
  * prefetch never faults. */
 CK_INLINE void ck_prefetch(uintptr_t address, size_t bytes) {

@@ -13,7 +13,7 @@
 #include "registry.h"
 
 static const ck_format256 format = {
-    .bytes = sizeof(ck_block_q2_k),
+    .bytes = sizeof(ck_block_q2_k), .unit = 1,
     .scale = offsetof(ck_block_q2_k, scale),
     .minimum = offsetof(ck_block_q2_k, minimum),
     .has_minimum = true};
@@ -62,4 +62,4 @@ CK_DEFINE_AVX512_256(format, unpack_avx512, groups_avx2)
 
 #endif
 
-const ck_type_kernels ck_q2_k_kernels[CK_ISA_COUNT] = {CK_TABLE_SCALAR256, CK_TABLE_X86_256};
+const ck_type_kernels ck_q2_k_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86};

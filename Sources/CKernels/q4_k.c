@@ -15,7 +15,7 @@
 #include "six_bits.h"
 
 static const ck_format256 format = {
-    .bytes = sizeof(ck_block_q4_k), .minimum = offsetof(ck_block_q4_k, minimum), .has_minimum = true};
+    .bytes = sizeof(ck_block_q4_k), .unit = 1, .minimum = offsetof(ck_block_q4_k, minimum), .has_minimum = true};
 
 CK_INLINE void unpack_scalar(const void *address, uint8_t q[256]) {
     const ck_block_q4_k *block = address;
@@ -49,4 +49,4 @@ CK_DEFINE_AVX512_256(format, unpack_avx512, ck_six_bits_avx2)
 
 #endif
 
-const ck_type_kernels ck_q4_k_kernels[CK_ISA_COUNT] = {CK_TABLE_SCALAR256, CK_TABLE_X86_256};
+const ck_type_kernels ck_q4_k_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86};

@@ -15,7 +15,7 @@
 #include "registry.h"
 
 static const ck_format256 format = {
-    .bytes = sizeof(ck_block_q6_k), .scale = offsetof(ck_block_q6_k, scale), .offset = 32};
+    .bytes = sizeof(ck_block_q6_k), .unit = 1, .scale = offsetof(ck_block_q6_k, scale), .offset = 32};
 
 CK_INLINE void unpack_scalar(const void *address, uint8_t q[256]) {
     const ck_block_q6_k *block = address;
@@ -69,4 +69,4 @@ CK_DEFINE_AVX512_256(format, unpack_avx512, groups_avx2)
 
 #endif
 
-const ck_type_kernels ck_q6_k_kernels[CK_ISA_COUNT] = {CK_TABLE_SCALAR256, CK_TABLE_X86_256};
+const ck_type_kernels ck_q6_k_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86};

@@ -22,6 +22,10 @@ static const type_row rows[CK_TYPE_COUNT] = {
     [CK_TYPE_Q4_K] = {{"Q4_K", 256, sizeof(ck_block_q4_k)}, ck_q4_k_kernels},
     [CK_TYPE_Q5_K] = {{"Q5_K", 256, sizeof(ck_block_q5_k)}, ck_q5_k_kernels},
     [CK_TYPE_Q6_K] = {{"Q6_K", 256, sizeof(ck_block_q6_k)}, ck_q6_k_kernels},
+    [CK_TYPE_IQ3_XXS] = {{"IQ3_XXS", 256, sizeof(ck_block_iq3_xxs)}, ck_iq3_xxs_kernels},
+    [CK_TYPE_IQ3_S] = {{"IQ3_S", 256, sizeof(ck_block_iq3_s)}, ck_iq3_s_kernels},
+    [CK_TYPE_IQ4_NL] = {{"IQ4_NL", 32, sizeof(ck_block_iq4_nl)}, ck_iq4_nl_kernels},
+    [CK_TYPE_IQ4_XS] = {{"IQ4_XS", 256, sizeof(ck_block_iq4_xs)}, ck_iq4_xs_kernels},
 };
 
 ck_isa ck_isa_fallback(ck_isa isa) {

@@ -16,6 +16,10 @@ extern const ck_type_kernels ck_q3_k_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q4_k_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q5_k_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q6_k_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_iq3_xxs_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_iq3_s_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_iq4_nl_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_iq4_xs_kernels[CK_ISA_COUNT];
 
 /* The set that `isa` falls back on; scalar falls back on itself. */
 ck_isa ck_isa_fallback(ck_isa isa);

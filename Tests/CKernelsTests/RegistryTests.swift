@@ -19,6 +19,8 @@ struct RegistryTests {
             (CK_TYPE_Q5_1, "Q5_1", 32, 24), (CK_TYPE_Q8_0, "Q8_0", 32, 34),
             (CK_TYPE_Q2_K, "Q2_K", 256, 84), (CK_TYPE_Q3_K, "Q3_K", 256, 110), (CK_TYPE_Q4_K, "Q4_K", 256, 144),
             (CK_TYPE_Q5_K, "Q5_K", 256, 176), (CK_TYPE_Q6_K, "Q6_K", 256, 210),
+            (CK_TYPE_IQ3_XXS, "IQ3_XXS", 256, 98), (CK_TYPE_IQ3_S, "IQ3_S", 256, 110),
+            (CK_TYPE_IQ4_NL, "IQ4_NL", 32, 18), (CK_TYPE_IQ4_XS, "IQ4_XS", 256, 136),
         ]
         for (type, name, block, bytes) in expected {
             #expect(type.name == name)

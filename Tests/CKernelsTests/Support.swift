@@ -41,6 +41,7 @@ extension ck_type {
         case CK_TYPE_Q3_K: [108]
         case CK_TYPE_Q4_K, CK_TYPE_Q5_K: [0, 2]
         case CK_TYPE_Q6_K: [208]
+        case CK_TYPE_IQ3_XXS, CK_TYPE_IQ3_S, CK_TYPE_IQ4_NL, CK_TYPE_IQ4_XS: [0]
         default: []
         }
     }

@@ -1,0 +1,84 @@
+/* IQ3_S: 64 points of four weights, a sign for each weight, scales of four bits for eight groups and a scale, 3.4375
+ * bits a weight.
+ *
+ *     byte   0       2                66              74               106      110
+ *            | scale | low: 64 bytes  | ninth: 8 bytes | signs: 32 bytes | scales |
+ *
+ *     point[k] = low[k] | bit k of ninth << 8              (of iq3_tables.h; k = i / 4)
+ *     w[i] = scale * (1 + 2 * (scales[i / 64] >> 4 * (i / 32 % 2) & 15)) * magnitude i % 4 of point[i / 4],
+ *            negative where bit i of signs is set
+ */
+#include "blocks.h"
+#include "iq3.h"
+#include "registry.h"
+
+static const ck_format256 format = {.bytes = sizeof(ck_block_iq3_s), .unit = 1, .offset = 128};
+
+/* Point k. */
+CK_INLINE uint32_t point(const ck_block_iq3_s *block, size_t k) {
+    return ck_iq3_s_grid[block->low[k] | (block->ninth[k / 8] >> k % 8 & 1) << 8];
+}
+
+CK_INLINE void unpack_scalar(const void *address, uint8_t q[256]) {
+    const ck_block_iq3_s *block = address;
+    for (size_t i = 0; i < 256; i++) {
+        const uint32_t magnitude = point(block, i / 4) >> i % 4 * 8 & 0xff;
+        q[i] = (uint8_t)(block->signs[i / 8] >> i % 8 & 1 ? 128 - magnitude : 128 + magnitude);
+    }
+}
+
+CK_INLINE void groups_scalar(const void *address, int8_t scales[16], uint8_t minimums[16]) {
+    const ck_block_iq3_s *block = address;
+    for (size_t g = 0; g < 8; g++) {
+        scales[2 * g] = scales[2 * g + 1] = (int8_t)(1 + 2 * (block->scales[g / 2] >> g % 2 * 4 & 15));
+    }
+    (void)minimums;
+}
+
+CK_DEFINE_SCALAR256(format, unpack_scalar, groups_scalar)
+
+#if defined(__x86_64__)
+
+CK_AVX2 CK_INLINE ck_groups256 groups_avx2(const void *address) {
+    const ck_block_iq3_s *block = address;
+    const __m128i bytes = _mm_cvtsi32_si128((int)ck_load_u32(block->scales));
+    const __m128i mask = _mm_set1_epi8(2 * 15);
+    /* Twice each: in every four bytes, two of a lower half and two of an upper. */
+    const __m128i lower = _mm_and_si128(_mm_slli_epi16(bytes, 1), mask);
+    const __m128i upper = _mm_and_si128(_mm_srli_epi16(bytes, 3), mask);
+    const __m128i both = _mm_unpacklo_epi8(lower, upper);
+    return (ck_groups256){.scales = _mm_or_si128(_mm_unpacklo_epi8(both, both), _mm_set1_epi8(1))};
+}
+
+CK_AVX2 CK_INLINE __m256i unpack_avx2(const void *address, size_t eighth) {
+    const ck_block_iq3_s *block = address;
+    const size_t k = 8 * eighth;
+    const __m256i magnitudes = _mm256_setr_epi32(
+        (int)point(block, k), (int)point(block, k + 1), (int)point(block, k + 2), (int)point(block, k + 3),
+        (int)point(block, k + 4), (int)point(block, k + 5), (int)point(block, k + 6), (int)point(block, k + 7));
+    return ck_signed_avx2(magnitudes, ck_load_u32(block->signs + 4 * eighth));
+}
+
+CK_AVX512 CK_INLINE __m512i unpack_avx512(const void *address, size_t quarter) {
+    const ck_block_iq3_s *block = address;
+    const size_t k = 16 * quarter;
+#ifdef GATHER
+    __m512i idx = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(block->low + k)));
+    idx = _mm512_mask_add_epi32(idx, ck_load_u16(block->ninth + 2 * quarter), idx, _mm512_set1_epi32(256));
+    const __m512i magnitudes = _mm512_i32gather_epi32(idx, ck_iq3_s_grid, 4);
+#else
+    const __m512i magnitudes = _mm512_setr_epi32(
+        (int)point(block, k), (int)point(block, k + 1), (int)point(block, k + 2), (int)point(block, k + 3),
+        (int)point(block, k + 4), (int)point(block, k + 5), (int)point(block, k + 6), (int)point(block, k + 7),
+        (int)point(block, k + 8), (int)point(block, k + 9), (int)point(block, k + 10), (int)point(block, k + 11),
+        (int)point(block, k + 12), (int)point(block, k + 13), (int)point(block, k + 14), (int)point(block, k + 15));
+#endif
+    return ck_signed_avx512(magnitudes, ck_load_u64(block->signs + 8 * quarter));
+}
+
+CK_DEFINE_AVX2_256(format, unpack_avx2, groups_avx2)
+CK_DEFINE_AVX512_256(format, unpack_avx512, groups_avx2)
+
+#endif
+
+const ck_type_kernels ck_iq3_s_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86};

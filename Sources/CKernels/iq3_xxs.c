@@ -1,0 +1,95 @@
+/* IQ3_XXS: 64 points of four weights, scales of four bits for eight groups and a scale, 3.0625 bits a weight.
+ *
+ *     byte   0       2                  66                                                    98
+ *            | scale | points: 64 bytes | words: eight numbers of 32 bits, one for each group |
+ *
+ * Bits 28 to 31 of a group's word are its scale; each seven bits below are the signs of eight weights. The eighth sign
+ * makes the number of minus signs even.
+ *
+ *     w[i] = scale * (1 + 2 * (words[i / 32] >> 28)) / 4 * magnitude i % 4 of point[i / 4] of iq3_tables.h, signed
+ */
+#include "blocks.h"
+#include "iq3.h"
+#include "registry.h"
+
+static const ck_format256 format = {.bytes = sizeof(ck_block_iq3_xxs), .unit = 0.25f, .offset = 128};
+
+/* The signs of 64 weights as bits, from two words. */
+CK_INLINE uint64_t signs(const ck_block_iq3_xxs *block, size_t quarter) {
+    const uint64_t words = ck_load_u64(block->words + 8 * quarter);
+    const uint64_t sevens = (words & 0x0000007f0000007f) | (words & 0x00003f8000003f80) << 1 |
+                            (words & 0x001fc000001fc000) << 2 | (words & 0x0fe000000fe00000) << 3;
+    uint64_t parity = sevens ^ sevens >> 4;
+    parity ^= parity >> 2;
+    parity ^= parity >> 1;
+    return sevens | (parity & 0x0101010101010101) << 7;
+}
+
+/* Point k. */
+CK_INLINE uint32_t point(const ck_block_iq3_xxs *block, size_t k) {
+    return ck_iq3_xxs_grid[block->points[k]];
+}
+
+CK_INLINE void unpack_scalar(const void *address, uint8_t q[256]) {
+    const ck_block_iq3_xxs *block = address;
+    for (size_t quarter = 0; quarter < 4; quarter++) {
+        const uint64_t negative = signs(block, quarter);
+        for (size_t i = 0; i < 64; i++) {
+            const uint32_t magnitude = point(block, 16 * quarter + i / 4) >> i % 4 * 8 & 0xff;
+            q[64 * quarter + i] = (uint8_t)(negative >> i & 1 ? 128 - magnitude : 128 + magnitude);
+        }
+    }
+}
+
+CK_INLINE void groups_scalar(const void *address, int8_t scales[16], uint8_t minimums[16]) {
+    const ck_block_iq3_xxs *block = address;
+    for (size_t g = 0; g < 8; g++) {
+        scales[2 * g] = scales[2 * g + 1] = (int8_t)(1 + 2 * (block->words[4 * g + 3] >> 4));
+    }
+    (void)minimums;
+}
+
+CK_DEFINE_SCALAR256(format, unpack_scalar, groups_scalar)
+
+#if defined(__x86_64__)
+
+CK_AVX2 CK_INLINE ck_groups256 groups_avx2(const void *address) {
+    const ck_block_iq3_xxs *block = address;
+    const __m256i steps = _mm256_srli_epi32(_mm256_loadu_si256((const void *)block->words), 28);
+    /* Lanes of 32 bits: 1 + 2 * steps in the lower two bytes. */
+    const __m256i scales = _mm256_or_si256(_mm256_madd_epi16(steps, _mm256_set1_epi32(0x0202)), _mm256_set1_epi32(0x0101));
+    return (ck_groups256){
+        .scales = _mm_packus_epi32(_mm256_castsi256_si128(scales), _mm256_extracti128_si256(scales, 1))};
+}
+
+CK_AVX2 CK_INLINE __m256i unpack_avx2(const void *address, size_t eighth) {
+    const ck_block_iq3_xxs *block = address;
+    const size_t k = 8 * eighth;
+    const __m256i magnitudes = _mm256_setr_epi32(
+        (int)point(block, k), (int)point(block, k + 1), (int)point(block, k + 2), (int)point(block, k + 3),
+        (int)point(block, k + 4), (int)point(block, k + 5), (int)point(block, k + 6), (int)point(block, k + 7));
+    return ck_signed_avx2(magnitudes, (uint32_t)(signs(block, eighth / 2) >> eighth % 2 * 32));
+}
+
+CK_AVX512 CK_INLINE __m512i unpack_avx512(const void *address, size_t quarter) {
+    const ck_block_iq3_xxs *block = address;
+    const size_t k = 16 * quarter;
+#ifdef GATHER
+    __m512i idx = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(block->points + k)));
+    const __m512i magnitudes = _mm512_i32gather_epi32(idx, ck_iq3_xxs_grid, 4);
+#else
+    const __m512i magnitudes = _mm512_setr_epi32(
+        (int)point(block, k), (int)point(block, k + 1), (int)point(block, k + 2), (int)point(block, k + 3),
+        (int)point(block, k + 4), (int)point(block, k + 5), (int)point(block, k + 6), (int)point(block, k + 7),
+        (int)point(block, k + 8), (int)point(block, k + 9), (int)point(block, k + 10), (int)point(block, k + 11),
+        (int)point(block, k + 12), (int)point(block, k + 13), (int)point(block, k + 14), (int)point(block, k + 15));
+#endif
+    return ck_signed_avx512(magnitudes, signs(block, quarter));
+}
+
+CK_DEFINE_AVX2_256(format, unpack_avx2, groups_avx2)
+CK_DEFINE_AVX512_256(format, unpack_avx512, groups_avx2)
+
+#endif
+
+const ck_type_kernels ck_iq3_xxs_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86};
