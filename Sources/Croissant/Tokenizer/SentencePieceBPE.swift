@@ -1,3 +1,5 @@
+internal import GGUF
+
 /// The tokenizer model that GGUF calls `llama`: SentencePiece's BPE with a score per token.
 ///
 /// Spaces become `▁`, the text is cut into characters, and as long as two neighbours together are a token, the pair
@@ -58,6 +60,16 @@ struct SentencePieceBPE: Sendable {
         dropsCharacters = unknown == nil && byteTokens.contains(nil)
     }
 
+    /// Reads what a file says beside its vocabulary.
+    init(_ reader: TokenizerMetadata, vocabulary: Vocabulary, unknown: Int32?) throws(TokenizerError) {
+        let options = Options(
+            addsSpacePrefix: try reader.value("add_space_prefix", as: .bool) ?? true,
+            removesExtraSpaces: try reader.value("remove_extra_whitespaces", as: .bool) ?? false)
+        self.init(
+            vocabulary: vocabulary, scores: try reader.scores(tokenCount: vocabulary.count), unknown: unknown,
+            options: options)
+    }
+
     /// Appends the tokens of a text that contains no special tokens.
     ///
     /// - Parameters:
@@ -78,7 +90,7 @@ struct SentencePieceBPE: Sendable {
                 merge(escaped.span.extracting(wordStart..<position), &merger, &result.ids, &followsUnknown)
                 wordStart = position
             }
-            position += Self.scalarLength(lead: escaped[position])
+            position += Span.scalarLength(lead: escaped[position])
         }
         merge(escaped.span.extracting(wordStart..<escaped.count), &merger, &result.ids, &followsUnknown)
     }
@@ -127,7 +139,7 @@ extension SentencePieceBPE {
         var followsSpace = true
         var position = 0
         while position < end {
-            let length = Self.scalarLength(lead: text[position])
+            let length = Span.scalarLength(lead: text[position])
             let scalar = text.extracting(position..<(position + length))
             position += length
             let isSpace = scalar[0] == UInt8(ascii: " ")
@@ -151,16 +163,6 @@ extension SentencePieceBPE {
 
     private static func isSpace(_ text: Span<UInt8>, at index: Int) -> Bool {
         text[index] == space[0] && text.count - index >= 3 && text[index + 1] == space[1] && text[index + 2] == space[2]
-    }
-
-    /// Bytes of a character of valid UTF-8, from its first.
-    private static func scalarLength(lead: UInt8) -> Int {
-        switch lead {
-        case ..<0x80: 1
-        case ..<0xE0: 2
-        case ..<0xF0: 3
-        default: 4
-        }
     }
 }
 
@@ -196,81 +198,30 @@ extension SentencePieceBPE {
 // MARK: - Merging
 
 extension SentencePieceBPE {
-    /// Working memory of merging, kept so that a word costs no allocation.
-    struct Merger {
-        /// Bytes that have become one, in a list that is linked by indices because merging takes symbols out of it.
-        fileprivate struct Symbol {
-            /// Offset in the word.
-            var start: Int
-            /// Bytes; 0 once it has been merged into its left neighbour.
-            var length: Int
-            /// Index of the left neighbour, -1 at the start.
-            var previous: Int
-            /// Index of the right neighbour, -1 at the end.
-            var next: Int
-            /// The token it was merged into; nil for a single character.
-            var token: Int32?
-        }
-
-        fileprivate var symbols: [Symbol] = []
-        fileprivate var queue = MergeQueue()
-    }
-
     /// Appends the tokens of one stretch of escaped text.
     private func merge(
         _ word: Span<UInt8>, _ merger: inout Merger, _ ids: inout [Int32], _ followsUnknown: inout Bool
     ) {
-        guard !word.isEmpty else { return }
-        merger.symbols.removeAll(keepingCapacity: true)
+        merger.startWord()
         var position = 0
         while position < word.count {
-            let length = Self.scalarLength(lead: word[position])
-            let index = merger.symbols.count
-            merger.symbols.append(
-                .init(start: position, length: length, previous: index - 1, next: index + 1, token: nil))
+            let length = Span.scalarLength(lead: word[position])
+            merger.append(length: length, token: nil)
             position += length
         }
-        merger.symbols[merger.symbols.count - 1].next = -1
-        for index in merger.symbols.indices { propose(index, word, &merger) }
-
-        while let merge = merger.queue.pop() {
-            let left = merge.left
-            let right = merger.symbols[left].next
-            // Symbols only grow: a proposal is out of date when its two no longer have the length they had together.
-            guard merger.symbols[left].length > 0, right >= 0,
-                merger.symbols[left].length + merger.symbols[right].length == merge.length
-            else { continue }
-            merger.symbols[left].length = merge.length
-            merger.symbols[left].token = merge.token
-            merger.symbols[right].length = 0
-            let next = merger.symbols[right].next
-            merger.symbols[left].next = next
-            if next >= 0 { merger.symbols[next].previous = left }
-            propose(merger.symbols[left].previous, word, &merger)
-            propose(left, word, &merger)
+        merger.merge { left, right in
+            let text = word.extracting(left.start..<right.range.upperBound)
+            return mergeable(text).map { Merger.Merge(rank: ranks[Int($0)], token: $0) }
         }
-
-        var index = 0
-        while index >= 0 {
-            let symbol = merger.symbols[index]
-            let bytes = word.extracting(symbol.start..<(symbol.start + symbol.length))
+        merger.forEachSymbol { symbol in
+            let bytes = word.extracting(symbol.range)
             if let id = symbol.token ?? mergeable(bytes) {
                 ids.append(id)
                 followsUnknown = false
             } else {
                 appendFallback(bytes, &ids, &followsUnknown)
             }
-            index = symbol.next
         }
-    }
-
-    /// Puts the pair that begins with symbol `left` into the queue if it is a token.
-    private func propose(_ left: Int, _ word: Span<UInt8>, _ merger: inout Merger) {
-        guard left >= 0, merger.symbols[left].next >= 0 else { return }
-        let right = merger.symbols[merger.symbols[left].next]
-        let range = merger.symbols[left].start..<(right.start + right.length)
-        guard let token = mergeable(word.extracting(range)) else { return }
-        merger.queue.push(.init(rank: ranks[Int(token)], left: left, length: range.count, token: token))
     }
 
     /// The token of this text that merging may produce.
@@ -292,57 +243,5 @@ extension SentencePieceBPE {
             ids.append(id)
         }
         followsUnknown = false
-    }
-}
-
-/// Pairs of neighbours that could be merged, the lowest rank first and the leftmost of equal rank: a binary heap.
-private struct MergeQueue {
-    /// Two neighbouring symbols that together are a token.
-    struct Merge {
-        /// Rank in the upper half, index of the left symbol in the lower, so that one comparison orders by both.
-        fileprivate let order: UInt64
-        /// Bytes of both symbols together.
-        let length: Int
-        /// The token they become.
-        let token: Int32
-
-        /// Index of the left symbol.
-        var left: Int { Int(UInt32(truncatingIfNeeded: order)) }
-
-        init(rank: UInt32, left: Int, length: Int, token: Int32) {
-            order = UInt64(rank) << 32 | UInt64(UInt32(left))
-            self.length = length
-            self.token = token
-        }
-    }
-
-    /// Every element orders before those at 2i + 1 and 2i + 2.
-    private var heap: [Merge] = []
-
-    mutating func push(_ merge: Merge) {
-        var index = heap.count
-        heap.append(merge)
-        while index > 0 {
-            let parent = (index - 1) / 2
-            guard merge.order < heap[parent].order else { break }
-            heap[index] = heap[parent]
-            index = parent
-        }
-        heap[index] = merge
-    }
-
-    mutating func pop() -> Merge? {
-        guard let first = heap.first, let last = heap.popLast() else { return nil }
-        var index = 0
-        while true {
-            var child = 2 * index + 1
-            guard child < heap.count else { break }
-            if child + 1 < heap.count, heap[child + 1].order < heap[child].order { child += 1 }
-            guard heap[child].order < last.order else { break }
-            heap[index] = heap[child]
-            index = child
-        }
-        if index < heap.count { heap[index] = last }
-        return first
     }
 }

@@ -28,13 +28,14 @@ struct SpecialTokens: Sendable {
     private let userDefined: Pattern
     private let all: Pattern
 
-    /// Collects the special tokens of a vocabulary. Tokens without text cannot be found in one.
+    /// Collects the special tokens of a vocabulary. Tokens without text cannot be found in one, and those whose text is
+    /// not valid UTF-8 could only be found by cutting a character apart.
     init(_ vocabulary: Vocabulary) {
         var userDefined = Pattern()
         var all = Pattern()
         for id in 0..<Int32(vocabulary.count) {
             let kind = vocabulary.kinds[Int(id)]
-            guard Self.isSpecial(kind, parsingControl: true), !vocabulary.text(of: id).isEmpty else { continue }
+            guard Self.isSpecial(kind, parsingControl: true), vocabulary.isFindable(id) else { continue }
             all.insert(vocabulary.text(of: id))
             if kind == .userDefined { userDefined.insert(vocabulary.text(of: id)) }
         }

@@ -8,8 +8,9 @@ public import GGUF
 /// tokenizer.decode(ids)                            // "Bonjour"
 /// ```
 ///
-/// `decode` undoes `encode`, except that `▁` (U+2581) in a text comes back as a space, and for characters that the
-/// vocabulary cannot express. Everything is checked while loading: encoding and decoding do not fail.
+/// `decode` undoes `encode`, except for characters that the vocabulary cannot express, and that with SentencePiece's
+/// vocabularies `▁` (U+2581) in a text comes back as a space. Everything is checked while loading: encoding and decoding
+/// do not fail.
 public struct Tokenizer: Sendable {
     /// Begins a text.
     public let bos: Int32?
@@ -34,11 +35,29 @@ public struct Tokenizer: Sendable {
     /// The tokenizer models there are, by the name that `tokenizer.ggml.model` gives them.
     private enum TokenizerModel: String, CaseIterable {
         case sentencePiece = "llama"
+        case byteLevel = "gpt2"
+
+        /// Ids of BOS, EOS and the unknown token where the file does not name them; nil where there is no convention.
+        var conventionalIDs: (bos: Int32, eos: Int32, unknown: Int32)? {
+            switch self {
+            case .sentencePiece: (1, 2, 0)
+            case .byteLevel: nil
+            }
+        }
     }
 
     /// A tokenizer model with what it needs.
     private enum Algorithm {
         case sentencePiece(SentencePieceBPE)
+        case byteLevel(ByteLevelBPE)
+
+        /// Whether texts begin with BOS where the file does not say.
+        var addsBOS: Bool {
+            switch self {
+            case .sentencePiece: true
+            case .byteLevel(let bpe): bpe.preTokenizer.addsBOS
+            }
+        }
     }
 
     /// Reads the `tokenizer.ggml.*` keys of a file.
@@ -54,11 +73,14 @@ public struct Tokenizer: Sendable {
             throw .missingKey(TokenizerMetadata.prefix + "tokens")
         }
         let kinds = try reader.kinds(tokenCount: texts.count)
-        var vocabulary = try Vocabulary(texts: texts, kinds: kinds ?? Array(repeating: .normal, count: texts.count))
+        var vocabulary = try Vocabulary(
+            texts: texts, kinds: kinds ?? Array(repeating: .normal, count: texts.count),
+            findsByteTokens: model == .sentencePiece)
 
-        let bos = try reader.id("bos_token_id", default: 1, of: .control, in: vocabulary)
-        let eos = try reader.id("eos_token_id", default: 2, of: .control, in: vocabulary)
-        unknown = try reader.id("unknown_token_id", default: 0, of: .unknown, in: vocabulary)
+        let ids = model.conventionalIDs
+        let bos = try reader.id("bos_token_id", default: ids?.bos, of: .control, in: vocabulary)
+        let eos = try reader.id("eos_token_id", default: ids?.eos, of: .control, in: vocabulary)
+        unknown = try reader.id("unknown_token_id", default: ids?.unknown, of: .unknown, in: vocabulary)
         padding = try reader.padding(in: vocabulary)
         let ends = try [eos, reader.id("eot_token_id", in: vocabulary), reader.id("eom_token_id", in: vocabulary)]
         self.bos = bos
@@ -71,22 +93,18 @@ public struct Tokenizer: Sendable {
         endOfGeneration = Set(ends.compactMap { $0 })
             .union(Self.markEnds(in: &vocabulary, kindsAreKnown: kinds != nil))
 
-        addsBOS = try reader.value("add_bos_token", as: .bool) ?? true
-        addsEOS = try reader.value("add_eos_token", as: .bool) ?? false
-        specialTokens = SpecialTokens(vocabulary)
+        // A vocabulary with a token of this kind writes it. Files whose models have none declare `<unk>` a control
+        // token, and what they were converted from drops the character.
+        let written = unknown.flatMap { vocabulary.kinds[Int($0)] == .unknown ? $0 : nil }
         switch model {
         case .sentencePiece:
-            let options = SentencePieceBPE.Options(
-                addsSpacePrefix: try reader.value("add_space_prefix", as: .bool) ?? true,
-                removesExtraSpaces: try reader.value("remove_extra_whitespaces", as: .bool) ?? false)
-            // A SentencePiece model has one token of this kind, and writes it. Files converted without one declare
-            // `<unk>` a control token, and what they were converted from drops the character.
-            let written = unknown.flatMap { vocabulary.kinds[Int($0)] == .unknown ? $0 : nil }
-            let bpe = SentencePieceBPE(
-                vocabulary: vocabulary, scores: try reader.scores(tokenCount: texts.count), unknown: written,
-                options: options)
-            algorithm = .sentencePiece(bpe)
+            algorithm = .sentencePiece(try SentencePieceBPE(reader, vocabulary: vocabulary, unknown: written))
+        case .byteLevel:
+            algorithm = .byteLevel(try ByteLevelBPE(reader, vocabulary: vocabulary, unknown: written))
         }
+        addsBOS = try reader.value("add_bos_token", as: .bool) ?? algorithm.addsBOS
+        addsEOS = try reader.value("add_eos_token", as: .bool) ?? false
+        specialTokens = SpecialTokens(vocabulary)
         self.vocabulary = vocabulary
     }
 
@@ -119,7 +137,7 @@ extension Tokenizer {
     /// Number of tokens: ids are `0 ..< vocabularySize`.
     public var vocabularySize: Int { vocabulary.count }
 
-    /// Text of a token as the vocabulary writes it, with `▁` for spaces; nil where there is no such id.
+    /// Text of a token as the vocabulary writes it, with `▁` or `Ġ` for spaces; nil where there is no such id.
     public func text(of id: Int32) -> String? {
         vocabulary.contains(id) ? vocabulary.string(of: id) : nil
     }
@@ -164,20 +182,22 @@ extension Tokenizer {
         if addBOS ?? addsBOS, let bos { result.ids.append(bos) }
         let bytes = Array(text.utf8)
         let fragments = specialTokens.partition(bytes, parsingControl: parseSpecial)
-        switch algorithm {
-        case .sentencePiece(let bpe):
-            var merger = SentencePieceBPE.Merger()
-            var startsSection = true
-            for fragment in fragments {
-                switch fragment {
-                case .token(let id):
-                    result.ids.append(id)
-                    startsSection = true
-                case .text(let range):
-                    bpe.encode(
-                        bytes.span.extracting(range), startsSection: startsSection, merger: &merger, into: &result)
-                    startsSection = false
+        var merger = Merger()
+        var startsSection = true
+        for fragment in fragments {
+            switch fragment {
+            case .token(let id):
+                result.ids.append(id)
+                startsSection = true
+            case .text(let range):
+                let section = bytes.span.extracting(range)
+                switch algorithm {
+                case .sentencePiece(let bpe):
+                    bpe.encode(section, startsSection: startsSection, merger: &merger, into: &result)
+                case .byteLevel(let bpe):
+                    bpe.encode(section, merger: &merger, into: &result)
                 }
+                startsSection = false
             }
         }
         if addsEOS, addBOS != false, let eos { result.ids.append(eos) }
@@ -218,13 +238,17 @@ extension Tokenizer {
             if let byte = vocabulary.byte(of: id) { bytes.append(byte) }
             startsSection = false
         case .normal, .userDefined, .unused:
-            let containsSpace: Bool
             switch algorithm {
             case .sentencePiece(let bpe):
-                containsSpace = bpe.appendDecoded(text, startsSection: startsSection, to: &bytes)
+                let containsSpace = bpe.appendDecoded(text, startsSection: startsSection, to: &bytes)
+                // A user-defined token with `▁` comes from merging spaces, every other one from the partition of the
+                // text.
+                startsSection = vocabulary.kinds[Int(id)] == .userDefined && !containsSpace
+            case .byteLevel where vocabulary.kinds[Int(id)] == .userDefined:
+                for index in text.indices { bytes.append(text[index]) }  // Found in the text as it is.
+            case .byteLevel(let bpe):
+                bpe.appendDecoded(text, to: &bytes)
             }
-            // A user-defined token with `▁` comes from merging spaces, every other one from the partition of the text.
-            startsSection = vocabulary.kinds[Int(id)] == .userDefined && !containsSpace
         }
     }
 }

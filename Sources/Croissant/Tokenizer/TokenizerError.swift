@@ -8,6 +8,8 @@ public enum TokenizerError: Error, Equatable, Sendable {
     case missingKey(String)
     /// `tokenizer.ggml.model` names a tokenizer that this library does not have.
     case unknownModel(found: String, known: [String])
+    /// `tokenizer.ggml.pre` names a way to cut texts into words that this library does not have.
+    case unknownPreTokenizer(found: String, known: [String])
     /// The list of tokens has no entry.
     case emptyVocabulary
     /// More tokens than 32-bit ids can name.
@@ -34,6 +36,8 @@ extension TokenizerError: CustomStringConvertible {
             "the file has no tokenizer: its metadata lacks '\(key)'"
         case .unknownModel(let found, let known):
             "tokenizer model '\(found)' is not supported; known: \(known.joined(separator: ", "))"
+        case .unknownPreTokenizer(let found, let known):
+            "pre-tokenizer '\(found)' is not supported; known: \(known.joined(separator: ", "))"
         case .emptyVocabulary:
             "the vocabulary is empty"
         case .vocabularyTooLarge(let tokens):

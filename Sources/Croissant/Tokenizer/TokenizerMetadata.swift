@@ -53,13 +53,14 @@ struct TokenizerMetadata {
         return id
     }
 
-    /// The token that a key names; when absent, the id that it has in SentencePiece's vocabularies, if it is of the
-    /// kind that it has there.
+    /// The token that a key names; when absent, the id that it conventionally has, if there is a convention and the
+    /// token is of the kind that goes with it.
     func id(
-        _ name: String, default conventional: Int32, of kind: Tokenizer.TokenKind, in vocabulary: Vocabulary
+        _ name: String, default conventional: Int32?, of kind: Tokenizer.TokenKind, in vocabulary: Vocabulary
     ) throws(TokenizerError) -> Int32? {
         if let id = try id(name, in: vocabulary) { return id }
-        return vocabulary.contains(conventional) && vocabulary.kinds[Int(conventional)] == kind ? conventional : nil
+        guard let conventional, vocabulary.contains(conventional) else { return nil }
+        return vocabulary.kinds[Int(conventional)] == kind ? conventional : nil
     }
 
     /// The padding token. Published files name one behind the end of the vocabulary, which training added and the

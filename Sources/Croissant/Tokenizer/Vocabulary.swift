@@ -31,7 +31,7 @@ struct Vocabulary: Sendable {
     /// Text of each token, by id.
     private let texts: GGUFStrings
     /// Length in bytes of the longest text: nothing longer needs to be looked up.
-    private let longestText: Int
+    let longestText: Int
     /// A power of two of slots, at most half of them taken: the upper half of the hash in the upper half, id + 1 in the
     /// lower, 0 when free. Comparing hashes first spares nearly every visit to `texts` that would end in "no".
     private let slots: [UInt64]
@@ -44,9 +44,11 @@ struct Vocabulary: Sendable {
     /// Published files contain tokens without text (ids that were reserved and never used). They keep their id, decode
     /// to nothing, and no lookup finds them.
     ///
+    /// - Parameter findsByteTokens: whether a token with a text like `<0x0A>` is a byte token where the file calls it
+    ///   normal, as files without token types do, and converters that did not know this one.
     /// - Throws: `TokenizerError` for a vocabulary that is empty or too large, a text that occurs twice, and a byte
     ///   token whose text names no byte.
-    init(texts: GGUFStrings, kinds: [Tokenizer.TokenKind]) throws(TokenizerError) {
+    init(texts: GGUFStrings, kinds: [Tokenizer.TokenKind], findsByteTokens: Bool) throws(TokenizerError) {
         precondition(texts.count == kinds.count, "one kind per token")
         guard !texts.isEmpty else { throw .emptyVocabulary }
         guard texts.count < Int(Int32.max) else { throw .vocabularyTooLarge(tokens: texts.count) }
@@ -64,8 +66,8 @@ struct Vocabulary: Sendable {
                 guard Self.byte(named: text) != nil else {
                     throw .malformedByteToken(id: Int32(id), text: texts[id])
                 }
-            } else if kinds[id] == .normal, Self.byte(named: text) != nil {
-                self.kinds[id] = .byte  // Files without token types, and converters that did not know this one.
+            } else if findsByteTokens, kinds[id] == .normal, Self.byte(named: text) != nil {
+                self.kinds[id] = .byte
             }
             if text.isEmpty { continue }
             longest = max(longest, text.count)
@@ -98,6 +100,12 @@ struct Vocabulary: Sendable {
     /// Text of a token as a string, repaired where it is not valid UTF-8.
     func string(of id: Int32) -> String {
         texts[Int(id)]
+    }
+
+    /// Whether the text of a token can be looked for in another: it is not empty and valid UTF-8.
+    func isFindable(_ id: Int32) -> Bool {
+        let repaired = Array(string(of: id).utf8)
+        return !repaired.isEmpty && Self.areEqual(repaired.span, text(of: id))
     }
 
     /// The byte that a token of kind `.byte` stands for; nil for other tokens.

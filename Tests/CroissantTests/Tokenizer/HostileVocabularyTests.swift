@@ -36,7 +36,16 @@ struct HostileVocabularyTests {
 
     static let damages: [Damage] = [
         Damage("no model", .missingKey("tokenizer.ggml.model"), set("model", nil)),
-        Damage("another model", .unknownModel(found: "rwkv", known: ["llama"]), set("model", .string("rwkv"))),
+        Damage("another model", .unknownModel(found: "rwkv", known: ["llama", "gpt2"]), set("model", .string("rwkv"))),
+        Damage("byte-level BPE without merges", .missingKey("tokenizer.ggml.merges"), set("model", .string("gpt2"))),
+        Damage(
+            "an unknown way to cut words",
+            .unknownPreTokenizer(found: "tekken", known: PreTokenizer.table.flatMap(\.names))
+        ) {
+            $0["tokenizer.ggml.model"] = .string("gpt2")
+            $0["tokenizer.ggml.merges"] = .array(.string([]))
+            $0["tokenizer.ggml.pre"] = .string("tekken")
+        },
         Damage("no tokens", .missingKey("tokenizer.ggml.tokens"), set("tokens", nil)),
         Damage(
             "an empty vocabulary", .countMismatch(key: "tokenizer.ggml.token_type", expected: 0, found: 8),
@@ -135,5 +144,19 @@ struct HostileVocabularyTests {
         #expect(tokenizer.decodeBytes([6, 7]) == [0xF0, 0x9F, 0x98, 0x80, 0xFF])
         #expect(tokenizer.decode([6, 7]) == "😀\u{FFFD}")
         #expect(tokenizer.text(of: 6) == "\u{FFFD}")
+    }
+
+    @Test("with special tokens that are parts of characters never cut one", arguments: ["llama", "gpt2"])
+    func partsOfCharacters(model: String) throws {
+        for bytes in [[0xC3], [0xA9], [0x61, 0xC3], [0xA9, 0x62], [0x9F, 0x98], [0xFF]] as [[UInt8]] {
+            var texts = GGUFStrings(["<unk>", "a", "b", "Ã", "©"])
+            texts.append(utf8: bytes)
+            let tokenizer = try Tokenizer(metadata: [
+                "tokenizer.ggml.model": .string(model), "tokenizer.ggml.tokens": .array(.string(texts)),
+                "tokenizer.ggml.token_type": .array(.int32([2, 1, 1, 1, 1, 4])),
+                "tokenizer.ggml.merges": .array(.string([])), "tokenizer.ggml.add_space_prefix": .bool(false),
+            ])
+            #expect(!tokenizer.encode("aéb😀", addBOS: false).contains(5))
+        }
     }
 }
