@@ -18,8 +18,8 @@ struct ByteLevelBPE: Sendable {
     private let expressesAllBytes: Bool
 
     /// - Parameters:
-    ///   - merges: as the file lists them, the two tokens of each separated by a space. One whose tokens or whose result
-    ///     the vocabulary does not have never happens; of several for the same two tokens the first counts.
+    ///   - merges: as the file lists them, the two tokens of each separated by a space. One whose tokens or whose
+    ///     result the vocabulary does not have never happens; of several for the same two tokens the first counts.
     ///   - unknown: the token to write for characters that cannot be expressed, where the vocabulary has one.
     init(vocabulary: Vocabulary, merges: GGUFStrings, unknown: Int32?, preTokenizer: PreTokenizer) {
         self.vocabulary = vocabulary

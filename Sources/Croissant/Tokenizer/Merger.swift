@@ -1,8 +1,8 @@
 /// Byte pair encoding's inner loop, which both tokenizer models share: as long as two neighbours can become one symbol,
 /// the pair with the lowest rank (the leftmost of equals) does.
 ///
-/// What a pair becomes is the caller's business: a token found by its text, or by the tokens of both halves. A merger is
-/// kept from word to word, so that a word costs no allocation.
+/// What a pair becomes is the caller's business: a token found by its text, or by the tokens of both halves. A merger
+/// is kept from word to word, so that a word costs no allocation.
 struct Merger {
     /// Bytes that have become one, in a list that is linked by indices because merging takes symbols out of it.
     struct Symbol {

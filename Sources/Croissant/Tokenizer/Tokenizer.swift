@@ -9,8 +9,8 @@ public import GGUF
 /// ```
 ///
 /// `decode` undoes `encode`, except for characters that the vocabulary cannot express, and that with SentencePiece's
-/// vocabularies `▁` (U+2581) in a text comes back as a space. Everything is checked while loading: encoding and decoding
-/// do not fail.
+/// vocabularies `▁` (U+2581) in a text comes back as a space. Everything is checked while loading: encoding and
+/// decoding do not fail.
 public struct Tokenizer: Sendable {
     /// Begins a text.
     public let bos: Int32?

@@ -95,17 +95,17 @@ struct ByteLevelBPETests {
     @Test("writes special tokens as they are, and finds them so")
     func specialTokens() throws {
         let tokenizer = try byteLevel(["a", "Ġ", "Ġa", "Ã", "©"], merges: ["Ġ a"], pre: "llama-bpe") {
-            $0.add("<é Ġ>", .userDefined)
+            $0.add("<éĠ>", .userDefined)
             $0.add("<|é|>", .control)
             $0.add("<0x41>", .normal)
-            $0.add("日", .normal)
+            $0.add("a日", .normal)
         }
-        #expect(tokenizer.pieces(" a<é Ġ> a<|é|>é") == ["Ġa", "<é Ġ>", "Ġa", "<|é|>", "Ã", "©"])
-        let text = "a<é Ġ> a<|é|> a"
+        #expect(tokenizer.pieces(" a<éĠ> a<|é|>é") == ["Ġa", "<éĠ>", "Ġa", "<|é|>", "Ã", "©"])
+        let text = "a<éĠ> a<|é|> a"
         #expect(tokenizer.decode(tokenizer.encode(text), skipSpecial: false) == text)
-        #expect(tokenizer.decode(tokenizer.encode(text)) == "a<é Ġ> a a")
+        #expect(tokenizer.decode(tokenizer.encode(text)) == "a<éĠ> a a")
         // Texts that are no bytes in GPT-2's alphabet stand for themselves, and no token of a byte is special.
-        #expect(tokenizer.decode([7, 8, 0]) == "<0x41>日a")
+        #expect(tokenizer.decode([7, 8, 0]) == "<0x41>a日a")
         #expect(tokenizer.kind(of: 7) == .normal)
     }
 

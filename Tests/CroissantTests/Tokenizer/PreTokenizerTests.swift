@@ -78,6 +78,17 @@ struct PreTokenizerTests {
         }
     }
 
+    @Test("know contractions in capitals, and with a long s, only where case is ignored")
+    func contractions() throws {
+        let text = "x'Sa'sa'ſa'LLa'lla'lLa'Vea'x"
+        let exact = ["x", "'", "Sa", "'s", "a", "'", "ſa", "'", "LLa", "'ll", "a", "'", "lLa", "'", "Vea", "'", "x"]
+        #expect(words(text, try .named("gpt-2")) == exact)
+        let folded = [
+            "x", "'S", "a", "'s", "a", "'ſ", "a", "'LL", "a", "'ll", "a", "'lL", "a", "'Ve", "a", "'x",
+        ]
+        #expect(words(text, try .named("qwen2")) == folded)
+    }
+
     @Test("know the scalars of all categories as the regular expressions do")
     func categories() throws {
         let letters = try Regex(#"\p{L}"#).matchingSemantics(.unicodeScalar)
