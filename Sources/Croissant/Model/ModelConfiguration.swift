@@ -37,6 +37,11 @@ public struct ModelConfiguration: Sendable {
     /// Elements of all key heads, and of all value heads.
     package var keyValueLength: Int { keyValueHeads * headSize }
 
+    /// The sizes that attention needs.
+    package var attention: AttentionShape {
+        AttentionShape(heads: heads, keyValueHeads: keyValueHeads, headSize: headSize)
+    }
+
     /// Reads the sizes of `file`.
     public init(file: GGUFFile) throws(ModelError) {
         let reader = MetadataReader(metadata: file.metadata)

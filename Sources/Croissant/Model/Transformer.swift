@@ -33,7 +33,8 @@ package struct Transformer: Sendable {
                 block.queryKeyValue, state.normalized, tokens: count, into: &state.queryKeyValue, scratch: &scratch)
             rotateAndStore(layer: layer, position: position, tokens: count, &state, &cache)
             backend.attention(
-                attentionShape, queries: state.queryKeyValue, queryStride: state.shape.queryKeyValue, cache: cache,
+                configuration.attention, queries: state.queryKeyValue, queryStride: state.shape.queryKeyValue,
+                cache: cache,
                 layer: layer, firstPosition: position, tokens: count, into: &state.attention, scratch: &scratch)
             backend.multiply(
                 block.attentionOutput, state.attention, tokens: count, into: &state.projected, scratch: &scratch)
@@ -47,11 +48,6 @@ package struct Transformer: Sendable {
         }
         cache.advance(by: count)
         predict(logits, tokens: count, &state, &scratch)
-    }
-
-    private var attentionShape: AttentionShape {
-        AttentionShape(
-            heads: configuration.heads, keyValueHeads: configuration.keyValueHeads, headSize: configuration.headSize)
     }
 
     /// residual = the embedding of each token.
