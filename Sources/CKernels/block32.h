@@ -96,7 +96,7 @@ CK_INLINE float ck_reciprocal(float scale) {
 /* q = (value - base) / scale + rounding, cut to an integer, at most `largest`. */
 CK_INLINE void ck_round32(
     const float values[32], float base, float reciprocal, float rounding, int32_t largest, uint8_t q[32]) {
-#pragma STDC FP_CONTRACT OFF /* a fused addition would round differently on machines that have it */
+    CK_DO_NOT_FUSE
     for (size_t i = 0; i < 32; i++) {
         const int32_t rounded = (int32_t)((values[i] - base) * reciprocal + rounding);
         q[i] = (uint8_t)(rounded < largest ? rounded : largest);

@@ -19,10 +19,23 @@
 #if defined(__x86_64__)
 #define CK_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define CK_AVXVNNI __attribute__((target("avx2,fma,f16c,avxvnni")))
-/* Compilers keep to 256 bits by default even where wider registers exist: kernels here are long enough for them. */
-#define CK_AVX512 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"), min_vector_width(512)))
+/* Clang keeps to 256 bits by default even where wider registers exist: kernels here are long enough for them. */
+#if defined(__clang__)
+#define CK_512_BITS , min_vector_width(512)
+#else
+#define CK_512_BITS
+#endif
+#define CK_AVX512 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl") CK_512_BITS))
 #define CK_AVX512VNNI \
-    __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"), min_vector_width(512)))
+    __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni") CK_512_BITS))
+#endif
+
+/* At the start of a function: products and sums are rounded one by one, even where the machine could fuse them. GCC
+ * does so by itself in the standard's own modes, such as -std=c17. */
+#if defined(__clang__)
+#define CK_DO_NOT_FUSE _Pragma("STDC FP_CONTRACT OFF")
+#else
+#define CK_DO_NOT_FUSE
 #endif
 
 /* Before a loop with a constant, small number of rounds whose body depends on the round: unrolled, what depends on it

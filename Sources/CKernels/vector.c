@@ -7,10 +7,14 @@
 
 #define LANES 16
 
-typedef float lanes __attribute__((ext_vector_type(LANES)));
-typedef int32_t integers __attribute__((ext_vector_type(LANES)));
-typedef int16_t shorts __attribute__((ext_vector_type(LANES)));
-typedef int8_t bytes __attribute__((ext_vector_type(LANES)));
+typedef float lanes __attribute__((vector_size(4 * LANES)));
+typedef int32_t integers __attribute__((vector_size(4 * LANES)));
+typedef int16_t shorts __attribute__((vector_size(2 * LANES)));
+typedef int8_t bytes __attribute__((vector_size(LANES)));
+
+/* `yes` in the lanes where the comparison `condition` holds, else `no`. In C the operator ?: takes no vectors. */
+#define SELECT(condition, yes, no) \
+    ((lanes)(((integers)(yes) & (condition)) | ((integers)(no) & ~(condition))))
 
 /* ---- Vectors of sixteen -------------------------------------------------------------------- */
 
@@ -51,6 +55,33 @@ CK_INLINE float maximum_of(const lanes *values) {
     return largest;
 }
 
+/* Clang has builtins for these, which become few instructions. GCC's square root may call a function for errno. */
+#if defined(__clang__)
+#define SQUARE_ROOT(x) __builtin_elementwise_sqrt(x)
+#define MAXIMUM_OF_INTEGERS(values) __builtin_reduce_max(values)
+#define SUM_OF_INTEGERS(values) __builtin_reduce_add(values)
+#else
+#define SQUARE_ROOT(x) __builtin_sqrtf(x)
+#define MAXIMUM_OF_INTEGERS(values) maximum_of_integers(&(values))
+#define SUM_OF_INTEGERS(values) sum_of_integers(&(values))
+
+CK_INLINE int32_t maximum_of_integers(const integers *values) {
+    int32_t largest = (*values)[0];
+    for (size_t i = 1; i < LANES; i++) {
+        largest = (*values)[i] > largest ? (*values)[i] : largest;
+    }
+    return largest;
+}
+
+CK_INLINE int32_t sum_of_integers(const integers *values) {
+    int32_t sum = 0;
+    for (size_t i = 0; i < LANES; i++) {
+        sum += (*values)[i];
+    }
+    return sum;
+}
+#endif
+
 /* x = exp(x), within 2 units in the last place, subnormal results and infinities included.
  *
  * exp(x) = 2^n * exp(r), n the integer nearest to x / ln 2, |r| <= ln 2 / 2, and exp(r) a polynomial. ln 2 is taken
@@ -60,8 +91,8 @@ CK_INLINE void exponential(lanes *x) {
     const lanes zero = {0};
     const float shift = 0x1.8p23f; /* adding it leaves the nearest integer in the lowest bits */
     lanes value = *x;
-    value = value < -105 ? zero - 105 : value; /* 0 from here on */
-    value = value > 89 ? zero + 89 : value;    /* infinity from here on */
+    value = SELECT(value < -105, zero - 105, value); /* 0 from here on */
+    value = SELECT(value > 89, zero + 89, value);    /* infinity from here on */
     const lanes shifted = value * 0x1.715476p+0f + shift;
     const lanes n = shifted - shift;
     const integers exponent = (integers)shifted - (integers)(zero + shift);
@@ -100,7 +131,7 @@ CK_INLINE float sum_of_squares(const float *x, size_t n) {
 }
 
 CK_INLINE void rms_norm(const float *x, const float *weight, float epsilon, size_t n, float *out) {
-    const float factor = 1 / __builtin_elementwise_sqrt(sum_of_squares(x, n) / (float)n + epsilon);
+    const float factor = 1 / SQUARE_ROOT(sum_of_squares(x, n) / (float)n + epsilon);
     for (size_t i = 0; i < n; i += LANES) {
         lanes value, scale;
         load(x + i, n - i, 0, &value);
@@ -138,7 +169,7 @@ CK_INLINE float maximum(const float *x, size_t n) {
     for (size_t i = LANES; i < n; i += LANES) {
         lanes value;
         load(x + i, n - i, x[0], &value);
-        largest = value > largest ? value : largest;
+        largest = SELECT(value > largest, value, largest);
     }
     return maximum_of(&largest);
 }
@@ -200,21 +231,22 @@ CK_INLINE void rope_halves(
 /* The integers nearest to 32 values over their scale, as two vectors of sixteen, with their sums; returns the scale:
  * the largest magnitude over `limit`. */
 CK_INLINE float round_block(const float *x, float limit, integers out[2], int32_t sums[2]) {
-#pragma STDC FP_CONTRACT OFF /* a fused product would round differently on machines that have it */
+    CK_DO_NOT_FUSE
     const lanes zero = {0};
     const float shift = 0x1.8p23f; /* as in `exponential` */
     lanes values[2];
     memcpy(values, x, sizeof values);
     /* Without their sign bits floats order as integers do. */
     const integers magnitudes[2] = {(integers)values[0] & 0x7fffffff, (integers)values[1] & 0x7fffffff};
-    const integers larger = magnitudes[0] > magnitudes[1] ? magnitudes[0] : magnitudes[1];
-    const float largest = ck_float((uint32_t)__builtin_reduce_max(larger));
+    const integers exceeds = magnitudes[0] > magnitudes[1];
+    const integers larger = (magnitudes[0] & exceeds) | (magnitudes[1] & ~exceeds);
+    const float largest = ck_float((uint32_t)MAXIMUM_OF_INTEGERS(larger));
     /* The reciprocal of a still smaller number may be infinite. Such blocks count as zero. */
     const bool is_zero = largest < 0x1p-100f;
     const float reciprocal = is_zero ? 0 : limit / largest;
     for (size_t half = 0; half < 2; half++) {
         out[half] = (integers)(values[half] * reciprocal + shift) - (integers)(zero + shift);
-        sums[half] = __builtin_reduce_add(out[half]);
+        sums[half] = SUM_OF_INTEGERS(out[half]);
     }
     return is_zero ? 0 : largest / limit;
 }
