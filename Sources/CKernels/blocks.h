@@ -101,4 +101,66 @@ typedef struct {
     uint8_t low[128];      /* 32 weights in 16 bytes, as in q4_0 */
 } CK_BLOCK(iq4_xs, 136);
 
+typedef struct {
+    uint16_t scale;      /* f16 */
+    uint16_t points[32]; /* of 8 weights each; see iq2_xxs.c */
+} CK_BLOCK(iq2_xxs, 66);
+
+typedef struct {
+    uint16_t scale;      /* f16 */
+    uint16_t points[32]; /* of 8 weights each: 9 bits of index, 7 of signs */
+    uint8_t scales[8];   /* of 32 weights each: four bits for 16 */
+} CK_BLOCK(iq2_xs, 74);
+
+typedef struct {
+    uint16_t scale;     /* f16 */
+    uint8_t low[32];    /* of the indices of points of 8 weights */
+    uint8_t signs[32];  /* one bit a weight */
+    uint8_t high[8];    /* two more bits of each index */
+    uint8_t scales[8];  /* as in iq2_xs */
+} CK_BLOCK(iq2_s, 82);
+
+typedef struct {
+    uint16_t scale;     /* f16 */
+    uint8_t low[32];    /* of the indices of points of 8 weights */
+    uint16_t high[8];   /* of 32 weights each: see iq1_s.c */
+} CK_BLOCK(iq1_s, 50);
+
+typedef struct {
+    uint8_t low[32];    /* of the indices of points of 8 weights */
+    uint8_t high[16];   /* of 16 weights each: see iq1_m.c */
+    uint16_t scales[4]; /* of 64 weights each, and four bits of the block's */
+} CK_BLOCK(iq1_m, 56);
+
+typedef struct {
+    uint8_t fives[48];  /* five weights each: see tq1_0.c */
+    uint8_t fours[4];   /* four weights each */
+    uint16_t scale;     /* f16 */
+} CK_BLOCK(tq1_0, 54);
+
+typedef struct {
+    uint8_t pairs[64];  /* four weights of two bits each: see tq2_0.c */
+    uint16_t scale;     /* f16 */
+} CK_BLOCK(tq2_0, 66);
+
+typedef struct {
+    uint8_t exponent;   /* E8M0 */
+    uint8_t low[16];    /* as in q4_0 */
+} CK_BLOCK(mxfp4, 17);
+
+typedef struct {
+    uint8_t scales[4];  /* of 16 weights each, UE4M3 */
+    uint8_t low[4][8];  /* of 16 weights each: weight i in the lower half of byte i, weight i + 8 in the upper */
+} CK_BLOCK(nvfp4, 36);
+
+typedef struct {
+    uint16_t scale;     /* f16 */
+    uint8_t bits[16];   /* bit i % 8 of byte i / 8 */
+} CK_BLOCK(q1_0, 18);
+
+typedef struct {
+    uint16_t scale;     /* f16 */
+    uint8_t pairs[16];  /* four weights each, the first in the lowest bits */
+} CK_BLOCK(q2_0, 18);
+
 #pragma pack(pop)

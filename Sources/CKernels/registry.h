@@ -5,6 +5,7 @@
 
 extern const ck_type_kernels ck_f32_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_f16_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_f64_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_bf16_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q4_0_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q4_1_kernels[CK_ISA_COUNT];
@@ -20,6 +21,17 @@ extern const ck_type_kernels ck_iq3_xxs_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_iq3_s_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_iq4_nl_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_iq4_xs_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_iq1_s_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_iq1_m_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_iq2_xxs_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_iq2_xs_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_iq2_s_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_tq1_0_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_tq2_0_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_mxfp4_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_nvfp4_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_q1_0_kernels[CK_ISA_COUNT];
+extern const ck_type_kernels ck_q2_0_kernels[CK_ISA_COUNT];
 
 /* The set that `isa` falls back on; scalar falls back on itself. */
 ck_isa ck_isa_fallback(ck_isa isa);

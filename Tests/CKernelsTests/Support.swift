@@ -13,6 +13,12 @@ let types = (0..<UInt32(CK_TYPE_COUNT)).map { ck_type(rawValue: $0) }.filter {
 /// The types that floats can be quantised to.
 let quantizableTypes = types.filter { unsafe ck_kernels($0, CK_ISA_SCALAR).quantize != nil }
 
+/// The types of blocks that Golden has; F64 is not among them.
+let goldenTypes = types.filter { $0 != CK_TYPE_F64 }
+
+/// The types that a cache of keys and values may have.
+let cacheTypes = [CK_TYPE_F32, CK_TYPE_F16, CK_TYPE_BF16]
+
 /// The types whose rows may be multiplied with quantised activations.
 let integerTypes = types.filter { unsafe ck_kernels($0, CK_ISA_SCALAR).gemv.1 != nil }
 
@@ -32,7 +38,7 @@ extension ck_type {
     var block: Int { unsafe Int(ck_traits(rawValue).block) }
     var blockBytes: Int { unsafe Int(ck_traits(rawValue).block_bytes) }
 
-    /// Where a block holds an f16: its scale, and its minimum if it has one.
+    /// Where a block holds an f16: its scale, and its minimum if it has one. (That of IQ1_M is in four parts.)
     var halves: [Int] {
         switch self {
         case CK_TYPE_Q4_0, CK_TYPE_Q5_0, CK_TYPE_Q8_0: [0]
@@ -42,6 +48,10 @@ extension ck_type {
         case CK_TYPE_Q4_K, CK_TYPE_Q5_K: [0, 2]
         case CK_TYPE_Q6_K: [208]
         case CK_TYPE_IQ3_XXS, CK_TYPE_IQ3_S, CK_TYPE_IQ4_NL, CK_TYPE_IQ4_XS: [0]
+        case CK_TYPE_Q1_0, CK_TYPE_Q2_0: [0]
+        case CK_TYPE_IQ1_S, CK_TYPE_IQ2_XXS, CK_TYPE_IQ2_XS, CK_TYPE_IQ2_S: [0]
+        case CK_TYPE_TQ1_0: [52]
+        case CK_TYPE_TQ2_0: [64]
         default: []
         }
     }
@@ -105,6 +115,11 @@ func randomBlocks(_ type: ck_type, _ count: Int, _ random: inout Random) -> [UIn
         for half in type.halves {  // between 2^-9 and 2^-6, or minus that
             blocks[start + half + 1] = 0x18 | blocks[start + half + 1] & 0x8b
         }
+        switch type {
+        case CK_TYPE_IQ1_M: blocks[start + 55] = 0x10 | blocks[start + 55] & 0x8f  // the same
+        case CK_TYPE_MXFP4: blocks[start] = 112 | blocks[start] & 15  // 2^-15 to 1
+        default: break
+        }
     }
     return blocks
 }
@@ -112,12 +127,23 @@ func randomBlocks(_ type: ck_type, _ count: Int, _ random: inout Random) -> [UIn
 extension [UInt8] {
     /// Sets every f16 of every block of `type` to `bits`.
     mutating func setHalves(of type: ck_type, _ bits: UInt16) {
-        for start in stride(from: 0, to: count, by: type.blockBytes) {
-            for half in type.halves {
-                self[start + half] = UInt8(bits & 0xff)
-                self[start + half + 1] = UInt8(bits >> 8)
+        for block in 0..<count / type.blockBytes { setHalves(of: type, inBlock: block, bits) }
+    }
+
+    /// Sets every f16 of one block of `type` to `bits`.
+    mutating func setHalves(of type: ck_type, inBlock block: Int, _ bits: UInt16) {
+        let start = block * type.blockBytes
+        for half in type.halves {
+            self[start + half] = UInt8(bits & 0xff)
+            self[start + half + 1] = UInt8(bits >> 8)
+        }
+        if type == CK_TYPE_IQ1_M {
+            for part in 0..<4 {  // four bits of its f16 each
+                let byte = start + 49 + 2 * part
+                self[byte] = self[byte] & 0x0f | UInt8(bits >> (4 * UInt16(part)) & 15) << 4
             }
         }
+        if type == CK_TYPE_MXFP4 { self[start] = UInt8(bits >> 10 & 31) + 112 }  // the same power of two
     }
 }
 

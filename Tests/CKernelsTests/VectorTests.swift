@@ -210,7 +210,7 @@ struct VectorTests {
 @Suite("Attention agrees with float64 arithmetic")
 struct AttentionTests {
     @Test(
-        "Scores and sums of values, for every head size", arguments: types.filter { $0.block == 1 }, supportedISAs)
+        "Scores and sums of values, for every head size", arguments: cacheTypes, supportedISAs)
     func attends(type: ck_type, isa: ck_isa) throws {
         let attention = ck_attention(type, isa)
         let scores = unsafe try #require(unsafe attention.scores)

@@ -1,0 +1,45 @@
+/* F64: IEEE 754 binary64, little-endian, one after the other. Weights are rounded to floats as they are read. */
+#include "float_rows.h"
+#include "registry.h"
+
+CK_INLINE float load_scalar(const void *row, size_t i) {
+    double value;
+    memcpy(&value, (const uint8_t *)row + 8 * i, sizeof value);
+    return (float)value;
+}
+
+static void dequantize_scalar(const void *blocks, float *out, size_t columns) {
+    for (size_t i = 0; i < columns; i++) {
+        out[i] = load_scalar(blocks, i);
+    }
+}
+
+static void quantize_scalar(const float *values, void *blocks, size_t columns) {
+    for (size_t i = 0; i < columns; i++) {
+        const double value = values[i];
+        memcpy((uint8_t *)blocks + 8 * i, &value, sizeof value);
+    }
+}
+
+static void gemv_scalar(CK_GEMV_PARAMETERS) {
+    ck_multiply_rows_scalar(load_scalar, weights, row_bytes, rows, columns, x->values, 1, y);
+}
+
+#if defined(__x86_64__)
+
+CK_AVX2 CK_INLINE __m256 load_avx2(const void *row, size_t i) {
+    const double *values = (const double *)row + i;
+    return _mm256_set_m128(_mm256_cvtpd_ps(_mm256_loadu_pd(values + 4)), _mm256_cvtpd_ps(_mm256_loadu_pd(values)));
+}
+
+CK_AVX2 static void gemv_avx2(CK_GEMV_PARAMETERS) {
+    ck_multiply_rows_avx2(load_avx2, load_scalar, sizeof(double), weights, row_bytes, rows, columns, x->values, 1, y);
+}
+#endif
+
+const ck_type_kernels ck_f64_kernels[CK_ISA_COUNT] = {
+    [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, {gemv_scalar}},
+#if defined(__x86_64__)
+    [CK_ISA_AVX2] = {.gemv = {gemv_avx2}},
+#endif
+};

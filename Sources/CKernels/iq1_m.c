@@ -1,0 +1,35 @@
+/* IQ1_M: 256 weights on a grid, 1.75 bits a weight.
+ *
+ *     byte   0               32                                  48                                  56
+ *            | 32 bytes: low | 16 bytes: high, of 16 weights each | 4 u16: scales, of 64 weights each |
+ *
+ *     high:   for each of two points k, four bits: three of its index, low[k] | bits << 8; one that says that d = -1/8,
+ *             else 1/8
+ *     scales: four s of three bits, of 16 weights each; the upper four bits of all four, the first lowest, are the
+ *             block's scale as an f16
+ *
+ *     w[i] = scale * (2 s[i / 16] + 1) * (grid + d),   grid -1, 0 or 1
+ */
+#include "blocks.h"
+#include "iq_grids.h"
+#include "unpacked.h"
+
+static const ck_format format = {.columns = 256, .bytes = sizeof(ck_block_iq1_m), .scale_columns = 16};
+
+CK_INLINE void unpack(const void *address, size_t index, ck_tools tools, ck_group *out) {
+    const ck_block_iq1_m *block = address;
+    const uint8_t *low = block->low + 4 * index;
+    const size_t high = ck_load_u16(block->high + 2 * index);
+    ck_iq1_points(
+        (size_t[]){low[0] | (high << 8 & 0x700), low[1] | (high << 4 & 0x700), low[2] | (high & 0x700),
+                   low[3] | (high >> 4 & 0x700)},
+        (bool[]){high & 0x8, high & 0x80, high & 0x800, high & 0x8000}, &out->values);
+    const float scale = 0.125f * tools.half((uint16_t)(
+        block->scales[0] >> 12 | (block->scales[1] >> 8 & 0xf0) | (block->scales[2] >> 4 & 0xf00) |
+        (block->scales[3] & 0xf000)));
+    const unsigned steps = (unsigned)block->scales[index / 2] >> 6 * (index % 2);
+    out->scales[0] = scale * (float)(int32_t)(2 * (steps & 7) + 1);
+    out->scales[1] = scale * (float)(int32_t)(2 * (steps >> 3 & 7) + 1);
+}
+
+CK_DEFINE_UNPACKED(iq1_m, format, unpack, NULL)

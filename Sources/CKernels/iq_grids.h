@@ -1,0 +1,39 @@
+/* The grids of the IQ1 and IQ2 types: the points of eight weights that an index in a block may name, chosen by the
+ * authors of the format. A point is eight bytes, weight i in byte i. iq_grids.c writes it with two bits a weight.
+ *
+ * IQ2 grids hold magnitudes, 8, 25 or 43, to which a block gives signs. The IQ1 grid holds -8, 0 and 8: eight times
+ * a weight, so that the eighth that a block adds or takes off is a whole number too. */
+#pragma once
+
+#include "group.h"
+
+extern const uint64_t ck_iq2_xxs_grid[256];
+extern const uint64_t ck_iq2_xs_grid[512];
+extern const uint64_t ck_iq2_s_grid[1024];
+extern const uint64_t ck_iq1_grid[2048];
+
+/* Signs of eight weights in seven bits: the number of minus signs is even, which the last sign makes up for. Takes
+ * four such numbers, seven bits each, to bytes with all the signs. */
+CK_INLINE uint32_t ck_even_signs(uint32_t packed) {
+    const uint32_t sevens = (packed & 0x7f) | (packed & 0x7f << 7) << 1 | (packed & 0x7f << 14) << 2 |
+                            (packed & 0x7f << 21) << 3;
+    uint32_t parity = sevens ^ sevens >> 4;
+    parity ^= parity >> 2;
+    parity ^= parity >> 1;
+    return sevens | (parity & 0x01010101) << 7;
+}
+
+/* The scales of 32 weights from four bits for 16. */
+CK_INLINE void ck_iq2_scales(float scale, uint8_t steps, float scales[2]) {
+    scales[0] = scale * 0.125f * (float)(2 * (steps & 15) + 1);
+    scales[1] = scale * 0.125f * (float)(2 * (steps >> 4) + 1);
+}
+
+/* Four points of the IQ1 grid, each shifted by an eighth of a weight: up, or down where its `down` is not 0. */
+CK_INLINE void ck_iq1_points(const size_t points[4], const bool down[4], ck_bytes *out) {
+    const uint64_t up = 0x0101010101010101, less = 0xffffffffffffffff;
+    const ck_long_words values = {
+        ck_iq1_grid[points[0]], ck_iq1_grid[points[1]], ck_iq1_grid[points[2]], ck_iq1_grid[points[3]]};
+    const ck_long_words shifts = {down[0] ? less : up, down[1] ? less : up, down[2] ? less : up, down[3] ? less : up};
+    *out = (ck_bytes)values + (ck_bytes)shifts;
+}

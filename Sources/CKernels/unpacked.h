@@ -1,0 +1,40 @@
+/* The kernels of a type on the common path, all of them, from its format and its function: see group.h. */
+#pragma once
+
+#include "group_avx2.h"
+#include "registry.h"
+
+#define CK_DEFINE_UNPACKED_SCALAR(FORMAT, UNPACK)                                                                    \
+    CK_DEFINE_UNPACKED_FLOAT(scalar, CK_SCALAR, ck_tools_scalar, FORMAT, UNPACK)                                     \
+    static void gemv_int8_scalar(CK_GEMV_PARAMETERS) {                                                               \
+        ck_gemv_unpacked_scalar(FORMAT, UNPACK, false, CK_GEMV_ARGUMENTS);                                           \
+    }                                                                                                                \
+    static void gemv_int16_scalar(CK_GEMV_PARAMETERS) {                                                              \
+        ck_gemv_unpacked_scalar(FORMAT, UNPACK, true, CK_GEMV_ARGUMENTS);                                            \
+    }
+#define CK_ROWS_UNPACKED_SCALAR(QUANTIZE) \
+    [CK_ISA_SCALAR] = {dequantize_scalar, QUANTIZE, {gemv_f32_scalar, gemv_int16_scalar, gemv_int8_scalar}}
+
+#if defined(__x86_64__)
+#define CK_DEFINE_UNPACKED_SIMD(FORMAT, UNPACK)                                                                      \
+    CK_DEFINE_UNPACKED_FLOAT(avx2, CK_AVX2, ck_tools_avx2, FORMAT, UNPACK)                                           \
+    CK_DEFINE_UNPACKED_FLOAT(avx512, CK_AVX512, ck_tools_avx2, FORMAT, UNPACK)                                       \
+    CK_DEFINE_UNPACKED_GEMV(avx2, CK_AVX2, FORMAT, UNPACK)                                                           \
+    CK_DEFINE_UNPACKED_GEMV(avxvnni, CK_AVXVNNI, FORMAT, UNPACK)                                                     \
+    CK_DEFINE_UNPACKED_GEMV(avx512vnni, CK_AVX512VNNI, FORMAT, UNPACK)
+#define CK_ROWS_UNPACKED_SIMD                                                                                        \
+    [CK_ISA_AVX2] = {dequantize_avx2, NULL, {gemv_f32_avx2, gemv_int16_avx2, gemv_int8_avx2}},                       \
+    [CK_ISA_AVXVNNI] = {.gemv = {NULL, gemv_int16_avxvnni, gemv_int8_avxvnni}},                                      \
+    [CK_ISA_AVX512] = {dequantize_avx512, NULL, {gemv_f32_avx512}},                                                  \
+    [CK_ISA_AVX512VNNI] = {.gemv = {NULL, gemv_int16_avx512vnni, gemv_int8_avx512vnni}}
+#else
+#define CK_DEFINE_UNPACKED_SIMD(FORMAT, UNPACK)
+#define CK_ROWS_UNPACKED_SIMD
+#endif
+
+/* Defines the table ck_NAME_kernels. QUANTIZE serves every instruction set; NULL for a type that has none. */
+#define CK_DEFINE_UNPACKED(NAME, FORMAT, UNPACK, QUANTIZE)                                                           \
+    CK_DEFINE_UNPACKED_SCALAR(FORMAT, UNPACK)                                                                        \
+    CK_DEFINE_UNPACKED_SIMD(FORMAT, UNPACK)                                                                          \
+    const ck_type_kernels ck_##NAME##_kernels[CK_ISA_COUNT] = {                                                      \
+        CK_ROWS_UNPACKED_SCALAR(QUANTIZE), CK_ROWS_UNPACKED_SIMD};
