@@ -6,6 +6,7 @@
  * hide an addition's latency, and the head size of most models in one go. */
 #define TILE_AVX2 64
 #define TILE_AVX512 128
+#define TILE_NEON 32
 
 /* Elements `first` to `last` of `out`. */
 CK_INLINE void accumulate_scalar(
@@ -90,6 +91,41 @@ CK_AVX512 CK_INLINE void accumulate_avx512(
 }
 #endif
 
+#if defined(__aarch64__)
+/* `width` elements of `out`, a multiple of 4 up to TILE_NEON. */
+CK_NEON CK_INLINE void accumulate_tile_neon(
+    ck_load_neon load, const float *probabilities, const void *values, size_t stride, size_t n, size_t first,
+    size_t width, float *out) {
+    float32x4_t sums[TILE_NEON / 4];
+    for (size_t k = 0; k < width / 4; k++) {
+        sums[k] = vld1q_f32(out + first + 4 * k);
+    }
+    for (size_t j = 0; j < n; j++) {
+        for (size_t k = 0; k < width / 4; k++) {
+            const float32x4_t value = load((const uint8_t *)values + j * stride, first + 4 * k);
+            sums[k] = vfmaq_n_f32(sums[k], value, probabilities[j]);
+        }
+    }
+    for (size_t k = 0; k < width / 4; k++) {
+        vst1q_f32(out + first + 4 * k, sums[k]);
+    }
+}
+
+CK_NEON CK_INLINE void accumulate_neon(
+    ck_load_neon load, ck_load_scalar load_one, size_t size, const float *probabilities, const void *values,
+    size_t n, size_t head_size, float *out) {
+    const size_t stride = size * head_size;
+    size_t i = 0;
+    for (; i + TILE_NEON <= head_size; i += TILE_NEON) {
+        accumulate_tile_neon(load, probabilities, values, stride, n, i, TILE_NEON, out);
+    }
+    for (; i + 4 <= head_size; i += 4) {
+        accumulate_tile_neon(load, probabilities, values, stride, n, i, 4, out);
+    }
+    accumulate_scalar(load_one, probabilities, values, stride, n, i, head_size, out);
+}
+#endif
+
 /* ---- Kernels ----------------------------------------------------------------------------- */
 
 #define SCORES_PARAMETERS \
@@ -125,6 +161,17 @@ CK_AVX512 CK_INLINE void accumulate_avx512(
         accumulate_avx512(ck_load_##TYPE##_avx512, SIZE, probabilities, values, n, head_size, out);                   \
     }
 
+#define DEFINE_NEON(TYPE, SIZE)                                                                                       \
+    CK_NEON static void scores_##TYPE##_neon(SCORES_PARAMETERS) {                                                     \
+        ck_multiply_rows_neon(                                                                                        \
+            ck_load_##TYPE##_neon, ck_load_##TYPE##_scalar, SIZE, keys, SIZE * head_size, n, head_size, query, scale, \
+            scores);                                                                                                  \
+    }                                                                                                                 \
+    CK_NEON static void accumulate_##TYPE##_neon(ACCUMULATE_PARAMETERS) {                                             \
+        accumulate_neon(                                                                                              \
+            ck_load_##TYPE##_neon, ck_load_##TYPE##_scalar, SIZE, probabilities, values, n, head_size, out);          \
+    }
+
 DEFINE_SCALAR(f32, 4)
 DEFINE_SCALAR(f16, 2)
 DEFINE_SCALAR(bf16, 2)
@@ -133,14 +180,19 @@ DEFINE_SCALAR(bf16, 2)
 DEFINE_X86(f32, 4)
 DEFINE_X86(f16, 2)
 DEFINE_X86(bf16, 2)
-#define ROWS_X86(TYPE)                                                   \
+#define ROWS_SIMD(TYPE)                                                  \
     [CK_ISA_AVX2] = {scores_##TYPE##_avx2, accumulate_##TYPE##_avx2},    \
     [CK_ISA_AVX512] = {scores_##TYPE##_avx512, accumulate_##TYPE##_avx512}
+#elif defined(__aarch64__)
+DEFINE_NEON(f32, 4)
+DEFINE_NEON(f16, 2)
+DEFINE_NEON(bf16, 2)
+#define ROWS_SIMD(TYPE) [CK_ISA_NEON] = {scores_##TYPE##_neon, accumulate_##TYPE##_neon}
 #else
-#define ROWS_X86(TYPE)
+#define ROWS_SIMD(TYPE)
 #endif
 
-#define TABLE(TYPE) {[CK_ISA_SCALAR] = {scores_##TYPE##_scalar, accumulate_##TYPE##_scalar}, ROWS_X86(TYPE)}
+#define TABLE(TYPE) {[CK_ISA_SCALAR] = {scores_##TYPE##_scalar, accumulate_##TYPE##_scalar}, ROWS_SIMD(TYPE)}
 
 ck_attention_kernels ck_attention(ck_type type, ck_isa isa) {
     static const ck_attention_kernels f32[CK_ISA_COUNT] = TABLE(f32);

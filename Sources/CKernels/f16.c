@@ -66,10 +66,37 @@ CK_AVX512 static void gemv_avx512(CK_GEMV_PARAMETERS) {
 }
 #endif
 
+#if defined(__aarch64__)
+
+/* Four at a time; the rest as on any machine. */
+CK_NEON static void dequantize_neon(const void *blocks, float *out, size_t columns) {
+    size_t i = 0;
+    for (; i + 4 <= columns; i += 4) {
+        vst1q_f32(out + i, ck_load_f16_neon(blocks, i));
+    }
+    dequantize_from(i, blocks, out, columns);
+}
+
+CK_NEON static void quantize_neon(const float *values, void *blocks, size_t columns) {
+    size_t i = 0;
+    for (; i + 4 <= columns; i += 4) {
+        vst1_u8((uint8_t *)blocks + 2 * i, vreinterpret_u8_f16(vcvt_f16_f32(vld1q_f32(values + i))));
+    }
+    quantize_from(i, values, blocks, columns);
+}
+
+CK_NEON static void gemv_neon(CK_GEMV_PARAMETERS) {
+    ck_multiply_rows_neon(
+        ck_load_f16_neon, ck_load_f16_scalar, sizeof(uint16_t), weights, row_bytes, rows, columns, x->values, 1, y);
+}
+#endif
+
 const ck_type_kernels ck_f16_kernels[CK_ISA_COUNT] = {
     [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, {gemv_scalar}},
 #if defined(__x86_64__)
     [CK_ISA_AVX2] = {dequantize_avx2, quantize_avx2, {gemv_avx2}},
     [CK_ISA_AVX512] = {dequantize_avx512, NULL, {gemv_avx512}},
+#elif defined(__aarch64__)
+    [CK_ISA_NEON] = {dequantize_neon, quantize_neon, {gemv_neon}},
 #endif
 };

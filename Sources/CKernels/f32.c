@@ -27,10 +27,20 @@ CK_AVX512 static void gemv_avx512(CK_GEMV_PARAMETERS) {
 }
 #endif
 
+#if defined(__aarch64__)
+
+CK_NEON static void gemv_neon(CK_GEMV_PARAMETERS) {
+    ck_multiply_rows_neon(
+        ck_load_f32_neon, ck_load_f32_scalar, sizeof(float), weights, row_bytes, rows, columns, x->values, 1, y);
+}
+#endif
+
 const ck_type_kernels ck_f32_kernels[CK_ISA_COUNT] = {
     [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, {gemv_scalar}},
 #if defined(__x86_64__)
     [CK_ISA_AVX2] = {.gemv = {gemv_avx2}},
     [CK_ISA_AVX512] = {.gemv = {gemv_avx512}},
+#elif defined(__aarch64__)
+    [CK_ISA_NEON] = {.gemv = {gemv_neon}},
 #endif
 };

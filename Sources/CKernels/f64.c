@@ -37,9 +37,24 @@ CK_AVX2 static void gemv_avx2(CK_GEMV_PARAMETERS) {
 }
 #endif
 
+#if defined(__aarch64__)
+
+CK_NEON CK_INLINE float32x4_t load_neon(const void *row, size_t i) {
+    const uint8_t *values = (const uint8_t *)row + 8 * i;
+    const float32x2_t first = vcvt_f32_f64(vreinterpretq_f64_u8(vld1q_u8(values)));
+    return vcvt_high_f32_f64(first, vreinterpretq_f64_u8(vld1q_u8(values + 16)));
+}
+
+CK_NEON static void gemv_neon(CK_GEMV_PARAMETERS) {
+    ck_multiply_rows_neon(load_neon, load_scalar, sizeof(double), weights, row_bytes, rows, columns, x->values, 1, y);
+}
+#endif
+
 const ck_type_kernels ck_f64_kernels[CK_ISA_COUNT] = {
     [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, {gemv_scalar}},
 #if defined(__x86_64__)
     [CK_ISA_AVX2] = {.gemv = {gemv_avx2}},
+#elif defined(__aarch64__)
+    [CK_ISA_NEON] = {.gemv = {gemv_neon}},
 #endif
 };

@@ -82,6 +82,23 @@ CK_AVX512 CK_INLINE __mmask16 ck_tail_mask(size_t count) {
 }
 #endif
 
+#if defined(__aarch64__)
+/* Elements i to i + 3. */
+typedef float32x4_t (*ck_load_neon)(const void *row, size_t i);
+
+CK_NEON CK_INLINE float32x4_t ck_load_f32_neon(const void *row, size_t i) {
+    return vreinterpretq_f32_u8(vld1q_u8((const uint8_t *)row + 4 * i)); /* as bytes, which may lie at any address */
+}
+
+CK_NEON CK_INLINE float32x4_t ck_load_f16_neon(const void *row, size_t i) {
+    return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8((const uint8_t *)row + 2 * i)));
+}
+
+CK_NEON CK_INLINE float32x4_t ck_load_bf16_neon(const void *row, size_t i) {
+    return vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8((const uint8_t *)row + 2 * i)), 16));
+}
+#endif
+
 /* ---- y[r] = factor * dot(row r, x); `size` is that of an element ----------------------------- */
 
 CK_INLINE void ck_multiply_rows_scalar(
@@ -175,6 +192,38 @@ CK_AVX512 CK_INLINE void ck_multiply_rows_avx512(
 }
 #endif
 
+#if defined(__aarch64__)
+CK_NEON CK_INLINE void ck_multiply_rows_neon(
+    ck_load_neon load, ck_load_scalar load_one, size_t size, const void *rows, size_t row_bytes, size_t count,
+    size_t columns, const float *x, float factor, float *y) {
+    for (size_t first = 0; first < count; first += CK_ROWS) {
+        const uint8_t *row[CK_ROWS];
+        float32x4_t sums[CK_ROWS], more[CK_ROWS];
+        for (size_t r = 0; r < CK_ROWS; r++) {
+            row[r] = ck_row(rows, row_bytes, first + r, count);
+            sums[r] = more[r] = vdupq_n_f32(0);
+        }
+        const uintptr_t ahead = ck_ahead(rows, row_bytes, first);
+        size_t i = 0;
+        for (; i + 8 <= columns; i += 8) {
+            ck_prefetch(ahead + i / 8 * CK_ROWS * 8 * size, CK_ROWS * 8 * size);
+            const float32x4_t x0 = vld1q_f32(x + i), x1 = vld1q_f32(x + i + 4);
+            for (size_t r = 0; r < CK_ROWS; r++) {
+                sums[r] = vfmaq_f32(sums[r], load(row[r], i), x0);
+                more[r] = vfmaq_f32(more[r], load(row[r], i + 4), x1);
+            }
+        }
+        for (size_t r = 0; r < CK_ROWS && first + r < count; r++) {
+            float sum = vaddvq_f32(vaddq_f32(sums[r], more[r]));
+            for (size_t tail = i; tail < columns; tail++) {
+                sum += load_one(row[r], tail) * x[tail];
+            }
+            y[first + r] = factor * sum;
+        }
+    }
+}
+#endif
+
 /* ---- Dot products of floats -------------------------------------------------------------- */
 
 CK_INLINE float ck_dot_scalar(const float *a, const float *b, size_t n) {
@@ -215,6 +264,23 @@ CK_AVX512 CK_INLINE float ck_dot_avx512(const float *a, const float *b, size_t n
         sums[0] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, a + i), _mm512_maskz_loadu_ps(mask, b + i), sums[0]);
     }
     return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])));
+}
+#endif
+
+#if defined(__aarch64__)
+CK_NEON CK_INLINE float ck_dot_neon(const float *a, const float *b, size_t n) {
+    float32x4_t sums[4] = {vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0), vdupq_n_f32(0)};
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        for (size_t k = 0; k < 4; k++) {
+            sums[k] = vfmaq_f32(sums[k], vld1q_f32(a + i + 4 * k), vld1q_f32(b + i + 4 * k));
+        }
+    }
+    float sum = vaddvq_f32(vaddq_f32(vaddq_f32(sums[0], sums[1]), vaddq_f32(sums[2], sums[3])));
+    for (; i < n; i++) {
+        sum += a[i] * b[i];
+    }
+    return sum;
 }
 #endif
 

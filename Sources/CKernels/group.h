@@ -1,7 +1,7 @@
 /* The common path of the rarer types. A type gives one function, which unpacks 32 of a block's weights into signed
- * bytes, with a scale for each 16 of them:
+ * bytes, with a scale for each 16 of them, and perhaps a minimum:
  *
- *     w[i] = scales[i / 16] * values[i]
+ *     w[i] = scales[i / 16] * values[i]  or  w[i] = scales[i / 16] * values[i] + minimums[i / 16]
  *
  * and the templates here and in group_avx2.h and group_neon.h make its kernels for every instruction set. The
  * function is written once, with vectors of 32 bytes that the compiler turns into as many registers as an instruction
@@ -9,7 +9,8 @@
  * so each use becomes a kernel of its own. Groups are passed by address, because how a wide vector is passed by value
  * depends on the instruction set.
  *
- * The product of scale and byte has at most 24 bits in every type: each weight is exact. */
+ * The product of scale and byte has at most 24 bits in every type: it is exact, and fusing the addition of the minimum
+ * changes nothing. */
 #pragma once
 
 #include "float_rows.h"
@@ -22,7 +23,8 @@ typedef uint64_t ck_long_words __attribute__((vector_size(32)));
 /* 32 weights. */
 typedef struct ck_group {
     ck_bytes values;
-    float scales[2]; /* of the first 16, and of the others */
+    float scales[2];   /* of the first 16, and of the others */
+    float minimums[2]; /* likewise, where the type has any */
 } ck_group;
 
 /* What unpacking needs beyond operators, as an instruction set does it best. */
@@ -38,6 +40,7 @@ typedef struct ck_format {
     size_t columns;       /* of a block, a multiple of 32 */
     size_t bytes;         /* of a block */
     size_t scale_columns; /* that share a scale: 16, or 32 and more */
+    bool has_minimum;
 } ck_format;
 
 /* ---- What several types unpack with --------------------------------------------------------- */
@@ -67,6 +70,22 @@ CK_INLINE void ck_negate(uint32_t signs, ck_bytes *values) {
     *values = (*values ^ negative) - negative;
 }
 
+/* 32 numbers of four bits: the lower halves of 16 bytes, then the upper ones. */
+CK_INLINE void ck_unpack_nibbles(const uint8_t low[16], ck_bytes *out) {
+    ck_unsigned_bytes both;
+    memcpy(&both, low, 16);
+    memcpy((uint8_t *)&both + 16, low, 16);
+    *out = (ck_bytes)((ck_words)both >> (ck_words){0, 0, 0, 0, 4, 4, 4, 4} & 0x0f0f0f0f);
+}
+
+/* 32 numbers of five bits: four bits each as above, and bit i of `fifth`. */
+CK_INLINE void ck_unpack_five_bits(const uint8_t low[16], uint32_t fifth, ck_bytes *out) {
+    ck_bytes set; /* -1 or 0 */
+    ck_spread_bits(fifth, &set);
+    ck_unpack_nibbles(low, out);
+    *out |= set & 16;
+}
+
 /* 32 numbers of two bits, one after the other from the lowest bit of the first byte on. */
 CK_INLINE void ck_unpack_pairs(const uint8_t packed[8], ck_bytes *out) {
     ck_words words = {packed[0], packed[1], packed[2], packed[3], packed[4], packed[5], packed[6], packed[7]};
@@ -78,9 +97,12 @@ CK_INLINE void ck_unpack_pairs(const uint8_t packed[8], ck_bytes *out) {
 /* ---- Any machine ------------------------------------------------------------------------- */
 
 CK_INLINE void ck_look_up_scalar(const int8_t table[16], ck_bytes *indices) {
+    uint8_t bytes[32];
+    memcpy(bytes, indices, sizeof bytes);
     for (size_t i = 0; i < 32; i++) {
-        (*indices)[i] = table[(*indices)[i]];
+        bytes[i] = (uint8_t)table[bytes[i]];
     }
+    memcpy(indices, bytes, sizeof bytes);
 }
 
 static const ck_tools ck_tools_scalar = {ck_f16_to_f32, ck_look_up_scalar};
@@ -96,7 +118,8 @@ CK_INLINE void ck_dequantize_unpacked(
         memcpy(values, &group.values, sizeof values);
         for (size_t half = 0; half < 2; half++) {
             for (size_t lane = 16 * half; lane < 16 * half + 16; lane++) {
-                out[i + lane] = group.scales[half] * (float)values[lane];
+                const float product = group.scales[half] * (float)values[lane];
+                out[i + lane] = format.has_minimum ? product + group.minimums[half] : product;
             }
         }
     }
@@ -121,6 +144,9 @@ CK_INLINE void ck_gemv_unpacked_scalar(
                                                     : ((const int8_t *)x->values)[i + lane]);
                 }
                 sum += group.scales[half] * x->scales[i / 32] * (float)product;
+                if (format.has_minimum) {
+                    sum += group.minimums[half] * x->scales[i / 32] * (float)x->sums[i / 16 + half];
+                }
             }
         }
         y[r] = sum;

@@ -101,6 +101,7 @@ CK_AVX2 CK_INLINE void ck_gemv_unpacked_256(
                 const size_t i = b * format.columns + 32 * g;
                 const ck_group_columns a = ck_load_group_avx2((const uint8_t *)x->values + width * i, width);
                 const __m256 activation_scale = _mm256_set1_ps(x->scales[i / 32]);
+                CK_UNROLL
                 for (size_t r = 0; r < CK_ROWS; r++) {
                     ck_group group;
                     unpack(block[r], g, ck_tools_avx2, &group);

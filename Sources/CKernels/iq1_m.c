@@ -19,11 +19,11 @@ static const ck_format format = {.columns = 256, .bytes = sizeof(ck_block_iq1_m)
 CK_INLINE void unpack(const void *address, size_t index, ck_tools tools, ck_group *out) {
     const ck_block_iq1_m *block = address;
     const uint8_t *low = block->low + 4 * index;
-    const size_t high = ck_load_u16(block->high + 2 * index);
+    const uint32_t high = ck_load_u16(block->high + 2 * index);
+    const uint32_t down = (high >> 3 & 1) | (high << 1 & 0x100) | (high << 5 & 0x10000) | (high << 9 & 0x1000000);
     ck_iq1_points(
-        (size_t[]){low[0] | (high << 8 & 0x700), low[1] | (high << 4 & 0x700), low[2] | (high & 0x700),
-                   low[3] | (high >> 4 & 0x700)},
-        (bool[]){high & 0x8, high & 0x80, high & 0x800, high & 0x8000}, &out->values);
+        low[0] | (high << 8 & 0x700), low[1] | (high << 4 & 0x700), low[2] | (high & 0x700),
+        low[3] | (high >> 4 & 0x700), down, &out->values);
     const float scale = 0.125f * tools.half((uint16_t)(
         block->scales[0] >> 12 | (block->scales[1] >> 8 & 0xf0) | (block->scales[2] >> 4 & 0xf00) |
         (block->scales[3] & 0xf000)));

@@ -18,11 +18,10 @@ CK_INLINE void unpack(const void *address, size_t index, ck_tools tools, ck_grou
     const ck_block_iq1_s *block = address;
     const uint8_t *low = block->low + 4 * index;
     const size_t high = block->high[index];
-    const bool down = high >> 15;
+    const uint32_t down = (uint32_t)(high >> 15) * 0x01010101;
     ck_iq1_points(
-        (size_t[]){low[0] | (high << 8 & 0x700), low[1] | (high << 5 & 0x700), low[2] | (high << 2 & 0x700),
-                   low[3] | (high >> 1 & 0x700)},
-        (bool[]){down, down, down, down}, &out->values);
+        low[0] | (high << 8 & 0x700), low[1] | (high << 5 & 0x700), low[2] | (high << 2 & 0x700),
+        low[3] | (high >> 1 & 0x700), down, &out->values);
     out->scales[0] = out->scales[1] = tools.half(block->scale) * 0.125f * (float)(int32_t)(2 * (high >> 12 & 7) + 1);
 }
 

@@ -29,11 +29,10 @@ CK_INLINE void ck_iq2_scales(float scale, uint8_t steps, float scales[2]) {
     scales[1] = scale * 0.125f * (float)(2 * (steps >> 4) + 1);
 }
 
-/* Four points of the IQ1 grid, each shifted by an eighth of a weight: up, or down where its `down` is not 0. */
-CK_INLINE void ck_iq1_points(const size_t points[4], const bool down[4], ck_bytes *out) {
-    const uint64_t up = 0x0101010101010101, less = 0xffffffffffffffff;
-    const ck_long_words values = {
-        ck_iq1_grid[points[0]], ck_iq1_grid[points[1]], ck_iq1_grid[points[2]], ck_iq1_grid[points[3]]};
-    const ck_long_words shifts = {down[0] ? less : up, down[1] ? less : up, down[2] ? less : up, down[3] ? less : up};
-    *out = (ck_bytes)values + (ck_bytes)shifts;
+/* Four points of the IQ1 grid, each shifted by an eighth of a weight: up, or down where its byte of `down` is 1. */
+CK_INLINE void ck_iq1_points(size_t a, size_t b, size_t c, size_t d, uint32_t down, ck_bytes *out) {
+    ck_unsigned_bytes shifts; /* 1 or -1 */
+    ck_repeat_bytes(0x01010101 ^ down * 0xfe, &shifts);
+    *out = (ck_bytes)(ck_long_words){ck_iq1_grid[a], ck_iq1_grid[b], ck_iq1_grid[c], ck_iq1_grid[d]};
+    *out += (ck_bytes)shifts;
 }

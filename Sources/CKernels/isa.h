@@ -9,6 +9,8 @@
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #define CK_INLINE static inline __attribute__((always_inline))
@@ -28,6 +30,12 @@
 #define CK_AVX512 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl") CK_512_BITS))
 #define CK_AVX512VNNI \
     __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni") CK_512_BITS))
+#endif
+
+#if defined(__aarch64__)
+/* Every 64-bit ARM has NEON, with conversions of halves. The products of bytes came with ARMv8.2, as an option. */
+#define CK_NEON
+#define CK_NEON_DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
 #endif
 
 /* At the start of a function: products and sums are rounded one by one, even where the machine could fuse them. GCC

@@ -5,6 +5,7 @@
  */
 #include "block32_avx512.h"
 #include "blocks.h"
+#include "group_neon.h"
 #include "registry.h"
 
 static const ck_format32 format = {.bytes = sizeof(ck_block_q4_0), .offset = 8};
@@ -47,4 +48,21 @@ CK_DEFINE_AVX512_32(format, unpack_avx2, unpack_pair_avx512)
 
 #endif
 
-const ck_type_kernels ck_q4_0_kernels[CK_ISA_COUNT] = {CK_TABLE_SCALAR32, CK_TABLE_X86_32};
+#if defined(__aarch64__)
+
+static const ck_format group_format = {
+    .columns = 32, .bytes = sizeof(ck_block_q4_0), .scale_columns = 32};
+
+CK_INLINE void unpack_group(const void *address, size_t index, ck_tools tools, ck_group *out) {
+    const ck_block_q4_0 *block = address;
+    (void)index;
+    ck_unpack_nibbles(block->low, &out->values);
+    out->values -= 8;
+    out->scales[0] = out->scales[1] = tools.half(block->scale);
+}
+
+CK_DEFINE_NEON(group_format, unpack_group)
+
+#endif
+
+const ck_type_kernels ck_q4_0_kernels[CK_ISA_COUNT] = {CK_TABLE_SCALAR32, CK_TABLE_X86_32 CK_TABLE_NEON};

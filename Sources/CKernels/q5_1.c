@@ -7,6 +7,7 @@
  */
 #include "block32_avx512.h"
 #include "blocks.h"
+#include "group_neon.h"
 #include "registry.h"
 
 static const ck_format32 format = {.bytes = sizeof(ck_block_q5_1), .has_minimum = true};
@@ -57,4 +58,21 @@ CK_DEFINE_AVX512_32(format, unpack_avx2, unpack_pair_avx512)
 
 #endif
 
-const ck_type_kernels ck_q5_1_kernels[CK_ISA_COUNT] = {CK_TABLE_SCALAR32, CK_TABLE_X86_32};
+#if defined(__aarch64__)
+
+static const ck_format group_format = {
+    .columns = 32, .bytes = sizeof(ck_block_q5_1), .scale_columns = 32, .has_minimum = true};
+
+CK_INLINE void unpack_group(const void *address, size_t index, ck_tools tools, ck_group *out) {
+    const ck_block_q5_1 *block = address;
+    (void)index;
+    ck_unpack_five_bits(block->low, block->fifth, &out->values);
+    out->scales[0] = out->scales[1] = tools.half(block->scale);
+    out->minimums[0] = out->minimums[1] = tools.half(block->minimum);
+}
+
+CK_DEFINE_NEON(group_format, unpack_group)
+
+#endif
+
+const ck_type_kernels ck_q5_1_kernels[CK_ISA_COUNT] = {CK_TABLE_SCALAR32, CK_TABLE_X86_32 CK_TABLE_NEON};

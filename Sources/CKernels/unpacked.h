@@ -2,6 +2,7 @@
 #pragma once
 
 #include "group_avx2.h"
+#include "group_neon.h"
 #include "registry.h"
 
 #define CK_DEFINE_UNPACKED_SCALAR(FORMAT, UNPACK)                                                                    \
@@ -28,8 +29,8 @@
     [CK_ISA_AVX512] = {dequantize_avx512, NULL, {gemv_f32_avx512}},                                                  \
     [CK_ISA_AVX512VNNI] = {.gemv = {NULL, gemv_int16_avx512vnni, gemv_int8_avx512vnni}}
 #else
-#define CK_DEFINE_UNPACKED_SIMD(FORMAT, UNPACK)
-#define CK_ROWS_UNPACKED_SIMD
+#define CK_DEFINE_UNPACKED_SIMD(FORMAT, UNPACK) CK_DEFINE_NEON(FORMAT, UNPACK)
+#define CK_ROWS_UNPACKED_SIMD CK_TABLE_NEON
 #endif
 
 /* Defines the table ck_NAME_kernels. QUANTIZE serves every instruction set; NULL for a type that has none. */

@@ -319,6 +319,8 @@ DEFINE(scalar, CK_SCALAR)
 #if defined(__x86_64__)
 DEFINE(avx2, CK_AVX2)
 DEFINE(avx512, CK_AVX512)
+#elif defined(__aarch64__)
+DEFINE(neon, CK_NEON)
 #endif
 
 ck_vector_kernels ck_vector(ck_isa isa) {
@@ -327,6 +329,8 @@ ck_vector_kernels ck_vector(ck_isa isa) {
 #if defined(__x86_64__)
         [CK_ISA_AVX2] = &kernels_avx2,
         [CK_ISA_AVX512] = &kernels_avx512,
+#elif defined(__aarch64__)
+        [CK_ISA_NEON] = &kernels_neon,
 #endif
     };
     while (tables[isa] == NULL) {

@@ -1,0 +1,467 @@
+/* Checks every kernel that this machine can run: what CKernelsTests does, in plain C, so that it can be cross-compiled
+ * and run under an emulator. See .ci/arm.sh.
+ *
+ *     kernels [--expect <instruction set>] [<folder of golden blocks>]
+ *
+ * With --expect it fails if the best instruction set of the machine is another one. The folder has, for each type,
+ * TYPE.blocks and the floats that they stand for, TYPE.f32, and source.f32, which the blocks were quantised from. */
+#include "support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+#define FOR_EACH_TYPE(type) \
+    for (ck_type type = 0; type < CK_TYPE_COUNT; type++) \
+        if (ck_traits(type).name != NULL)
+#define FOR_EACH_ISA(isa) \
+    for (ck_isa isa = 0; isa < CK_ISA_COUNT; isa++) \
+        if (ck_isa_supported(isa))
+
+/* ---- Blocks ------------------------------------------------------------------------------ */
+
+/* The content of FOLDER/NAME.ENDING, or NULL; to be freed. */
+static void *read_golden(const char *folder, const char *name, const char *ending, size_t *size) {
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s.%s", folder, name, ending);
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        return NULL;
+    }
+    const size_t capacity = 1 << 20;
+    void *content = allocate(capacity);
+    *size = fread(content, 1, capacity, file);
+    fclose(file);
+    return content;
+}
+
+static void test_golden_type(const char *folder, ck_type type, const float *source) {
+    const ck_type_traits traits = ck_traits(type);
+    size_t block_bytes = 0, float_bytes = 0;
+    uint8_t *blocks = read_golden(folder, traits.name, "blocks", &block_bytes);
+    float *expected = read_golden(folder, traits.name, "f32", &float_bytes);
+    if (blocks == NULL || expected == NULL) {
+        check(type == CK_TYPE_F64, "%s has no golden data", traits.name);
+    } else {
+        const size_t columns = float_bytes / sizeof(float);
+        check(row_size(type, columns) == block_bytes, "%s: %zu bytes", traits.name, block_bytes);
+        float *floats = allocate(float_bytes);
+        uint8_t *bytes = allocate(block_bytes);
+        FOR_EACH_ISA(isa) {
+            const ck_type_kernels kernels = ck_kernels(type, isa);
+            memset(floats, 0xff, float_bytes);
+            kernels.dequantize(blocks, floats, columns);
+            check(memcmp(floats, expected, float_bytes) == 0, "%s dequantised on %s", traits.name, ck_isa_name(isa));
+            if (kernels.quantize != NULL) {
+                memset(bytes, 0xaa, block_bytes);
+                kernels.quantize(source, bytes, columns);
+                check(memcmp(bytes, blocks, block_bytes) == 0, "%s quantised on %s", traits.name, ck_isa_name(isa));
+            }
+        }
+        free(floats);
+        free(bytes);
+    }
+    free(blocks);
+    free(expected);
+}
+
+/* Blocks that other implementations made, and the floats that they take them for: bit for bit. */
+static bool test_golden(const char *folder) {
+    size_t size;
+    float *source = read_golden(folder, "source", "f32", &size);
+    check(source != NULL, "%s has no source.f32", folder);
+    if (source != NULL) {
+        FOR_EACH_TYPE(type) { test_golden_type(folder, type, source); }
+        free(source);
+    }
+    return finish_suite("golden blocks");
+}
+
+/* Any blocks, at any address, dequantise as the scalar reference does; nothing is written beyond them. */
+static bool test_dequantize(void) {
+    static const size_t block_counts[] = {1, 2, 7, 11};
+    FOR_EACH_TYPE(type) {
+        const size_t unit = ck_traits(type).block;
+        for (size_t k = 0; k < COUNT(block_counts); k++) {
+            const size_t columns = block_counts[k] * unit, bytes = row_size(type, columns);
+            uint8_t *blocks = allocate(bytes + 1);
+            float *expected = allocate(columns * sizeof(float)), *floats = allocate((columns + 1) * sizeof(float));
+            random_blocks(type, columns, blocks);
+            ck_kernels(type, CK_ISA_SCALAR).dequantize(blocks, expected, columns);
+            FOR_EACH_ISA(isa) {
+                for (size_t shift = 0; shift < 2; shift++) { /* one of the addresses is odd */
+                    const guarded copy = guarded_copy(blocks, bytes + shift);
+                    memset(floats, 0xff, (columns + 1) * sizeof(float));
+                    ck_kernels(type, isa).dequantize(copy.start, floats, columns);
+                    check(
+                        memcmp(floats, expected, columns * sizeof(float)) == 0 && isnan(floats[columns]),
+                        "%s, %zu columns on %s", ck_traits(type).name, columns, ck_isa_name(isa));
+                    guarded_free(copy);
+                }
+            }
+            free(blocks);
+            free(expected);
+            free(floats);
+        }
+    }
+    return finish_suite("dequantisation");
+}
+
+/* Any floats quantise as the scalar reference does. */
+static bool test_quantize(void) {
+    FOR_EACH_TYPE(type) {
+        if (ck_kernels(type, CK_ISA_SCALAR).quantize == NULL) {
+            continue;
+        }
+        const size_t columns = 7 * ck_traits(type).block, bytes = row_size(type, columns);
+        float *values = allocate(columns * sizeof(float));
+        uint8_t *expected = allocate(bytes), *blocks = allocate(bytes);
+        static const float factors[] = {1, 1e-6f, 3e4f, 0x1p-140f};
+        for (size_t k = 0; k < COUNT(factors); k++) {
+            random_floats(values, columns, factors[k]);
+            for (size_t i = 0; i < columns; i += 5) { /* halves and ties */
+                values[i] = roundf(values[i] * 16) / 16;
+            }
+            ck_kernels(type, CK_ISA_SCALAR).quantize(values, expected, columns);
+            FOR_EACH_ISA(isa) {
+                memset(blocks, 0xaa, bytes);
+                ck_kernels(type, isa).quantize(values, blocks, columns);
+                check(
+                    memcmp(blocks, expected, bytes) == 0, "%s of %g on %s", ck_traits(type).name, (double)factors[k],
+                    ck_isa_name(isa));
+            }
+        }
+        free(values);
+        free(expected);
+        free(blocks);
+    }
+    return finish_suite("quantisation");
+}
+
+/* ---- Products of weights and activations --------------------------------------------------- */
+
+/* Multiplies rows that lie `gap` bytes apart by a vector in every precision, on every instruction set, and compares
+ * with float64, to 1e-6 of the sum of magnitudes. */
+static void test_product(ck_type type, const uint8_t *blocks, const float *values, size_t rows, size_t columns, size_t gap) {
+    const size_t bytes = row_size(type, columns), distance = bytes + gap;
+    const guarded weights = guarded_allocate(rows * distance - gap + rows % 2); /* which makes some addresses odd */
+    float *floats = allocate(rows * columns * sizeof(float)), *y = allocate((rows + 1) * sizeof(float));
+    for (size_t r = 0; r < rows; r++) {
+        memcpy((uint8_t *)weights.start + r * distance, blocks + r * bytes, bytes);
+    }
+    ck_kernels(type, CK_ISA_SCALAR).dequantize(blocks, floats, rows * columns);
+
+    for (ck_precision precision = 0; precision < CK_PRECISION_COUNT; precision++) {
+        if (ck_kernels(type, CK_ISA_SCALAR).gemv[precision] == NULL) {
+            continue;
+        }
+        const vector x = vector_make(values, columns, precision);
+        const ck_activations activations = vector_activations(&x);
+        double *sums = allocate(rows * sizeof(double)), *magnitudes = allocate(rows * sizeof(double));
+        for (size_t r = 0; r < rows; r++) {
+            sums[r] = magnitudes[r] = 0;
+            for (size_t i = 0; i < columns; i++) {
+                const double term = (double)floats[r * columns + i] * vector_value(&x, i);
+                sums[r] += term;
+                magnitudes[r] += fabs(term);
+            }
+        }
+        FOR_EACH_ISA(isa) {
+            memset(y, 0xff, (rows + 1) * sizeof(float));
+            ck_kernels(type, isa).gemv[precision](weights.start, distance, rows, columns, &activations, y);
+            for (size_t r = 0; r < rows; r++) {
+                check(
+                    fabs((double)y[r] - sums[r]) <= 1e-6 * magnitudes[r],
+                    "%s, precision %d, row %zu of %zu, %zu columns on %s: %.9g for %.9g", ck_traits(type).name,
+                    (int)precision, r, rows, columns, ck_isa_name(isa), (double)y[r], sums[r]);
+            }
+            check(isnan(y[rows]), "%s on %s: wrote beyond its rows", ck_traits(type).name, ck_isa_name(isa));
+        }
+        free(sums);
+        free(magnitudes);
+        vector_free(x);
+    }
+    free(floats);
+    free(y);
+    guarded_free(weights);
+}
+
+static bool test_gemv(void) {
+    static const size_t float_lengths[] = {1, 3, 17, 32, 63, 96, 257}, block_counts[] = {1, 2, 3, 8};
+    static const size_t row_counts[] = {1, 2, 3, 4, 5, 8};
+    FOR_EACH_TYPE(type) {
+        const size_t unit = ck_traits(type).block;
+        const size_t lengths = unit == 1 ? COUNT(float_lengths) : COUNT(block_counts);
+        for (size_t k = 0; k < lengths; k++) {
+            const size_t columns = unit == 1 ? float_lengths[k] : block_counts[k] * unit;
+            for (size_t j = 0; j < COUNT(row_counts); j++) {
+                const size_t rows = row_counts[j];
+                if (columns > 512 && rows != 5) {
+                    continue;
+                }
+                uint8_t *blocks = allocate(row_size(type, rows * columns));
+                float *values = allocate(columns * sizeof(float));
+                random_blocks(type, rows * columns, blocks);
+                random_floats(values, columns, 1);
+                test_product(type, blocks, values, rows, columns, rows % 3);
+                free(blocks);
+                free(values);
+            }
+        }
+    }
+    return finish_suite("products");
+}
+
+/* The largest weights and activations do not overflow: blocks of equal bytes, where they have moderate weights. */
+static bool test_extremes(void) {
+    static const uint8_t fills[] = {0x00, 0x80, 0x7f, 0xff, 0x81, 0x38, 0x3c};
+    enum { COLUMNS = 256, ROWS = 3 };
+    FOR_EACH_TYPE(type) {
+        const size_t bytes = row_size(type, COLUMNS), block_bytes = ck_traits(type).block_bytes;
+        uint8_t *blocks = allocate(ROWS * bytes);
+        for (size_t k = 0; k < COUNT(fills) && block_bytes > 8; k++) {
+            /* The bits of random blocks are left where a scale may lie: in the first and the last four bytes. */
+            random_blocks(type, ROWS * COLUMNS, blocks);
+            for (size_t i = 0; i < ROWS * bytes; i++) {
+                const size_t place = i % block_bytes;
+                if (place >= 4 && place + 4 < block_bytes) {
+                    blocks[i] = fills[k];
+                }
+            }
+            float values[COLUMNS], weights[ROWS * COLUMNS];
+            ck_kernels(type, CK_ISA_SCALAR).dequantize(blocks, weights, ROWS * COLUMNS);
+            bool is_finite = true; /* the scale of IQ1_M lies elsewhere */
+            for (size_t i = 0; i < COUNT(weights); i++) {
+                is_finite = is_finite && isfinite(weights[i]);
+            }
+            for (size_t pattern = 0; pattern < 3 && is_finite; pattern++) {
+                for (size_t i = 0; i < COLUMNS; i++) {
+                    values[i] = pattern == 0 || (pattern == 2 && i % 2 == 0) ? 1 : -1;
+                }
+                test_product(type, blocks, values, ROWS, COLUMNS, 0);
+            }
+        }
+        free(blocks);
+    }
+    return finish_suite("products of extremes");
+}
+
+/* ---- Vectors ----------------------------------------------------------------------------- */
+
+enum { MOST = 1000 };
+static const size_t lengths[] = {1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 33, 64, 100, 255, MOST};
+
+static void test_reductions(ck_isa isa, size_t n) {
+    const ck_vector_kernels kernels = ck_vector(isa);
+    float a[MOST], b[MOST], x[MOST];
+    random_floats(a, n, 3);
+    random_floats(b, n, 1);
+    double dot = 0, magnitude = 0, squares = 0, total = 0;
+    float maximum = a[0];
+    for (size_t i = 0; i < n; i++) {
+        dot += (double)a[i] * (double)b[i];
+        magnitude += fabs((double)a[i] * (double)b[i]);
+        squares += (double)a[i] * (double)a[i];
+        maximum = fmaxf(maximum, a[i]);
+    }
+    check_close(kernels.dot(a, b, n), dot, 1e-6 * magnitude, "dot", isa, n);
+    check_close(kernels.maximum(a, n), (double)maximum, 0, "maximum", isa, n);
+
+    kernels.rms_norm(a, b, 1e-5f, n, x);
+    for (size_t i = 0; i < n; i++) {
+        const double exact = (double)a[i] * (double)b[i] / sqrt(squares / (double)n + 1e-5);
+        check_close(x[i], exact, 1e-6 * fabs(exact), "rms_norm", isa, n);
+        total += exp((double)(a[i] - maximum));
+    }
+    memcpy(x, a, sizeof x);
+    check_close(kernels.exp_sum(x, maximum, n), total, 1e-6 * total, "exp_sum", isa, n);
+    memcpy(b, a, sizeof b);
+    kernels.softmax(b, n);
+    for (size_t i = 0; i < n; i++) {
+        const double exact = exp((double)(a[i] - maximum));
+        check_close(x[i], exact, 5e-7 * exact, "exp", isa, n);
+        check_close(b[i], exact / total, 2e-6 * exact / total, "softmax", isa, n);
+    }
+}
+
+static void test_elementwise(ck_isa isa, size_t n) {
+    const ck_vector_kernels kernels = ck_vector(isa);
+    float a[MOST], b[MOST], sum[MOST + 1], scaled[MOST], gated[MOST];
+    random_floats(a, n, 20);
+    random_floats(b, n, 1);
+    memset(sum, 0xff, sizeof sum);
+    kernels.add(a, b, n, sum);
+    memcpy(scaled, a, sizeof scaled);
+    kernels.scale(scaled, 0.3f, n);
+    kernels.silu_multiply(a, b, n, gated);
+    for (size_t i = 0; i < n; i++) {
+        const double silu = (double)a[i] / (1 + exp(-(double)a[i])) * (double)b[i];
+        check(sum[i] == a[i] + b[i], "add of %zu on %s", n, ck_isa_name(isa));
+        check(scaled[i] == 0.3f * a[i], "scale of %zu on %s", n, ck_isa_name(isa));
+        check_close(gated[i], silu, 1e-6 * fabs(silu), "silu_multiply", isa, n);
+    }
+    check(isnan(sum[n]), "add of %zu on %s: wrote beyond", n, ck_isa_name(isa));
+}
+
+static void test_rotations(ck_isa isa, size_t pairs) {
+    const ck_vector_kernels kernels = ck_vector(isa);
+    float x[2 * MOST], adjacent[2 * MOST], halves[2 * MOST], cosines[MOST], sines[MOST];
+    random_floats(x, 2 * pairs, 1);
+    random_floats(cosines, pairs, 3);
+    for (size_t i = 0; i < pairs; i++) {
+        sines[i] = sinf(cosines[i]);
+        cosines[i] = cosf(cosines[i]);
+    }
+    memcpy(adjacent, x, sizeof x);
+    memcpy(halves, x, sizeof x);
+    kernels.rope_adjacent(adjacent, cosines, sines, pairs);
+    kernels.rope_halves(halves, cosines, sines, pairs);
+    for (size_t i = 0; i < pairs; i++) {
+        const double c = (double)cosines[i], s = (double)sines[i];
+        const double a = (double)x[2 * i], b = (double)x[2 * i + 1];
+        check_close(adjacent[2 * i], a * c - b * s, 3e-7, "rope_adjacent", isa, pairs);
+        check_close(adjacent[2 * i + 1], a * s + b * c, 3e-7, "rope_adjacent", isa, pairs);
+        const double first = (double)x[i], second = (double)x[i + pairs];
+        check_close(halves[i], first * c - second * s, 3e-7, "rope_halves", isa, pairs);
+        check_close(halves[i + pairs], first * s + second * c, 3e-7, "rope_halves", isa, pairs);
+    }
+}
+
+/* Activations are the nearest integers, and their sums are right; blocks too small for a reciprocal are zero. */
+static void test_activations(ck_isa isa) {
+    enum { N = 7 * 32 };
+    const ck_vector_kernels kernels = ck_vector(isa);
+    float x[N], scales[2][N / 32];
+    int8_t bytes[N];
+    int16_t shorts[N];
+    int32_t sums[2][N / 16];
+    random_floats(x, N, 4);
+    for (size_t i = 0; i < 32; i++) {
+        x[i] = 0;
+        x[32 + i] = (float)i - 15; /* 127 / 16 and the like have ties */
+        x[64 + i] *= 0x1p-120f;
+    }
+    kernels.quantize_int8(x, N, bytes, scales[0], sums[0]);
+    kernels.quantize_int16(x, N, shorts, scales[1], sums[1]);
+    for (size_t wide = 0; wide < 2; wide++) {
+        const float limit = wide ? 32767 : 127;
+        for (size_t start = 0; start < N; start += 32) {
+            float largest = 0;
+            int32_t totals[2] = {0, 0};
+            for (size_t i = start; i < start + 32; i++) {
+                largest = fmaxf(largest, fabsf(x[i]));
+            }
+            const bool is_zero = largest < 0x1p-100f;
+            check(
+                scales[wide][start / 32] == (is_zero ? 0 : largest / limit), "scale of activations on %s",
+                ck_isa_name(isa));
+            for (size_t i = start; i < start + 32; i++) {
+                const float product = is_zero ? 0 : x[i] * (limit / largest);
+                const int32_t found = wide ? shorts[i] : bytes[i];
+                check((float)found == nearbyintf(product), "activation %zu on %s", i, ck_isa_name(isa));
+                totals[(i - start) / 16] += found;
+            }
+            check(memcmp(totals, sums[wide] + start / 16, sizeof totals) == 0, "sums on %s", ck_isa_name(isa));
+        }
+    }
+}
+
+static bool test_vectors(void) {
+    FOR_EACH_ISA(isa) {
+        for (size_t k = 0; k < COUNT(lengths); k++) {
+            test_reductions(isa, lengths[k]);
+            test_elementwise(isa, lengths[k]);
+            test_rotations(isa, lengths[k]);
+        }
+        test_activations(isa);
+    }
+    return finish_suite("vectors");
+}
+
+/* ---- Attention --------------------------------------------------------------------------- */
+
+static void test_head(ck_type type, size_t head_size, size_t n) {
+    const size_t size = row_size(type, n * head_size);
+    const guarded cache = guarded_allocate(size);
+    float *floats = allocate(n * head_size * sizeof(float)), *query = allocate(head_size * sizeof(float));
+    float *probabilities = allocate(n * sizeof(float)), *scores = allocate(n * sizeof(float));
+    float *before = allocate(head_size * sizeof(float)), *out = allocate(head_size * sizeof(float));
+    random_floats(floats, n * head_size, 1);
+    ck_kernels(type, CK_ISA_SCALAR).quantize(floats, cache.start, n * head_size);
+    ck_kernels(type, CK_ISA_SCALAR).dequantize(cache.start, floats, n * head_size);
+    random_floats(query, head_size, 1);
+    random_floats(probabilities, n, 1);
+    random_floats(before, head_size, 1);
+    FOR_EACH_ISA(isa) {
+        const ck_attention_kernels kernels = ck_attention(type, isa);
+        kernels.scores(query, cache.start, n, head_size, 0.125f, scores);
+        for (size_t j = 0; j < n; j++) {
+            double sum = 0, magnitude = 0;
+            for (size_t i = 0; i < head_size; i++) {
+                const double term = 0.125 * (double)floats[j * head_size + i] * (double)query[i];
+                sum += term;
+                magnitude += fabs(term);
+            }
+            check_close(scores[j], sum, 1e-6 * magnitude, "scores", isa, head_size);
+        }
+        memcpy(out, before, head_size * sizeof *out);
+        kernels.accumulate(probabilities, cache.start, n, head_size, out);
+        for (size_t i = 0; i < head_size; i++) {
+            double sum = (double)before[i], magnitude = fabs(sum);
+            for (size_t j = 0; j < n; j++) {
+                const double term = (double)probabilities[j] * (double)floats[j * head_size + i];
+                sum += term;
+                magnitude += fabs(term);
+            }
+            check_close(out[i], sum, 1e-6 * magnitude, "accumulate", isa, head_size);
+        }
+    }
+    guarded_free(cache);
+    free(floats);
+    free(query);
+    free(probabilities);
+    free(scores);
+    free(before);
+    free(out);
+}
+
+static bool test_attention(void) {
+    static const ck_type cache_types[] = {CK_TYPE_F32, CK_TYPE_F16, CK_TYPE_BF16};
+    static const size_t head_sizes[] = {1, 3, 4, 8, 17, 24, 63, 64, 80, 128, 129}, positions[] = {1, 2, 5, 33};
+    for (size_t t = 0; t < COUNT(cache_types); t++) {
+        for (size_t k = 0; k < COUNT(head_sizes); k++) {
+            for (size_t j = 0; j < COUNT(positions); j++) {
+                test_head(cache_types[t], head_sizes[k], positions[j]);
+            }
+        }
+    }
+    return finish_suite("attention");
+}
+
+int main(int argc, char **argv) {
+    const char *expected = NULL, *folder = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--expect") == 0 && i + 1 < argc) {
+            expected = argv[++i];
+        } else {
+            folder = argv[i];
+        }
+    }
+    bool passed = true;
+    printf("best instruction set: %s\n", ck_isa_name(ck_isa_best()));
+    if (expected != NULL && strcmp(expected, ck_isa_name(ck_isa_best())) != 0) {
+        printf("  failed: %s was expected\n", expected);
+        passed = false;
+    }
+    passed = (folder == NULL || test_golden(folder)) && passed;
+    passed = test_dequantize() && passed;
+    passed = test_quantize() && passed;
+    passed = test_gemv() && passed;
+    passed = test_extremes() && passed;
+    passed = test_vectors() && passed;
+    passed = test_attention() && passed;
+    return passed ? 0 : 1;
+}
