@@ -8,6 +8,7 @@
 #include "block32_avx512.h"
 #include "blocks.h"
 #include "group_neon.h"
+#include "panel_kernels.h"
 #include "registry.h"
 
 static const ck_format32 format = {.bytes = sizeof(ck_block_q8_0), .offset = 128};
@@ -71,3 +72,8 @@ CK_DEFINE_NEON(group_format, unpack_group)
 #endif
 
 const ck_type_kernels ck_q8_0_kernels[CK_ISA_COUNT] = {CK_TABLE_SCALAR32, CK_TABLE_X86_32 CK_TABLE_NEON};
+
+static const ck_panel_format panel_format = {.bits = 8, .group = 32, .block = 32, .offset = 128};
+CK_DEFINE_PANELS32(format, unpack_scalar)
+
+const ck_panel_row ck_q8_0_panels = {&panel_format, {CK_TABLE_PANELS}};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "CKernels.h"
+#include "panel.h"
 
 extern const ck_type_kernels ck_f32_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_f16_kernels[CK_ISA_COUNT];
@@ -32,6 +33,18 @@ extern const ck_type_kernels ck_mxfp4_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_nvfp4_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q1_0_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q2_0_kernels[CK_ISA_COUNT];
+
+/* Panels of a type: their format, and their kernels by instruction set. */
+typedef struct ck_panel_row {
+    const ck_panel_format *format;
+    ck_panel_kernels kernels[CK_ISA_COUNT];
+} ck_panel_row;
+
+extern const ck_panel_row ck_q4_0_panels;
+extern const ck_panel_row ck_q4_1_panels;
+extern const ck_panel_row ck_q5_0_panels;
+extern const ck_panel_row ck_q5_1_panels;
+extern const ck_panel_row ck_q8_0_panels;
 
 /* The set that `isa` falls back on; scalar falls back on itself. */
 ck_isa ck_isa_fallback(ck_isa isa);

@@ -124,6 +124,60 @@ ck_type_traits ck_traits(uint32_t type);
  * `type` must have traits, `isa` must be supported. */
 ck_type_kernels ck_kernels(ck_type type, ck_isa isa);
 
+/* ---- Panels ----------------------------------------------------------------------------- */
+
+/* Rows that lie side by side in a panel, and vectors that meet a tile at a time. */
+#define CK_PANEL_ROWS 16
+#define CK_TILE_VECTORS 12
+
+/* `n` activation vectors side by side, as panels take them: the four activations that meet a word lie together for
+ * all vectors. int16 activations are two planes of signed bytes, a = 256 * upper + lower. */
+typedef struct ck_columns {
+    const void *values;    /* int8_t [columns / 32][1, or 2: upper, lower][8][n][4] */
+    const float *scales;   /* [columns / 32][n] */
+    const int32_t *totals; /* [columns / 16][n]: sums of 16 activations */
+} ck_columns;
+
+/* x becomes vector t of the n of `out`, whose buffers are big enough; `columns` is a multiple of 32. */
+typedef void (*ck_pack_columns_fn)(
+    const float *x, size_t columns, size_t n, size_t t, void *values, float *scales, int32_t *totals);
+
+/* Rounding to ck_columns by `precision` (INT16, INT8) on `isa`. int16 activations reach 127 * 256, so that both their
+ * bytes are signed ones. */
+ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa);
+
+/* y[t * stride + r] = dot(row r of a panel or tile, vector t); columns are those of a whole row. */
+typedef void (*ck_panel_fn)(const void *panel, size_t columns, const ck_columns *x, float *y, size_t stride);
+
+/* What a weight type can do as panels on one instruction set. */
+typedef struct ck_panel_kernels {
+    /* `rows` rows in the layout of the file -> a panel; what is missing of sixteen becomes zero. */
+    void (*pack)(const void *weights, size_t row_bytes, size_t rows, size_t columns, void *panel);
+    /* A panel -> floats: out[column * stride + row]. */
+    void (*dequantize)(const void *panel, size_t columns, float *out, size_t stride);
+    /* A panel -> a tile, 64-byte aligned. */
+    void (*unpack)(const void *panel, size_t columns, void *tile);
+    /* By ck_precision (INT16, INT8): products of a panel with 1 vector, with 4. */
+    ck_panel_fn one[CK_PRECISION_COUNT];
+    ck_panel_fn four[CK_PRECISION_COUNT];
+    /* By ck_precision: products of a tile with 4 vectors, with CK_TILE_VECTORS. */
+    ck_panel_fn tile_four[CK_PRECISION_COUNT];
+    ck_panel_fn tile[CK_PRECISION_COUNT];
+} ck_panel_kernels;
+
+/* Sizes of a type's panels. */
+typedef struct ck_panel_traits {
+    uint32_t block;       /* columns in a block; 0 for a type that stays in the layout of the file */
+    uint32_t block_bytes; /* bytes of a block of a panel */
+    uint32_t tile_bytes;  /* bytes of a tile for every 32 columns */
+} ck_panel_traits;
+
+/* Sizes of the panels of `type`. Any integer may be asked for. */
+ck_panel_traits ck_panel_sizes(uint32_t type);
+
+/* Panels of `type`, which must have sizes, on `isa`. */
+ck_panel_kernels ck_panels(ck_type type, ck_isa isa);
+
 /* ---- Vectors ---------------------------------------------------------------------------- */
 
 /* Operations on float vectors on one instruction set. Outputs may be the same vector as an input. */
