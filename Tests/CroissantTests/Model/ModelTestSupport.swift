@@ -178,6 +178,9 @@ extension InstructionSet {
 }
 
 extension Session {
+    /// How many logits the last pass left.
+    var logitCount: Int { logits.count }
+
     /// Feeds `tokens`, and returns the logits of the last one.
     mutating func logits(after tokens: [Int32]) throws -> [Float] {
         try evaluate(tokens)
