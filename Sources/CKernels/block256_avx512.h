@@ -46,12 +46,16 @@ CK_AVX512 CK_INLINE void ck_dequantize256_avx512(
                 _mm512_mul_ps(
                     ck_broadcast_f16_pair_avx512(minimum, minimum), ck_bytes_to_floats_avx512(integers.minimums)));
         }
+        __m512i q[4]; /* unpacked before any output is written, so that what the quarters share is computed once */
         CK_UNROLL
         for (size_t quarter = 0; quarter < 4; quarter++) {
-            const __m512i q = _mm512_sub_epi8(unpack(block, quarter), _mm512_set1_epi8((char)format.offset));
+            q[quarter] = _mm512_sub_epi8(unpack(block, quarter), _mm512_set1_epi8((char)format.offset));
+        }
+        CK_UNROLL
+        for (size_t quarter = 0; quarter < 4; quarter++) {
             const __m128i sixteens[4] = {
-                _mm512_castsi512_si128(q), _mm512_extracti32x4_epi32(q, 1), _mm512_extracti32x4_epi32(q, 2),
-                _mm512_extracti32x4_epi32(q, 3)};
+                _mm512_castsi512_si128(q[quarter]), _mm512_extracti32x4_epi32(q[quarter], 1),
+                _mm512_extracti32x4_epi32(q[quarter], 2), _mm512_extracti32x4_epi32(q[quarter], 3)};
             for (size_t k = 0; k < 4; k++) {
                 const size_t group = 4 * quarter + k;
                 const __m512 value = ck_bytes_to_floats_avx512(sixteens[k]);

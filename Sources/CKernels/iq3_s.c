@@ -14,16 +14,22 @@
 
 static const ck_format256 format = {.bytes = sizeof(ck_block_iq3_s), .unit = 1, .offset = 128};
 
-/* Point k. */
-CK_INLINE uint32_t point(const ck_block_iq3_s *block, size_t k) {
-    return ck_iq3_s_grid[block->low[k] | (block->ninth[k / 8] >> k % 8 & 1) << 8];
+#define BYTES(point) 2 * CK_IQ3_BYTES(point) + 0x01010101,
+static const uint32_t grid[512] = {CK_IQ3_S_POINTS(BYTES)};
+
+/* The magnitudes of `count` points from k on. */
+CK_INLINE void look_up(const ck_block_iq3_s *block, size_t k, size_t count, uint32_t *points) {
+    for (size_t i = 0; i < count; i++) {
+        points[i] = grid[block->low[k + i] | (block->ninth[(k + i) / 8] >> (k + i) % 8 & 1) << 8];
+    }
 }
 
 CK_INLINE void unpack_scalar(const void *address, uint8_t q[256]) {
     const ck_block_iq3_s *block = address;
-    for (size_t i = 0; i < 256; i++) {
-        const uint32_t magnitude = point(block, i / 4) >> i % 4 * 8 & 0xff;
-        q[i] = (uint8_t)(block->signs[i / 8] >> i % 8 & 1 ? 128 - magnitude : 128 + magnitude);
+    for (size_t quarter = 0; quarter < 4; quarter++) {
+        uint32_t points[16];
+        look_up(block, 16 * quarter, 16, points);
+        ck_iq3_signed_scalar(points, ck_load_u64(block->signs + 8 * quarter), q + 64 * quarter);
     }
 }
 
@@ -52,28 +58,21 @@ CK_AVX2 CK_INLINE ck_groups256 groups_avx2(const void *address) {
 
 CK_AVX2 CK_INLINE __m256i unpack_avx2(const void *address, size_t eighth) {
     const ck_block_iq3_s *block = address;
-    const size_t k = 8 * eighth;
-    const __m256i magnitudes = _mm256_setr_epi32(
-        (int)point(block, k), (int)point(block, k + 1), (int)point(block, k + 2), (int)point(block, k + 3),
-        (int)point(block, k + 4), (int)point(block, k + 5), (int)point(block, k + 6), (int)point(block, k + 7));
-    return ck_signed_avx2(magnitudes, ck_load_u32(block->signs + 4 * eighth));
+    uint32_t points[8];
+    look_up(block, 8 * eighth, 8, points);
+    return ck_iq3_signed_avx2(points, ck_load_u32(block->signs + 4 * eighth));
 }
+
+#define NIBBLES(point) 2 * CK_IQ3_NIBBLES(point) + 0x1111,
+static const uint16_t nibbles[512] = {CK_IQ3_S_POINTS(NIBBLES)};
 
 CK_AVX512 CK_INLINE __m512i unpack_avx512(const void *address, size_t quarter) {
     const ck_block_iq3_s *block = address;
-    const size_t k = 16 * quarter;
-#ifdef GATHER
-    __m512i idx = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(block->low + k)));
-    idx = _mm512_mask_add_epi32(idx, ck_load_u16(block->ninth + 2 * quarter), idx, _mm512_set1_epi32(256));
-    const __m512i magnitudes = _mm512_i32gather_epi32(idx, ck_iq3_s_grid, 4);
-#else
-    const __m512i magnitudes = _mm512_setr_epi32(
-        (int)point(block, k), (int)point(block, k + 1), (int)point(block, k + 2), (int)point(block, k + 3),
-        (int)point(block, k + 4), (int)point(block, k + 5), (int)point(block, k + 6), (int)point(block, k + 7),
-        (int)point(block, k + 8), (int)point(block, k + 9), (int)point(block, k + 10), (int)point(block, k + 11),
-        (int)point(block, k + 12), (int)point(block, k + 13), (int)point(block, k + 14), (int)point(block, k + 15));
-#endif
-    return ck_signed_avx512(magnitudes, ck_load_u64(block->signs + 8 * quarter));
+    const size_t half = quarter / 2;
+    const __m512i indices = ck_iq3_indices_avx512(block->low + 32 * half, ck_load_u32(block->ninth + 4 * half));
+    const __m512i points = ck_iq3_look_up_avx512(nibbles, 512, indices);
+    return ck_iq3_signed_avx512(
+        ck_iq3_expand_avx512(points, quarter % 2 == 1), ck_load_u64(block->signs + 8 * quarter));
 }
 
 CK_DEFINE_AVX2_256(format, unpack_avx2, groups_avx2)

@@ -25,19 +25,19 @@ CK_INLINE uint64_t signs(const ck_block_iq3_xxs *block, size_t quarter) {
     return sevens | (parity & 0x0101010101010101) << 7;
 }
 
-/* Point k. */
-CK_INLINE uint32_t point(const ck_block_iq3_xxs *block, size_t k) {
-    return ck_iq3_xxs_grid[block->points[k]];
-}
+/* Digits of 7 are 62, two more than the others' 8 * n + 4 would say. */
+#define BYTES(point) \
+    8 * CK_IQ3_BYTES(point) + 0x04040404 + 2 * CK_IQ3_BYTES((point) & (point) >> 1 & (point) >> 2 & 01111u),
+static const uint32_t grid[256] = {CK_IQ3_XXS_POINTS(BYTES)};
 
 CK_INLINE void unpack_scalar(const void *address, uint8_t q[256]) {
     const ck_block_iq3_xxs *block = address;
     for (size_t quarter = 0; quarter < 4; quarter++) {
-        const uint64_t negative = signs(block, quarter);
-        for (size_t i = 0; i < 64; i++) {
-            const uint32_t magnitude = point(block, 16 * quarter + i / 4) >> i % 4 * 8 & 0xff;
-            q[64 * quarter + i] = (uint8_t)(negative >> i & 1 ? 128 - magnitude : 128 + magnitude);
+        uint32_t points[16];
+        for (size_t i = 0; i < 16; i++) {
+            points[i] = grid[block->points[16 * quarter + i]];
         }
+        ck_iq3_signed_scalar(points, signs(block, quarter), q + 64 * quarter);
     }
 }
 
@@ -64,27 +64,24 @@ CK_AVX2 CK_INLINE ck_groups256 groups_avx2(const void *address) {
 
 CK_AVX2 CK_INLINE __m256i unpack_avx2(const void *address, size_t eighth) {
     const ck_block_iq3_xxs *block = address;
-    const size_t k = 8 * eighth;
-    const __m256i magnitudes = _mm256_setr_epi32(
-        (int)point(block, k), (int)point(block, k + 1), (int)point(block, k + 2), (int)point(block, k + 3),
-        (int)point(block, k + 4), (int)point(block, k + 5), (int)point(block, k + 6), (int)point(block, k + 7));
-    return ck_signed_avx2(magnitudes, (uint32_t)(signs(block, eighth / 2) >> eighth % 2 * 32));
+    uint32_t points[8];
+    for (size_t i = 0; i < 8; i++) {
+        points[i] = grid[block->points[8 * eighth + i]];
+    }
+    return ck_iq3_signed_avx2(points, (uint32_t)(signs(block, eighth / 2) >> eighth % 2 * 32));
 }
+
+#define NIBBLES(point) CK_IQ3_NIBBLES(point),
+static const uint16_t nibbles[256] = {CK_IQ3_XXS_POINTS(NIBBLES)};
 
 CK_AVX512 CK_INLINE __m512i unpack_avx512(const void *address, size_t quarter) {
     const ck_block_iq3_xxs *block = address;
-    const size_t k = 16 * quarter;
-#ifdef GATHER
-    __m512i idx = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(block->points + k)));
-    const __m512i magnitudes = _mm512_i32gather_epi32(idx, ck_iq3_xxs_grid, 4);
-#else
-    const __m512i magnitudes = _mm512_setr_epi32(
-        (int)point(block, k), (int)point(block, k + 1), (int)point(block, k + 2), (int)point(block, k + 3),
-        (int)point(block, k + 4), (int)point(block, k + 5), (int)point(block, k + 6), (int)point(block, k + 7),
-        (int)point(block, k + 8), (int)point(block, k + 9), (int)point(block, k + 10), (int)point(block, k + 11),
-        (int)point(block, k + 12), (int)point(block, k + 13), (int)point(block, k + 14), (int)point(block, k + 15));
-#endif
-    return ck_signed_avx512(magnitudes, signs(block, quarter));
+    const __m512i indices = ck_iq3_indices_avx512(block->points + 32 * (quarter / 2), 0);
+    const __m512i points = ck_iq3_look_up_avx512(nibbles, 256, indices);
+    const __m512i magnitudes = _mm512_shuffle_epi8(
+        _mm512_broadcast_i32x4(_mm_setr_epi8(4, 12, 20, 28, 36, 44, 52, 62, 0, 0, 0, 0, 0, 0, 0, 0)),
+        ck_iq3_expand_avx512(points, quarter % 2 == 1));
+    return ck_iq3_signed_avx512(magnitudes, signs(block, quarter));
 }
 
 CK_DEFINE_AVX2_256(format, unpack_avx2, groups_avx2)
