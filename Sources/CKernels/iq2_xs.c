@@ -13,7 +13,8 @@ static const ck_format format = {.columns = 256, .bytes = sizeof(ck_block_iq2_xs
 
 CK_INLINE void unpack(const void *address, size_t index, ck_tools tools, ck_group *out) {
     const ck_block_iq2_xs *block = address;
-    const uint16_t *points = block->points + 4 * index;
+    uint16_t points[4];
+    memcpy(points, (const uint8_t *)block->points + 8 * index, sizeof points);
     out->values = (ck_bytes)(ck_long_words){
         ck_iq2_xs_grid[points[0] & 511], ck_iq2_xs_grid[points[1] & 511], ck_iq2_xs_grid[points[2] & 511],
         ck_iq2_xs_grid[points[3] & 511]};

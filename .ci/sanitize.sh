@@ -1,0 +1,23 @@
+#!/bin/sh
+# Tests the kernels on this machine, of any kind, with the address and undefined-behaviour sanitisers.
+#
+#     .ci/sanitize.sh [<folder of golden blocks>]
+set -eu
+cd "$(dirname "$0")/.."
+golden=${1:-../shared/data/blocks}
+[ -d "$golden" ] || golden=
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+flags="-std=c17 -O1 -g -Wall -Wextra -Werror -pedantic -ISources/CKernels/include"
+sanitizers="-fsanitize=address,undefined -fno-sanitize-recover=all"
+# shellcheck disable=SC2086 # the flags are words
+ls Sources/CKernels/*.c Tests/CKernelsARM/*.c |
+    xargs -P "$(nproc)" -I{} sh -c '
+        file=$1 work=$2
+        shift 2
+        "$@" -c "$file" -o "$work/$(basename "$file").o"' - {} "$work" "${CC:-cc}" $flags $sanitizers
+# shellcheck disable=SC2086
+"${CC:-cc}" $sanitizers "$work"/*.o -lm -o "$work/kernels"
+# shellcheck disable=SC2086 # no folder is no argument
+"$work/kernels" $golden
