@@ -28,7 +28,7 @@ CK_INLINE void store_words(const bytes32 *bytes, size_t n, uint8_t *out) {
 /* One byte (parts 1) or two (parts 2: upper, lower) for each value. */
 CK_INLINE void pack(
     int parts, const float *x, size_t columns, size_t n, size_t t, uint8_t *values, float *scales, int32_t *totals) {
-#pragma STDC FP_CONTRACT OFF /* a fused product would round differently on machines that have it */
+    CK_DO_NOT_FUSE
     const float limit = parts == 1 ? 127 : 127 * 256;
     values += 4 * t;
     for (size_t i = 0; i < columns; i += 32, values += 32 * parts * n) {
