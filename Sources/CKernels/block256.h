@@ -2,10 +2,14 @@
  *
  *     w = unit * scale * scales[group] * (q - offset) - minimum * minimums[group],   q an unsigned byte,
  *
- * the block's scale, and its minimum if it has one, being f16, the groups' small integers, and the unit a power of two. Types whose groups have 32
- * weights say every number twice. A type gives its format and, for each instruction set, a function that unpacks the
- * groups' integers and one that unpacks q into bytes; the templates here and in block256_avx2.h and block256_avx512.h
- * do the rest, inlined with constant arguments like those of block32.h.
+ * the block's scale, and its minimum if it has one, being f16, the groups' small integers, and the unit a power of
+ * two. Types whose groups have 32 weights say every number twice. A type gives its format and, for each instruction
+ * set, a function that unpacks the groups' integers and one that unpacks q into bytes; the templates here and in
+ * block256_avx2.h and block256_avx512.h do the rest, inlined with constant arguments like those of block32.h.
+ *
+ * In an integer product each group's sum of (q - offset) * a is multiplied by one float, which holds the scale, the
+ * group's and the activations': with int16 activations the group's does not fit into the integer sum. The minimums
+ * are multiplied with the activations' sums, 16 at a time.
  *
  * The product of scale, group scale and q has at most 24 bits in every type: floats hold it exactly, so neither the
  * order of its multiplications nor fusing it with the minimum's subtraction changes a bit of a weight. */
@@ -15,7 +19,7 @@
 
 typedef struct ck_format256 {
     size_t bytes;     /* of a block */
-    float unit;       /* 1 in most types */
+    float unit;       /* a power of two */
     size_t scale;     /* where its scale lies */
     size_t minimum;   /* where its minimum lies, if any */
     uint8_t offset;   /* 4 for 3 bits, 32 for 6, 128 for signed bytes; 0 with a minimum */

@@ -22,6 +22,11 @@ CK_AVX2 CK_INLINE __m256i ck_move_bits_avx2(__m256i bits, int from, int to) {
     return from < to ? _mm256_slli_epi16(bits, to - from) : _mm256_srli_epi16(bits, from - to);
 }
 
+/* The upper eight bytes, moved to the lower. */
+CK_AVX2 CK_INLINE __m128i ck_upper_bytes(__m128i bytes) {
+    return _mm_unpackhi_epi64(bytes, bytes);
+}
+
 /* The lower eight bytes, signed, as floats. */
 CK_AVX2 CK_INLINE __m256 ck_bytes_to_floats_avx2(__m128i bytes) {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
@@ -39,10 +44,10 @@ CK_AVX2 CK_INLINE void ck_dequantize256_avx2(
             _mm256_mul_ps(_mm256_set1_ps(format.unit), ck_broadcast_f16_avx2(block + format.scale));
         const __m256 minimum =
             format.has_minimum ? ck_broadcast_f16_avx2(block + format.minimum) : _mm256_setzero_ps();
-        _Alignas(32) float scales[16], minimums[16]; /* in memory, where broadcasting one costs but its load */
+        _Alignas(32) float scales[16], minimums[16];
         for (size_t half = 0; half < 2; half++) {
-            const __m128i s = half == 0 ? integers.scales : _mm_unpackhi_epi64(integers.scales, integers.scales);
-            const __m128i m = half == 0 ? integers.minimums : _mm_unpackhi_epi64(integers.minimums, integers.minimums);
+            const __m128i s = half == 0 ? integers.scales : ck_upper_bytes(integers.scales);
+            const __m128i m = half == 0 ? integers.minimums : ck_upper_bytes(integers.minimums);
             _mm256_store_ps(scales + 8 * half, _mm256_mul_ps(scale, ck_bytes_to_floats_avx2(s)));
             _mm256_store_ps(minimums + 8 * half, _mm256_mul_ps(minimum, ck_bytes_to_floats_avx2(m)));
         }
@@ -51,7 +56,7 @@ CK_AVX2 CK_INLINE void ck_dequantize256_avx2(
             const __m256i q = _mm256_sub_epi8(unpack(block, eighth), _mm256_set1_epi8((char)format.offset));
             const __m128i halves[2] = {_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1)};
             for (size_t k = 0; k < 4; k++) {
-                const __m128i eight = k % 2 == 0 ? halves[k / 2] : _mm_unpackhi_epi64(halves[k / 2], halves[k / 2]);
+                const __m128i eight = k % 2 == 0 ? halves[k / 2] : ck_upper_bytes(halves[k / 2]);
                 const __m256 value = ck_bytes_to_floats_avx2(eight);
                 const __m256 group_scale = _mm256_broadcast_ss(scales + 2 * eighth + k / 2);
                 const __m256 group_minimum = _mm256_broadcast_ss(minimums + 2 * eighth + k / 2);
@@ -68,9 +73,9 @@ CK_AVX2 CK_INLINE void ck_dequantize256_avx2(
 
 /* gemv, CK_ROWS rows at a time; `width` is the size of an activation: 1 or 2 bytes.
  *
- * The product of 32 columns has eight lanes, four for each of two groups. The factors of these lanes (scale, group scale
- * and activation scale) come from a register that holds those of eight groups, the even ones in its lower half and
- * the odd ones in its upper: a shuffle within the halves spreads the two that are wanted. */
+ * The product of 32 columns has eight lanes, four for each of two groups. The factors of these lanes (scale, group
+ * scale and activation scale) come from a register that holds those of eight groups, the even ones in its lower half
+ * and the odd ones in its upper: a shuffle within the halves spreads the two that are wanted. */
 CK_AVX2 CK_INLINE void ck_gemv256_256(
     ck_format256 format, ck_unpack256_avx2 unpack, ck_groups_avx2 groups, ck_dot32_256 dot, size_t width,
     const void *weights, size_t row_bytes, size_t rows, size_t columns, const ck_activations *x, float *y) {
@@ -107,14 +112,12 @@ CK_AVX2 CK_INLINE void ck_gemv256_256(
                 factors[r][0] =
                     _mm256_mul_ps(ck_bytes_to_floats_avx2(scales), _mm256_mul_ps(scale, activation_scales[0]));
                 factors[r][1] = _mm256_mul_ps(
-                    ck_bytes_to_floats_avx2(_mm_unpackhi_epi64(scales, scales)),
-                    _mm256_mul_ps(scale, activation_scales[1]));
+                    ck_bytes_to_floats_avx2(ck_upper_bytes(scales)), _mm256_mul_ps(scale, activation_scales[1]));
                 if (format.has_minimum) {
-                    const __m128i minimums = integers.minimums;
-                    const __m256 product = _mm256_fmadd_ps(
-                        ck_bytes_to_floats_avx2(minimums), activation_sums[0],
-                        _mm256_mul_ps(
-                            ck_bytes_to_floats_avx2(_mm_unpackhi_epi64(minimums, minimums)), activation_sums[1]));
+                    const __m256 lower = ck_bytes_to_floats_avx2(integers.minimums);
+                    const __m256 upper = ck_bytes_to_floats_avx2(ck_upper_bytes(integers.minimums));
+                    const __m256 product =
+                        _mm256_fmadd_ps(upper, activation_sums[1], _mm256_mul_ps(lower, activation_sums[0]));
                     sums[r] = _mm256_fnmadd_ps(ck_broadcast_f16_avx2(block[r] + format.minimum), product, sums[r]);
                 }
             }

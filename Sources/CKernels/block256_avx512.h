@@ -14,8 +14,8 @@ CK_AVX512 CK_INLINE __m512i ck_twice_avx512(const void *address) {
     return _mm512_broadcast_i64x4(_mm256_loadu_si256(address));
 }
 
-/* Shifts the lower half's 64-bit lanes right by `lower` bits, and the upper half's by `upper`, around: what matters of
- * the result are bits that stay in their byte. */
+/* Rotates the lower half's 64-bit lanes right by `lower` bits, and the upper half's by `upper`; left by negative ones.
+ * Only bits that stay in their byte are of use. */
 CK_AVX512 CK_INLINE __m512i ck_rotate_avx512(__m512i bits, int lower, int upper) {
     return _mm512_rorv_epi64(
         bits, _mm512_setr_epi64(lower, lower, lower, lower, upper, upper, upper, upper));
@@ -34,7 +34,7 @@ CK_AVX512 CK_INLINE void ck_dequantize256_avx512(
     for (size_t i = 0; i < columns; i += 256, block += format.bytes) {
         const ck_groups256 integers = groups(block);
         const void *const scale = block + format.scale, *const minimum = block + format.minimum;
-        _Alignas(64) float scales[16], minimums[16]; /* in memory, where broadcasting one costs but its load */
+        _Alignas(64) float scales[16], minimums[16];
         _mm512_store_ps(
             scales,
             _mm512_mul_ps(
@@ -98,7 +98,8 @@ CK_AVX512VNNI CK_INLINE __m512i ck_dot64_int16_avx512vnni(__m512i q, uint8_t off
     const __m512i zero = _mm512_setzero_si512();
     const __m512i centre = _mm512_set1_epi8((char)offset);
     const ck_columns512 bytes = ck_split_avx512(a);
-    const __m512i start = _mm512_sub_epi32(zero, _mm512_dpbusd_epi32(zero, centre, bytes.high));
+    const __m512i start =
+        offset == 0 ? zero : _mm512_sub_epi32(zero, _mm512_dpbusd_epi32(zero, centre, bytes.high));
     const __m512i product = _mm512_slli_epi32(_mm512_dpbusd_epi32(start, q, bytes.high), 8);
     return _mm512_dpbusd_epi32(product, bytes.low, _mm512_sub_epi8(q, centre));
 }

@@ -109,6 +109,9 @@ CK_AVX2 CK_INLINE __m256i ck_dot32_int16_avx2(__m256i q, uint8_t offset, ck_colu
 
 CK_AVXVNNI CK_INLINE __m256i ck_dot32_int8_avxvnni(__m256i q, uint8_t offset, ck_columns256 a) {
     const __m256i zero = _mm256_setzero_si256();
+    if (offset == 0) {
+        return _mm256_dpbusd_avx_epi32(zero, q, a.low);
+    }
     const __m256i centre = _mm256_dpbusd_avx_epi32(zero, _mm256_set1_epi8((char)offset), a.low);
     return _mm256_dpbusd_avx_epi32(_mm256_sub_epi32(zero, centre), q, a.low);
 }
@@ -121,8 +124,9 @@ CK_AVXVNNI CK_INLINE __m256i ck_dot32_int16_avxvnni(__m256i q, uint8_t offset, c
     }
     const ck_columns256 bytes = ck_split_avx2(a);
     const __m256i centre = _mm256_set1_epi8((char)offset);
-    const __m256i upper = _mm256_sub_epi32(zero, _mm256_dpbusd_avx_epi32(zero, centre, bytes.high));
-    const __m256i product = _mm256_slli_epi32(_mm256_dpbusd_avx_epi32(upper, q, bytes.high), 8);
+    const __m256i start =
+        offset == 0 ? zero : _mm256_sub_epi32(zero, _mm256_dpbusd_avx_epi32(zero, centre, bytes.high));
+    const __m256i product = _mm256_slli_epi32(_mm256_dpbusd_avx_epi32(start, q, bytes.high), 8);
     return _mm256_dpbusd_avx_epi32(product, bytes.low, _mm256_sub_epi8(q, centre));
 }
 

@@ -55,6 +55,9 @@ typedef __m512i (*ck_dot32_512)(__m512i q, uint8_t offset, __m512i a);
 
 CK_AVX512VNNI CK_INLINE __m512i ck_dot32_int8_avx512vnni(__m512i q, uint8_t offset, __m512i a) {
     const __m512i zero = _mm512_setzero_si512();
+    if (offset == 0) {
+        return _mm512_dpbusd_epi32(zero, q, a);
+    }
     const __m512i centre = _mm512_dpbusd_epi32(zero, _mm512_set1_epi8((char)offset), a);
     return _mm512_dpbusd_epi32(_mm512_sub_epi32(zero, centre), q, a);
 }
@@ -65,7 +68,8 @@ CK_AVX512VNNI CK_INLINE __m512i ck_dot32_int16_avx512vnni(__m512i q, uint8_t off
     const __m512i centre = _mm512_set1_epi8((char)offset);
     const __m512i lower = _mm512_broadcast_i64x4(_mm512_cvtepi16_epi8(a));
     const __m512i upper = _mm512_broadcast_i64x4(_mm512_cvtepi16_epi8(_mm512_srai_epi16(a, 8)));
-    const __m512i start = _mm512_sub_epi32(zero, _mm512_dpbusd_epi32(zero, centre, upper));
+    const __m512i start =
+        offset == 0 ? zero : _mm512_sub_epi32(zero, _mm512_dpbusd_epi32(zero, centre, upper));
     const __m512i product = _mm512_slli_epi32(_mm512_dpbusd_epi32(start, q, upper), 8);
     return _mm512_dpbusd_epi32(product, lower, _mm512_sub_epi8(q, centre));
 }

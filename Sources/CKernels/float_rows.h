@@ -17,7 +17,7 @@
  * hint weights come from memory two to four times slower. */
 CK_INLINE uintptr_t ck_ahead(const void *weights, size_t row_bytes, size_t first) {
     const size_t group = CK_ROWS * row_bytes;
-    return (uintptr_t)weights + first * row_bytes + (group < 8192 ? 8192 : group);
+    return (uintptr_t)weights + first * row_bytes + (group < 12288 ? 12288 : group);
 }
 
 /* The address of the row `row`, or of the last row: groups at the end compute a row more than once rather than have

@@ -61,8 +61,8 @@ CK_AVX512 CK_INLINE __m512i ck_iq3_look_up_avx512(const uint16_t *table, size_t 
     return found[0];
 }
 
-/* 32 indices from their lower eight bits, and a mask of those with the ninth; in an order that makes ck_iq3_expand_avx512
- * give weights in theirs. */
+/* 32 indices from their lower eight bits, and a mask of those with the ninth; in an order that makes
+ * ck_iq3_expand_avx512 give weights in theirs. */
 CK_AVX512 CK_INLINE __m512i ck_iq3_indices_avx512(const void *low, uint32_t ninth) {
     const __m512i indices = _mm512_cvtepu8_epi16(_mm256_loadu_si256(low));
     return _mm512_permutexvar_epi64(

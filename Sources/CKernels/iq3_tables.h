@@ -1,5 +1,5 @@
-/* The grids of IQ3_XXS and IQ3_S: the points of four weights that an index in a block may name, chosen by the authors of
- * the format. A point is written as four octal digits, the last of which is weight 0; digit n is the magnitude
+/* The grids of IQ3_XXS and IQ3_S: the points of four weights that an index in a block may name, chosen by the authors
+ * of the format. A point is written as four octal digits, the last of which is weight 0; digit n is the magnitude
  *
  *     4, 12, 20, 28, 36, 44, 52, 62 for n = 0 to 7 in IQ3_XXS,      2 * n + 1 in IQ3_S. */
 #pragma once

@@ -57,7 +57,8 @@ CK_AVX2 CK_INLINE ck_groups256 groups_avx2(const void *address) {
     const ck_block_iq3_xxs *block = address;
     const __m256i steps = _mm256_srli_epi32(_mm256_loadu_si256((const void *)block->words), 28);
     /* Lanes of 32 bits: 1 + 2 * steps in the lower two bytes. */
-    const __m256i scales = _mm256_or_si256(_mm256_madd_epi16(steps, _mm256_set1_epi32(0x0202)), _mm256_set1_epi32(0x0101));
+    const __m256i scales =
+        _mm256_or_si256(_mm256_madd_epi16(steps, _mm256_set1_epi32(0x0202)), _mm256_set1_epi32(0x0101));
     return (ck_groups256){
         .scales = _mm_packus_epi32(_mm256_castsi256_si128(scales), _mm256_extracti128_si256(scales, 1))};
 }

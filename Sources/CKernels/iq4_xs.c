@@ -1,4 +1,5 @@
-/* IQ4_XS: 256 weights of four bits that name values, scales of six bits for eight groups and a scale, 4.25 bits a weight.
+/* IQ4_XS: 256 weights of four bits that name values, scales of six bits for eight groups and a scale, 4.25 bits a
+ * weight.
  *
  *     byte   0       2             4               8                            136
  *            | scale | scales_high | scales_low    | low: eight groups of 16    |

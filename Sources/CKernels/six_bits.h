@@ -1,6 +1,6 @@
-/* The twelve bytes that hold the integers of Q4_K and Q5_K: a scale and a minimum of six bits for each of eight groups of
- * 32 weights. The first four groups have the lower six bits of a byte each; the other four have four bits in the last
- * bytes, and the two bits that the first eight bytes leave.
+/* The twelve bytes that hold the integers of Q4_K and Q5_K: a scale and a minimum of six bits for each of eight groups
+ * of 32 weights. The first four groups have the lower six bits of a byte each; the other four have four bits in the
+ * last bytes, and the two bits that the first eight bytes leave.
  *
  *     byte i = 0...3        scale[i]           | upper bits of scale[i + 4] << 6
  *     byte i + 4            minimum[i]         | upper bits of minimum[i + 4] << 6
