@@ -97,8 +97,7 @@ CK_NEON CK_INLINE void ck_gemv_group_neon(
     }
 }
 
-/* Defines the kernels of a type from its format and its function. Every half of a type that takes int8 activations
- * falls back from i8mm to these: its instruction multiplies two rows by two columns, and a vector has only one. */
+/* Defines the kernels of a type from its format and its function. */
 #define CK_DEFINE_NEON(FORMAT, UNPACK)                                                                               \
     CK_DEFINE_UNPACKED_FLOAT(neon, CK_NEON, ck_tools_neon, FORMAT, UNPACK)                                           \
     CK_NEON static void gemv_int8_neon(CK_GEMV_PARAMETERS) {                                                         \
@@ -111,7 +110,8 @@ CK_NEON CK_INLINE void ck_gemv_group_neon(
         ck_gemv_group_neon(FORMAT, UNPACK, ck_dot16_int8_neon_dotprod, 1, CK_GEMV_ARGUMENTS);                        \
     }
 
-/* The rows of a type's table. */
+/* The rows of a type's table. I8mm has none of its own: its instruction multiplies two rows by two columns, and a
+ * vector is only one. */
 #define CK_TABLE_NEON                                                                                                \
     [CK_ISA_NEON] = {dequantize_neon, NULL, {gemv_f32_neon, gemv_int16_neon, gemv_int8_neon}},                       \
     [CK_ISA_NEON_DOTPROD] = {.gemv = {NULL, NULL, gemv_int8_neon_dotprod}}

@@ -8,6 +8,7 @@
  *     w[i] = scale * (1 + 2 * (scales[i / 64] >> 4 * (i / 32 % 2) & 15)) * magnitude i % 4 of point[i / 4],
  *            negative where bit i of signs is set
  */
+#include "block256_neon.h"
 #include "blocks.h"
 #include "iq3.h"
 #include "registry.h"
@@ -80,4 +81,19 @@ CK_DEFINE_AVX512_256(format, unpack_avx512, groups_avx2)
 
 #endif
 
-const ck_type_kernels ck_iq3_s_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86};
+#if defined(__aarch64__)
+
+CK_INLINE void unpack_group(const void *address, size_t eighth, ck_tools tools, ck_bytes *values) {
+    const ck_block_iq3_s *block = address;
+    (void)tools;
+    uint32_t points[8];
+    look_up(block, 8 * eighth, 8, points);
+    memcpy(values, points, sizeof points);
+    ck_negate(ck_load_u32(block->signs + 4 * eighth), values);
+}
+
+CK_DEFINE_NEON_256(format, 32, unpack_group, groups_scalar)
+
+#endif
+
+const ck_type_kernels ck_iq3_s_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86 CK_TABLE_NEON};

@@ -8,6 +8,7 @@
  *
  *     w[i] = scale * (1 + 2 * (words[i / 32] >> 28)) / 4 * magnitude i % 4 of point[i / 4] of iq3_tables.h, signed
  */
+#include "block256_neon.h"
 #include "blocks.h"
 #include "iq3.h"
 #include "registry.h"
@@ -90,4 +91,21 @@ CK_DEFINE_AVX512_256(format, unpack_avx512, groups_avx2)
 
 #endif
 
-const ck_type_kernels ck_iq3_xxs_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86};
+#if defined(__aarch64__)
+
+CK_INLINE void unpack_group(const void *address, size_t eighth, ck_tools tools, ck_bytes *values) {
+    const ck_block_iq3_xxs *block = address;
+    (void)tools;
+    uint32_t points[8];
+    for (size_t i = 0; i < 8; i++) {
+        points[i] = grid[block->points[8 * eighth + i]];
+    }
+    memcpy(values, points, sizeof points);
+    ck_negate((uint32_t)(signs(block, eighth / 2) >> eighth % 2 * 32), values);
+}
+
+CK_DEFINE_NEON_256(format, 32, unpack_group, groups_scalar)
+
+#endif
+
+const ck_type_kernels ck_iq3_xxs_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86 CK_TABLE_NEON};

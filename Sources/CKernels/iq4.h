@@ -9,6 +9,13 @@ static const uint8_t ck_iq4_values[16] = {
     128 + 1,   128 + 13,  128 + 25, 128 + 38, 128 + 53, 128 + 69, 128 + 89, 128 + 113,
 };
 
+#if defined(__aarch64__)
+/* As they are, for instructions that multiply signed bytes. */
+static const int8_t ck_iq4_signed_values[16] = {
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
+};
+#endif
+
 #if defined(__x86_64__)
 
 /* Values of 32 weights whose four bits lie as in Q4_0. */

@@ -4,6 +4,7 @@
  *            | scale | 16 bytes: n[i] | n[i + 16] << 4    |        w[i] = scale * value(n[i]): see iq4.h
  */
 #include "blocks.h"
+#include "group_neon.h"
 #include "iq4.h"
 #include "registry.h"
 
@@ -35,4 +36,20 @@ CK_DEFINE_PRODUCTS_AVX512_32(format, unpack_avx2, unpack_pair_avx512)
 
 #endif
 
-const ck_type_kernels ck_iq4_nl_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86};
+#if defined(__aarch64__)
+
+static const ck_format group_format = {.columns = 32, .bytes = sizeof(ck_block_iq4_nl), .scale_columns = 32};
+
+CK_INLINE void unpack_group(const void *address, size_t index, ck_tools tools, ck_group *out) {
+    const ck_block_iq4_nl *block = address;
+    (void)index;
+    ck_unpack_nibbles(block->low, &out->values);
+    tools.look_up(ck_iq4_signed_values, &out->values);
+    out->scales[0] = out->scales[1] = tools.half(block->scale);
+}
+
+CK_DEFINE_NEON(group_format, unpack_group)
+
+#endif
+
+const ck_type_kernels ck_iq4_nl_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86 CK_TABLE_NEON};

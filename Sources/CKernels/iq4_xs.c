@@ -11,6 +11,7 @@
  *     w[i] = scale * scales[i / 32] * value(n[i]): see iq4.h
  */
 #include "block256_avx512.h"
+#include "block256_neon.h"
 #include "blocks.h"
 #include "iq4.h"
 #include "registry.h"
@@ -74,4 +75,16 @@ CK_DEFINE_AVX512_256(format, unpack_avx512, groups_avx2)
 
 #endif
 
-const ck_type_kernels ck_iq4_xs_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86};
+#if defined(__aarch64__)
+
+CK_INLINE void unpack_group(const void *address, size_t eighth, ck_tools tools, ck_bytes *values) {
+    const ck_block_iq4_xs *block = address;
+    ck_unpack_nibbles(block->low + 16 * eighth, values);
+    tools.look_up(ck_iq4_signed_values, values);
+}
+
+CK_DEFINE_NEON_256(format, 32, unpack_group, groups_scalar)
+
+#endif
+
+const ck_type_kernels ck_iq4_xs_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86 CK_TABLE_NEON};

@@ -47,7 +47,8 @@
 #endif
 
 /* Before a loop with a constant, small number of rounds whose body depends on the round: unrolled, what depends on it
- * becomes constant. Compilers are too shy to do it by themselves where a body is long. */
+ * becomes constant, and what belongs to a round stays in registers. Compilers are too shy to do it by themselves where
+ * a body is long. */
 #if defined(__clang__)
 #define CK_UNROLL _Pragma("clang loop unroll(full)")
 #else

@@ -9,6 +9,7 @@
  *     q[32 * k + i] = low[i] >> 2 * k & 3        w[i] = scale * scales[i / 16] * q[i] - minimum * minimums[i / 16]
  */
 #include "block256_avx512.h"
+#include "block256_neon.h"
 #include "blocks.h"
 #include "registry.h"
 
@@ -62,4 +63,18 @@ CK_DEFINE_AVX512_256(format, unpack_avx512, groups_avx2)
 
 #endif
 
-const ck_type_kernels ck_q2_k_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86};
+#if defined(__aarch64__)
+
+CK_INLINE void unpack_group(const void *address, size_t eighth, ck_tools tools, ck_bytes *values) {
+    const ck_block_q2_k *block = address;
+    (void)tools;
+    ck_words low;
+    memcpy(&low, block->low + 32 * (eighth / 4), sizeof low);
+    *values = (ck_bytes)(low >> 2 * (uint32_t)(eighth % 4) & 0x03030303);
+}
+
+CK_DEFINE_NEON_256(format, 16, unpack_group, groups_scalar)
+
+#endif
+
+const ck_type_kernels ck_q2_k_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86 CK_TABLE_NEON};

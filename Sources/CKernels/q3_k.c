@@ -10,6 +10,7 @@
  *     w[i] = scale * scales[i / 16] * (q[i] - 4)
  */
 #include "block256_avx512.h"
+#include "block256_neon.h"
 #include "blocks.h"
 #include "registry.h"
 
@@ -72,4 +73,20 @@ CK_DEFINE_AVX512_256(format, unpack_avx512, groups_avx2)
 
 #endif
 
-const ck_type_kernels ck_q3_k_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86};
+#if defined(__aarch64__)
+
+CK_INLINE void unpack_group(const void *address, size_t eighth, ck_tools tools, ck_bytes *values) {
+    const ck_block_q3_k *block = address;
+    (void)tools;
+    ck_words low, third;
+    memcpy(&low, block->low + 32 * (eighth / 4), sizeof low);
+    memcpy(&third, block->third, sizeof third);
+    *values = (ck_bytes)((low >> 2 * (uint32_t)(eighth % 4) & 0x03030303) |
+                         (third >> (uint32_t)eighth & 0x01010101) << 2) - 4;
+}
+
+CK_DEFINE_NEON_256(format, 16, unpack_group, groups_scalar)
+
+#endif
+
+const ck_type_kernels ck_q3_k_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86 CK_TABLE_NEON};

@@ -10,6 +10,7 @@
  *     w[i] = scale * scales[i / 32] * q[i] - minimum * minimums[i / 32]
  */
 #include "block256_avx512.h"
+#include "block256_neon.h"
 #include "blocks.h"
 #include "registry.h"
 #include "six_bits.h"
@@ -49,4 +50,18 @@ CK_DEFINE_AVX512_256(format, unpack_avx512, ck_six_bits_avx2)
 
 #endif
 
-const ck_type_kernels ck_q4_k_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86};
+#if defined(__aarch64__)
+
+CK_INLINE void unpack_group(const void *address, size_t eighth, ck_tools tools, ck_bytes *values) {
+    const ck_block_q4_k *block = address;
+    (void)tools;
+    ck_words low;
+    memcpy(&low, block->low + 32 * (eighth / 2), sizeof low);
+    *values = (ck_bytes)(low >> 4 * (uint32_t)(eighth % 2) & 0x0f0f0f0f);
+}
+
+CK_DEFINE_NEON_256(format, 32, unpack_group, groups_scalar)
+
+#endif
+
+const ck_type_kernels ck_q4_k_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86 CK_TABLE_NEON};

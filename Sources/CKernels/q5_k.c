@@ -9,6 +9,7 @@
  *     w[i] = scale * scales[i / 32] * q[i] - minimum * minimums[i / 32]
  */
 #include "block256_avx512.h"
+#include "block256_neon.h"
 #include "blocks.h"
 #include "registry.h"
 #include "six_bits.h"
@@ -55,4 +56,20 @@ CK_DEFINE_AVX512_256(format, unpack_avx512, ck_six_bits_avx2)
 
 #endif
 
-const ck_type_kernels ck_q5_k_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86};
+#if defined(__aarch64__)
+
+CK_INLINE void unpack_group(const void *address, size_t eighth, ck_tools tools, ck_bytes *values) {
+    const ck_block_q5_k *block = address;
+    (void)tools;
+    ck_words low, fifth;
+    memcpy(&low, block->low + 32 * (eighth / 2), sizeof low);
+    memcpy(&fifth, block->fifth, sizeof fifth);
+    *values = (ck_bytes)((low >> 4 * (uint32_t)(eighth % 2) & 0x0f0f0f0f) |
+                         (fifth >> (uint32_t)eighth & 0x01010101) << 4);
+}
+
+CK_DEFINE_NEON_256(format, 32, unpack_group, groups_scalar)
+
+#endif
+
+const ck_type_kernels ck_q5_k_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86 CK_TABLE_NEON};

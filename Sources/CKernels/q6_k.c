@@ -11,6 +11,7 @@
  *     q[i + 96] = low[i + 32] >> 4  | (high[i] >> 6 & 3) << 4        w[i] = scale * scales[i / 16] * (q[i] - 32)
  */
 #include "block256_avx512.h"
+#include "block256_neon.h"
 #include "blocks.h"
 #include "registry.h"
 
@@ -69,4 +70,21 @@ CK_DEFINE_AVX512_256(format, unpack_avx512, groups_avx2)
 
 #endif
 
-const ck_type_kernels ck_q6_k_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86};
+#if defined(__aarch64__)
+
+CK_INLINE void unpack_group(const void *address, size_t eighth, ck_tools tools, ck_bytes *values) {
+    const ck_block_q6_k *block = address;
+    (void)tools;
+    const size_t half = eighth / 4, quarter = eighth % 4;
+    ck_words low, high;
+    memcpy(&low, block->low + 64 * half + 32 * (quarter % 2), sizeof low);
+    memcpy(&high, block->high + 32 * half, sizeof high);
+    *values = (ck_bytes)((low >> 4 * (uint32_t)(quarter / 2) & 0x0f0f0f0f) |
+                         (high >> 2 * (uint32_t)quarter & 0x03030303) << 4) - 32;
+}
+
+CK_DEFINE_NEON_256(format, 16, unpack_group, groups_scalar)
+
+#endif
+
+const ck_type_kernels ck_q6_k_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86 CK_TABLE_NEON};
