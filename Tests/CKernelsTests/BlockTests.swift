@@ -147,6 +147,21 @@ struct BlockTests {
         }
     }
 
+    @Test("Every byte of TQ1_0 is the digits that the format says", arguments: supportedISAs)
+    func ternaryDigits(isa: ck_isa) {
+        let powers = [1, 3, 9, 27, 81]
+        for byte in 0..<256 {
+            let block = [UInt8](repeating: UInt8(byte), count: 52) + [0, 0x3c]
+            var floats = [Float](repeating: .nan, count: 256)
+            unsafe ck_kernels(CK_TYPE_TQ1_0, isa).dequantize(block, &floats, 256)
+            let expected = (0..<256).map { i in
+                let digit = i < 160 ? i / 32 : i < 240 ? (i - 160) / 16 : (i - 240) / 4
+                return Float((byte * powers[digit] & 255) * 3 / 256 - 1)
+            }
+            #expect(sameBits(floats, expected), "byte \(byte)")
+        }
+    }
+
     @Test("Doubles become the nearest floats", arguments: supportedISAs)
     func roundsDoubles(isa: ck_isa) {
         let doubles = [0.1, -1 / 3.0, 1e300, -1e300, 1e-300, 0x1.000001p0, 0x1.000003p0, 0x1.8p-149, -0.0, .infinity]
