@@ -57,6 +57,18 @@ struct ModelSynthesizerTests {
         #expect(try first.isDisjoint(with: rows(2)))
     }
 
+    @Test("a tensor that is made in pieces does not repeat its first one")
+    func pieces() throws {
+        var shape = ModelShape.tiny
+        shape.layers = 1
+        shape.vocabularySize = (1 << 16) + 32  // A piece has four million elements: 2^16 rows of 64.
+        let file = try ModelFile(shape: shape, type: .q8_0)
+        let tensor = file.tensors[try file.index(of: "token_embd.weight")]
+        let rows = stride(from: 0, to: tensor.bytes.count, by: 68).map { tensor.bytes[$0..<$0 + 68] }
+        #expect(rows.count == shape.vocabularySize)
+        #expect(Set(rows.prefix(32)).isDisjoint(with: rows.suffix(32)))
+    }
+
     @Test("weights have mean 0 and variance 1 / columns")
     func moments() throws {
         let file = try ModelFile(shape: .tiny, type: .f32)

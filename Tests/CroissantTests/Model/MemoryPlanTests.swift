@@ -231,9 +231,11 @@ struct MemoryPlanTests {
         try file.write(to: folder.file("model.gguf"))
         let configuration = try ModelConfiguration(file: GGUFFile(path: folder.file("model.gguf")))
         var options = RuntimeOptions()
+        (options.keyType, options.valueType) = (.f32, .f32)
         options.batchSize = 1 << 16
         options.threads = ThreadPool.maximumThreads
         options.allLogits = true
+        options.contextLength = 1 << 24
         #expect(throws: ModelError.self) { _ = try MemoryPlan(configuration, tensors: [], options: options) }
         options.contextLength = 1 << 17
         #expect(try MemoryPlan(configuration, tensors: [], options: options).byteCount < 1 << 62)
