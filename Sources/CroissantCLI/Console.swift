@@ -28,11 +28,12 @@ enum Console {
     /// Writes a result to standard output at once.
     ///
     /// Where the reader has gone away — `| head` — there is nobody left to work for: the program ends quietly.
-    static func write(_ text: String) throws {
+    static func write(_ text: String) throws(Failure) {
         do {
             try FileDescriptor.standardOutput.writeAll(text.utf8)
         } catch Errno.brokenPipe {
-            end(0)
+            Temporary.removeAll()
+            exit(0)
         } catch {
             throw Failure("cannot write: standard output (\(error))")
         }
@@ -40,12 +41,12 @@ enum Console {
 
     /// Writes text that a model or a file gave. On a terminal, control characters other than line feeds and tabs are
     /// escaped: they could do anything to it.
-    static func writeForeign(_ text: String) throws {
+    static func writeForeign(_ text: String) throws(Failure) {
         try write(outputIsTerminal ? text.escapedForTerminal : text)
     }
 
     /// Writes a line of the result.
-    static func writeLine(_ text: String = "") throws {
+    static func writeLine(_ text: String = "") throws(Failure) {
         try write(text + "\n")
     }
 
@@ -59,6 +60,14 @@ enum Console {
         try writeLine(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 
+    /// The word before a message, in colour where a person reads it and wants colours (no-color.org).
+    ///
+    /// Rainbow's own switch looks at standard output, where no colours are.
+    static func label(_ word: String, _ color: NamedColor) -> String {
+        guard errorIsTerminal, (environment["NO_COLOR"] ?? "").isEmpty else { return word + ":" }
+        return "\u{1B}[\(color.rawValue)m\(word):\u{1B}[0m"
+    }
+
     /// Tells the user something that is not the result. Where nobody listens, the work goes on.
     static func note(_ text: String) {
         _ = try? FileDescriptor.standardError.writeAll((text + "\n").utf8)
@@ -66,32 +75,23 @@ enum Console {
 
     /// Warns the user.
     static func warn(_ text: String) {
-        note((isColored ? "warning:".yellow : "warning:") + " " + text)
+        note(label("warning", .yellow) + " " + text)
     }
 
     /// Rewrites the line that the cursor is on; only for terminals.
     static func replaceLine(_ text: String) {
-        // What is wider than the terminal is cut by it, whatever its width is by now (DECAWM off and on again): a second
-        // line could not be rewritten.
-        _ = try? FileDescriptor.standardError.writeAll("\r\u{1B}[K\u{1B}[?7l\(text)\u{1B}[?7h".utf8)
+        // The terminal cuts what is wider than it is by now, instead of beginning a second line that could not be
+        // rewritten (DECAWM off and on again); the last column, where everything else piled up, is cleared.
+        let line = "\r\u{1B}[K\u{1B}[?7l\(text)\u{1B}[K\u{1B}[?7h"
+        _ = try? FileDescriptor.standardError.writeAll(line.utf8)
     }
 
     /// Says why the work failed, and ends the program.
     static func fail(_ failure: Failure) -> Never {
-        note(errorLabel + " " + failure.message)
-        if let hint = failure.hint { note((isColored ? "hint:".cyan : "hint:") + " " + hint) }
-        end(failure.status)
-    }
-
-    /// What error lines begin with.
-    static var errorLabel: String { isColored ? "error:".red : "error:" }
-
-    private static var isColored: Bool { errorIsTerminal && (environment["NO_COLOR"] ?? "").isEmpty }
-
-    /// Ends the program, and leaves no temporary file behind.
-    static func end(_ status: Int32) -> Never {
+        note(label("error", .red) + " " + failure.message.escaped)
+        if let hint = failure.hint { note(label("hint", .cyan) + " " + hint.escaped) }
         Temporary.removeAll()
-        exit(status)
+        exit(failure.status)
     }
 }
 

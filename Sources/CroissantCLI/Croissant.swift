@@ -2,6 +2,7 @@ import ArgumentParser
 import Croissant
 import Foundation
 import GGUF
+import Rainbow
 
 /// The executable: one command for each thing to do, `generate` where none is named.
 @main
@@ -22,6 +23,9 @@ struct CroissantCommand: ParsableCommand {
     /// The version of this source tree.
     static let version = "0.1.0"
 
+    /// What the parser's own messages begin with.
+    static var _errorPrefix: String { Console.label("error", .red) + " " }
+
     /// Runs the command line, and ends with the exit status that its outcome asks for.
     static func main() {
         Console.prepare()
@@ -29,61 +33,42 @@ struct CroissantCommand: ParsableCommand {
         do {
             try refuseUnknownCommand()
             var command = try parseAsRoot()
-            do {
-                try command.run()
-            } catch let error as ValidationError {
-                try end(type(of: command).message(of: error))
-            }
+            try command.run()
+        } catch let failure as Failure {
+            Console.fail(failure)
+        } catch let error as ModelError {
+            Console.fail(Failure("\(error)", hint: error.hint))
+        } catch let error as GGUFError {
+            Console.fail(Failure("\(error)", hint: error.hint))
+        } catch let error as TokenizerError {
+            Console.fail(Failure("\(error)"))
         } catch {
-            end(error)
+            endParsing(error)
         }
     }
 
-    /// Ends the program for an error that is not about usage, or for what the parser throws.
-    private static func end(_ error: any Error) -> Never {
-        switch error {
-        case let failure as Failure: Console.fail(failure)
-        case let error as ModelError: Console.fail(Failure("\(error)", hint: error.hint))
-        case let error as GGUFError: Console.fail(Failure("\(error)", hint: error.hint))
-        case let error as TokenizerError: Console.fail(Failure("\(error)"))
-        default:
-            do { try end(message(of: error)) } catch { end(error) }
+    /// Prints what the parser has to say: help and the version are results, everything else is wrong usage.
+    private static func endParsing(_ error: any Error) -> Never {
+        let status = exitCode(for: error).rawValue
+        let text = fullMessage(for: error)
+        guard status == 0 else {
+            Console.note(text)
+            Foundation.exit(status)
         }
+        do { try Console.writeLine(text) } catch { Console.fail(error) }
+        Foundation.exit(0)
     }
 
-    /// What the parser has to say: help and version are results, everything else is wrong usage.
-    private static func end(_ message: ParserMessage) throws -> Never {
-        if message.status == 0 {
-            try Console.writeLine(message.text)
-        } else {
-            Console.note(message.text)
-        }
-        Console.end(message.status)
-    }
-
-    /// The default command would call it an unexpected argument.
+    /// Refuses a first word that is no command, which the default command would call an unexpected argument.
     private static func refuseUnknownCommand() throws {
-        guard let word = CommandLine.arguments.dropFirst().first, !word.hasPrefix("-") else { return }
-        let names = configuration.subcommands.map { $0._commandName }
-        guard word != "help", !names.contains(word) else { return }
-        let isFile = word.hasSuffix(".gguf") || FileManager.default.fileExists(atPath: word)
+        let names = configuration.subcommands.map { "\($0)".lowercased() }
+        guard let word = CommandLine.arguments.dropFirst().first, !word.hasPrefix("-"), word != "help",
+            !names.contains(word)
+        else { return }
+        let isFile = FileManager.default.fileExists(atPath: word)
         throw Failure(
-            "unknown command: \(word) (expected one of \(names.joined(separator: ", ")))",
-            hint: isFile ? "give a model with -m \(word)" : "'croissant-gguf --help' says what they do", status: 64)
-    }
-}
-
-/// What the argument parser prints, and the exit status with it.
-private struct ParserMessage {
-    let text: String
-    let status: Int32
-}
-
-extension ParsableCommand {
-    static var _errorPrefix: String { Console.errorLabel + " " }
-
-    fileprivate static func message(of error: any Error) -> ParserMessage {
-        ParserMessage(text: fullMessage(for: error), status: exitCode(for: error).rawValue)
+            "unknown command: \(word) (expected \(names.joined(separator: ", ")))",
+            hint: isFile ? "a model is given with -m \(word)" : "'croissant-gguf --help' says what they do", status: 64)
     }
 }
 

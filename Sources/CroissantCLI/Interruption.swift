@@ -1,6 +1,7 @@
 import Dispatch
 import Foundation
 import GGUF
+import Rainbow
 import Synchronization
 
 /// Ctrl-C, and the signals that ask a program to end.
@@ -18,9 +19,9 @@ enum Interruption {
     /// The exit status that says so: 130 for Ctrl-C.
     static var status: Int32 { 128 + signal.load(ordering: .relaxed) }
 
-    /// From here on the work looks at ``isRequested`` again and again, and stops when it is.
-    static func beginPolling() {
-        isPolled.store(true, ordering: .relaxed)
+    /// Says whether the work that follows looks at ``isRequested``.
+    static func setPolled(_ polled: Bool) {
+        isPolled.store(polled, ordering: .relaxed)
     }
 
     /// Takes over the signals.
@@ -53,7 +54,7 @@ enum Interruption {
             if isFirst && isPolled.load(ordering: .relaxed) { return }
             Temporary.removeAll()
             if Console.errorIsTerminal { Console.replaceLine("") }
-            Console.note(Console.errorLabel + " interrupted")
+            Console.note(Console.label("error", .red) + " interrupted")
             _exit(status)
         }
         source.activate()
@@ -83,8 +84,10 @@ enum Temporary {
         paths.withLock { _ = $0.remove(path) }
     }
 
-    /// Removes the files that are still there.
+    /// Removes the files that are still there, and those that writers are filling.
     static func removeAll() {
-        for path in paths.withLock({ $0 }) { try? FileManager.default.removeItem(atPath: path) }
+        for path in paths.withLock({ $0 }).union(UnfinishedFiles.paths) {
+            try? FileManager.default.removeItem(atPath: path)
+        }
     }
 }

@@ -17,51 +17,67 @@ struct OutputOptions: ParsableArguments {
 
 /// The options that say how a model is run, shared by every command that runs one.
 struct RuntimeArguments: ParsableArguments {
-    @Option(name: .shortAndLong, help: "Compute threads. (default: physical cores within the container's quota)")
+    @Option(
+        name: [.customShort("c"), .customLong("ctx-size")], parsing: .unconditional,
+        help: ArgumentHelp("Context length in tokens. (default: 0, the model's)", valueName: "n"))
+    var contextLength = 0
+
+    @Option(
+        name: .shortAndLong, parsing: .unconditional,
+        help: ArgumentHelp("Compute threads. (default: physical cores within the container's quota)", valueName: "n"))
     var threads: Int?
 
     @Option(
-        name: [.customShort("b"), .customLong("batch-size")],
-        help: "Prompt tokens per pass.")
+        name: [.customShort("b"), .customLong("batch-size")], parsing: .unconditional,
+        help: ArgumentHelp("Prompt tokens per pass.", valueName: "n"))
     var batchSize = 512
 
     @Option(
         name: [.customLong("ctk", withSingleDash: true), .customLong("cache-type-k")],
-        help: "Type of cached keys: f32, f16, bf16.", transform: tensorType)
+        help: ArgumentHelp("Type of cached keys: f32, f16, bf16. (default: f16)", valueName: "type"),
+        transform: tensorType)
     var keyType = GGMLType.f16
 
     @Option(
         name: [.customLong("ctv", withSingleDash: true), .customLong("cache-type-v")],
-        help: "Type of cached values: f32, f16, bf16.", transform: tensorType)
+        help: ArgumentHelp("Type of cached values: f32, f16, bf16. (default: f16)", valueName: "type"),
+        transform: tensorType)
     var valueType = GGMLType.f16
 
     @Option(
-        help:
-            "Where weights are: 'mapped' from the file, or 'resident' in huge-page memory. (default: resident where there is room)"
-    )
+        help: ArgumentHelp(
+            "Where weights are: mapped from the file, or resident in huge-page memory. (default: resident where there is room)",
+            valueName: "place"))
     var weights: WeightPlacement?
 
-    @Option(help: "How a batch is multiplied: auto, sgemm.")
+    @Option(help: ArgumentHelp("How a batch is multiplied.", valueName: "how"))
     var prefill = Choice<PrefillMethod>.auto
 
-    @Option(help: "What decode quantises activations to: auto, int8, int16, f32.")
+    @Option(help: ArgumentHelp("What decode quantises activations to.", valueName: "type"))
     var activations = Choice<ActivationPrecision>.auto
 
     @Option(
-        help:
+        parsing: .unconditional,
+        help: ArgumentHelp(
             "Hard limit on weights, KV cache and scratch, such as 1.2GiB: refused before loading when it cannot hold.",
+            valueName: "size"),
         transform: byteCount)
     var memoryBudget: ByteCount?
 
-    @Option(
-        help:
-            "Force a kernel set: \(InstructionSet.allCases.map(\.rawValue).joined(separator: ", ")). (default: best found)"
-    )
+    @Option(help: ArgumentHelp("Force a kernel set. (default: best found)", valueName: "name"))
     var isa: InstructionSet?
 
+    func validate() throws {
+        try requireRange("--ctx-size", contextLength, 0...1 << 24)
+        try requireThreads(threads)
+        try requireRange("--batch-size", batchSize, 1...1 << 16)
+    }
+
     /// The options as the library takes them.
-    func options(contextLength: Int?) -> RuntimeOptions {
-        var options = RuntimeOptions(contextLength: contextLength)
+    ///
+    /// - Parameter defaultContext: the context length where the user gave none; the model's when nil.
+    func options(defaultContext: Int? = nil) -> RuntimeOptions {
+        var options = RuntimeOptions(contextLength: contextLength == 0 ? defaultContext : contextLength)
         options.threads = threads
         options.batchSize = batchSize
         options.keyType = keyType
@@ -75,16 +91,11 @@ struct RuntimeArguments: ParsableArguments {
     }
 }
 
-/// The model file and its context.
+/// The model file.
 struct ModelArguments: ParsableArguments {
     @Option(
         name: .shortAndLong, help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "file"))
     var model: String?
-
-    @Option(
-        name: [.customShort("c"), .customLong("ctx-size")],
-        help: "Context length in tokens. (default: the model's)")
-    var contextLength: Int?
 
     /// The path of the model.
     func path() throws -> String {
@@ -93,33 +104,47 @@ struct ModelArguments: ParsableArguments {
                 "no model: give a GGUF file with -m FILE",
                 hint: "'croissant-gguf synthesize OUT.gguf' makes one with random weights")
         }
+        guard !model.isEmpty else { throw Failure("no model: the path after -m is empty (expected a GGUF file)") }
         return model
-    }
-
-    /// The model, loaded.
-    func load(_ runtime: RuntimeArguments, output: OutputOptions, allLogits: Bool = false) throws -> Model {
-        var options = runtime.options(contextLength: contextLength)
-        options.allLogits = allLogits
-        let model = try Model(contentsOf: try path(), options: options, isQuiet: output.quiet)
-        if output.verbose { describe(model) }
-        return model
-    }
-
-    private func describe(_ model: Model) {
-        let plan = model.plan.items.map { "\($0.name) \(ByteCount($0.byteCount))" }.joined(separator: ", ")
-        Console.note("kernels \(model.instructionSet.rawValue), \(model.threads) threads, BLAS \(Host.blasName)")
-        Console.note("weights \(model.plan.weights.rawValue), context \(model.plan.contextLength); memory: \(plan)")
     }
 }
 
 extension Model {
-    /// Loads a model with a progress bar.
-    convenience init(contentsOf path: String, options: RuntimeOptions, isQuiet: Bool) throws {
-        let file = try GGUFFile(path: path)
-        let total = file.tensors.reduce(0) { $0 + $1.byteCount }
-        let bar = ProgressBar("reading weights", total: total, isQuiet: isQuiet)
-        defer { bar.finish() }
-        try self.init(file, options: options) { bar.update($0) }
+    /// Loads a model with a progress bar, and says what a user should know about it.
+    static func load(_ file: GGUFFile, _ options: RuntimeOptions, output: OutputOptions) throws -> Model {
+        let bytes = file.tensors.reduce(0) { $0 + $1.byteCount }
+        let bar = ProgressBar("reading weights", total: bytes, isQuiet: output.quiet)
+        let model: Model
+        do {
+            defer { bar.finish() }
+            model = try Model(file, options: options) { bar.update($0) }
+        }
+        if output.verbose { model.describe() }
+        if !output.quiet { model.warnAboutPlan() }
+        return model
+    }
+
+    private func describe() {
+        Console.note("kernels \(instructionSet.rawValue), \(threads) threads, BLAS \(Host.blasName)")
+        Console.note(
+            "context \(plan.contextLength), weights \(plan.weights.rawValue), planned memory \(ByteCount(plan.byteCount)):"
+        )
+        for item in plan.items { Console.note("  \(item.name) \(ByteCount(item.byteCount))") }
+    }
+
+    private func warnAboutPlan() {
+        if plan.contextLength > configuration.contextLength {
+            Console.warn(
+                "context \(plan.contextLength) is longer than the \(configuration.contextLength) the model was trained for"
+            )
+        }
+        // The weights are there by now; the rest comes with the session.
+        let own = plan.items.filter { $0.name != "weights" }.reduce(0) { $0 + $1.byteCount }
+        if let available = HostMemory.available, own > available {
+            Console.warn(
+                "the plan needs \(ByteCount(own)) beside the weights, and this machine has \(ByteCount(available)) left: a smaller context (-c) needs less"
+            )
+        }
     }
 }
 
@@ -171,4 +196,16 @@ func byteCount(_ text: String) throws -> ByteCount {
         throw ValidationError("'\(text)' is not a size, such as 1.2GiB or 800MB")
     }
     return size
+}
+
+/// Refuses a number outside its range.
+func requireRange(_ option: String, _ value: Int, _ range: ClosedRange<Int>) throws {
+    guard range.contains(value) else {
+        throw ValidationError("\(option): expected \(range.lowerBound) to \(range.upperBound), found \(value)")
+    }
+}
+
+/// Refuses a number of threads that no pool takes.
+func requireThreads(_ threads: Int?) throws {
+    if let threads { try requireRange("--threads", threads, 1...ThreadPool.maximumThreads) }
 }

@@ -1,7 +1,10 @@
+import Foundation
 import GGUF
 import SystemPackage
 
 /// A matrix of float32 in NumPy's format (NEP 1, version 1.0), written row by row.
+///
+/// An incomplete file does not outlive the program.
 struct NumPyFile: ~Copyable {
     private let file: FileDescriptor
     private let path: String
@@ -14,6 +17,9 @@ struct NumPyFile: ~Copyable {
                 permissions: [.ownerReadWrite, .groupRead, .otherRead])
         }
         let file = NumPyFile(file: descriptor, path: path)
+        // A device such as /dev/stdout must stay, whatever happens.
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+        if attributes?[.type] as? FileAttributeType == .typeRegular { Temporary.add(path) }
         try file.write(header(rows: rows, columns: columns))
         return file
     }
@@ -36,12 +42,15 @@ struct NumPyFile: ~Copyable {
         try write(bytes)
     }
 
+    /// Says that all rows are there.
+    consuming func finish() { Temporary.keep(path) }
+
     private func write(_ bytes: [UInt8]) throws {
         _ = try Self.explained(path) { try file.writeAll(bytes) }
     }
 
     private static func explained<Result>(_ path: String, _ work: () throws -> Result) throws -> Result {
-        do { return try work() } catch { throw Failure("file cannot be written: \(path.escaped) (\(error))") }
+        do { return try work() } catch { throw Failure("cannot write file: \(path) (\(error))") }
     }
 
     private static func header(rows: Int, columns: Int) -> [UInt8] {

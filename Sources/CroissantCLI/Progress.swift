@@ -1,5 +1,4 @@
 import Croissant
-import Foundation
 import Synchronization
 
 /// A line on standard error that shows how far a long step has come: on terminals only, and only after a second.
@@ -33,12 +32,24 @@ final class ProgressBar: Sendable {
         let width = 20
         let filled = Int(share * Double(width))
         let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-        let clock = "\(remaining / 60):\(remaining % 60 < 10 ? "0" : "")\(remaining % 60)"
-        Console.replaceLine("\(label) \(bar) \(Int(share * 100))% \(clock) left")
+        // The bar comes last but one: a narrow terminal cuts the rest off.
+        Console.replaceLine("\(label) \(Int(share * 100))% \(bar) \(Self.clock(remaining)) left")
     }
 
     /// Removes the line.
     func finish() {
-        if lastShown.withLock({ $0 }) != nil { Console.replaceLine("") }
+        let wasShown = lastShown.withLock { last in
+            defer { last = nil }
+            return last != nil
+        }
+        if wasShown { Console.replaceLine("") }
+    }
+
+    /// Such as 0:05, 12:34 or 1:02:03.
+    private static func clock(_ seconds: Int) -> String {
+        func twoDigits(_ number: Int) -> String { (number < 10 ? "0" : "") + "\(number)" }
+        let minutes = seconds / 60
+        if minutes < 60 { return "\(minutes):\(twoDigits(seconds % 60))" }
+        return "\(minutes / 60):\(twoDigits(minutes % 60)):\(twoDigits(seconds % 60))"
     }
 }

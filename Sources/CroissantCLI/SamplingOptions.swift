@@ -1,36 +1,70 @@
 import ArgumentParser
 import Croissant
 
-/// How tokens are chosen and when a generation ends.
+/// How tokens are chosen.
 struct SamplingOptions: ParsableArguments {
     @Option(
-        name: .customLong("temp"), parsing: .unconditional, help: "Temperature; 0 always takes the most likely token.")
+        name: .customLong("temp"), parsing: .unconditional,
+        help: ArgumentHelp("Temperature; 0 always takes the most likely token.", valueName: "t"))
     var temperature: Float = 0.8
 
-    @Option(help: "Keep the K most likely tokens; 0 keeps all.")
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("Keep the K most likely tokens; 0 keeps all.", valueName: "k"))
     var topK = 40
 
-    @Option(help: "Keep the most likely tokens that together reach this probability; 1 keeps all.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Keep the most likely tokens that together reach this probability; 1 keeps all.", valueName: "p"))
     var topP: Float = 0.95
 
-    @Option(help: "Keep tokens with at least this share of the most likely one's probability; 0 keeps all.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Keep tokens with at least this share of the most likely one's probability; 0 keeps all.", valueName: "p"))
     var minP: Float = 0.05
 
-    @Option(help: "Divide the logits of recent tokens by this; 1 is no penalty.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Divide the logits of recent tokens by this; 1 is no penalty.", valueName: "x"))
     var repeatPenalty: Float = 1
 
-    @Option(parsing: .unconditional, help: "How many recent tokens penalties look at; -1 for the whole context.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("How many recent tokens penalties look at; -1 for the whole context.", valueName: "n"))
     var repeatLastN = 64
 
-    @Option(parsing: .unconditional, help: "Subtract this from the logits of recent tokens.")
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Subtract this from the logits of recent tokens.", valueName: "x"))
     var presencePenalty: Float = 0
 
     @Option(
-        parsing: .unconditional, help: "Subtract this from the logits of recent tokens for each time they occurred.")
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Subtract this from the logits of recent tokens for each time they occurred.", valueName: "x"))
     var frequencyPenalty: Float = 0
 
-    @Option(name: .shortAndLong, help: "Seed of the draws. (default: a new one each time)")
+    @Option(
+        name: .shortAndLong, parsing: .unconditional,
+        help: ArgumentHelp("Seed of the draws; -1 for a new one each time. (default: -1)", valueName: "n"),
+        transform: seedValue)
     var seed: UInt64?
+
+    func validate() throws {
+        try require("--temp", temperature, temperature >= 0 && temperature.isFinite, "0 or more")
+        try require("--top-k", topK, topK >= 0, "0 or more")
+        try require("--top-p", topP, topP > 0 && topP <= 1, "above 0, at most 1")
+        try require("--min-p", minP, minP >= 0 && minP <= 1, "0 to 1")
+        try require("--repeat-penalty", repeatPenalty, repeatPenalty > 0 && repeatPenalty.isFinite, "above 0")
+        try require("--repeat-last-n", repeatLastN, repeatLastN >= -1, "-1 or more")
+        try require("--presence-penalty", presencePenalty, presencePenalty.isFinite, "a number")
+        try require("--frequency-penalty", frequencyPenalty, frequencyPenalty.isFinite, "a number")
+    }
+
+    private func require<Value>(_ option: String, _ value: Value, _ isValid: Bool, _ expected: String) throws {
+        guard isValid else { throw ValidationError("\(option): expected \(expected), found \(value)") }
+    }
 
     /// The parameters as the library takes them.
     var parameters: SamplingParameters {
@@ -46,4 +80,11 @@ struct SamplingOptions: ParsableArguments {
         parameters.seed = seed
         return parameters
     }
+}
+
+/// A seed; nil for -1.
+private func seedValue(_ text: String) throws -> UInt64? {
+    if text == "-1" { return nil }
+    guard let seed = UInt64(text) else { throw ValidationError("expected -1, or 0 to \(UInt64.max)") }
+    return seed
 }

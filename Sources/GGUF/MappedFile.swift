@@ -244,6 +244,7 @@ struct OutputFile: ~Copyable {
         let temporaryPath = "\(Self.folder(of: path))/.gguf-\(random).partial"
         let descriptor = unsafe open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { throw .system(operation: "create", path: path, code: errno) }
+        UnfinishedFiles.add(temporaryPath)
         self.path = path
         self.temporaryPath = temporaryPath
         self.descriptor = descriptor
@@ -253,6 +254,7 @@ struct OutputFile: ~Copyable {
     deinit {
         close(descriptor)
         if !isCommitted { unsafe unlink(temporaryPath) }
+        UnfinishedFiles.remove(temporaryPath)
     }
 
     /// Appends bytes.

@@ -14,22 +14,27 @@ struct Generate: ParsableCommand {
 
     @OptionGroup var model: ModelArguments
 
-    @Option(name: .shortAndLong, help: "The prompt.")
+    @Option(name: .shortAndLong, parsing: .unconditional, help: ArgumentHelp("The prompt.", valueName: "text"))
     var prompt: String?
 
     @Option(name: .shortAndLong, help: ArgumentHelp("Read the prompt from a file.", valueName: "file"))
     var file: String?
 
     @Option(
-        help: ArgumentHelp("The prompt as token ids, such as 1,403,407; nothing is added to them.", valueName: "ids"))
-    var ids: String?
+        parsing: .unconditional,
+        help: ArgumentHelp("The prompt as token ids, such as 1,403,407; nothing is added to them.", valueName: "ids"),
+        transform: tokenIDs)
+    var ids: [Int32]?
 
     @Option(
         name: [.customShort("n"), .customLong("predict")], parsing: .unconditional,
-        help: "Tokens to generate; -1 until the end or a full context.")
+        help: ArgumentHelp("Tokens to generate; -1 until the end or a full context.", valueName: "n"))
     var count = -1
 
-    @Option(help: ArgumentHelp("Texts that end the generation.", valueName: "text"))
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp(
+            "Text that ends the generation, and is not shown; may be given several times.", valueName: "text"))
     var stop: [String] = []
 
     @Flag(name: .customLong("ignore-eos"), help: "Go on after tokens that mark the end.")
@@ -55,27 +60,31 @@ struct Generate: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
-        if [prompt, file, ids].compactMap({ $0 }).count > 1 {
+        if [prompt != nil, file != nil, ids != nil].count(where: { $0 }) > 1 {
             throw ValidationError("-p, -f and --ids are different ways to give one prompt: use one of them")
         }
         if json && jsonl {
             throw ValidationError("--json and --jsonl are different forms of one result: use one of them")
         }
-        if count < -1 { throw ValidationError("-n takes -1 or more, not \(count)") }
+        if count < -1 { throw ValidationError("-n: expected -1 or more, found \(count)") }
+        if stop.contains("") { throw ValidationError("--stop: expected a text, found an empty one") }
         if logits != nil && count != 0 {
             throw ValidationError("--logits writes the logits of the prompt: use it with -n 0")
+        }
+        if logits != nil && (jsonl || !stop.isEmpty) {
+            throw ValidationError("--logits generates no tokens, which --jsonl prints and --stop looks at")
         }
     }
 
     func run() throws {
+        let path = try model.path()
         let input = try readPrompt()
-        let loaded = try model.load(runtime, output: output, allLogits: logits != nil)
-        let session = try Session(loaded)
-        if let logits {
-            try writeLogits(session, try tokens(input, loaded), to: logits)
-            return
-        }
-        try generate(session, input)
+        var options = runtime.options()
+        options.allLogits = logits != nil
+        let model = try Model.load(try GGUFFile(path: path), options, output: output)
+        let session = try Session(model)
+        Interruption.setPolled(true)
+        if let logits { try writeLogits(session, input, to: logits) } else { try generate(session, input) }
     }
 
     /// The prompt as it was given.
@@ -85,20 +94,11 @@ struct Generate: ParsableCommand {
     }
 
     private func readPrompt() throws -> Input {
-        if let ids { return .ids(try TextInput.ids(ids)) }
+        if let ids { return .ids(ids) }
         if let prompt { return .text(prompt) }
         if let file { return .text(try TextInput.file(file)) }
         return .text(
             try TextInput.standardInput(missing: "no prompt: give one with -p TEXT, -f FILE, --ids or standard input"))
-    }
-
-    private func tokens(_ input: Input, _ model: Model) throws -> [Int32] {
-        switch input {
-        case .ids(let ids): return ids
-        case .text(let text):
-            guard let tokenizer = model.tokenizer else { throw ModelError.noTokenizer(path: model.file.path) }
-            return tokenizer.encode(text)
-        }
     }
 
     private func generate(_ session: consuming Session, _ input: Input) throws {
@@ -118,18 +118,19 @@ struct Generate: ParsableCommand {
         warnAbout(generation.dropped)
 
         let bar = ProgressBar("prompt", total: generation.prompt.count, isQuiet: output.quiet)
-        Interruption.beginPolling()
         try generation.start { done in
             bar.update(done)
             return !Interruption.isRequested
         }
         bar.finish()
+        if Interruption.isRequested { generation.cancel() }
         var text = ""
         while let token = try generation.nextToken() {
             if json {
                 text += token.text
             } else if jsonl {
-                try Console.writeJSON(JSONToken(id: token.id, text: token.text), pretty: false)
+                let reason = generation.finishReason?.rawValue
+                try Console.writeJSON(JSONToken(id: token.id, text: token.text, finishReason: reason), pretty: false)
             } else {
                 try Console.writeForeign(token.text)
             }
@@ -142,7 +143,7 @@ struct Generate: ParsableCommand {
             memory: Host.Memory(plan), model: model.file.path)
         if json { try Console.writeJSON(result) }
         if !json && !jsonl { try Console.writeLine() }
-        if !output.quiet { report(result) }
+        if !output.quiet { report(result, fed: generation.metrics.promptTokens, finishReason) }
         try Interruption.check()
     }
 
@@ -153,34 +154,84 @@ struct Generate: ParsableCommand {
             "the vocabulary has no token for \(dropped.count) characters of the prompt, which were left out: \(shown)")
     }
 
-    private func report(_ result: Result) {
+    private func report(_ result: Result, fed: Int, _ reason: FinishReason) {
         let timings = result.timings
-        var line =
-            "prompt \(result.promptTokens.count) tokens, \(timings.promptPerSecond.formatted(places: 1)) tokens/s"
-        line += "; generated \(result.tokens.count), \(timings.generationPerSecond.formatted(places: 1)) tokens/s"
-        if let peak = result.memory.peak { line += "; peak memory \(ByteCount(peak))" }
-        Console.note(line + "; \(result.finishReason)")
+        var parts = ["prompt \(fed) tokens, \(timings.promptPerSecond.formatted(places: 1)) t/s"]
+        // The first token comes with the prompt: one alone has no speed.
+        let speed = result.tokens.count > 1 ? ", \(timings.generationPerSecond.formatted(places: 1)) t/s" : ""
+        parts.append("generated \(result.tokens.count)" + speed)
+        if let peak = result.memory.peak { parts.append("peak \(ByteCount(peak))") }
+        switch reason {
+        case .endOfGeneration: parts.append("end of text")
+        case .stopString: parts.append("stop text")
+        case .length: break
+        case .contextFull: parts.append("context full")
+        case .cancelled: parts.append("interrupted")
+        }
+        Console.note(parts.joined(separator: "; "))
     }
 
-    private func writeLogits(_ session: consuming Session, _ tokens: [Int32], to path: String) throws {
+    /// Writes the logits of the prompt, pass by pass.
+    private func writeLogits(_ session: consuming Session, _ input: Input, to path: String) throws {
         var session = session
-        guard !tokens.isEmpty else { throw Failure("no tokens: --logits needs a prompt") }
+        let tokens = try encode(input, session.model)
         let size = session.model.configuration.vocabularySize
+        guard tokens.count <= session.contextLength else {
+            throw ModelError.contextExceeded(tokens: tokens.count, capacity: session.contextLength)
+        }
+        guard !tokens.isEmpty else { throw Failure("no tokens: prompt (expected at least one token, found none)") }
         let file = try NumPyFile.create(path: path, rows: tokens.count, columns: size)
         var failure: (any Error)?
         let bar = ProgressBar("prompt", total: tokens.count, isQuiet: output.quiet)
-        try session.evaluateAll(tokens) { range, logits in
-            do { if failure == nil { try file.append(logits) } } catch { failure = error }
-            bar.update(range.upperBound)
+        let start = ContinuousClock.now
+        for begin in stride(from: 0, to: tokens.count, by: session.plan.batchSize) {
+            let end = min(begin + session.plan.batchSize, tokens.count)
+            try session.evaluateAll(Array(tokens[begin..<end])) { _, logits in
+                do { if failure == nil { try file.append(logits) } } catch { failure = error }
+            }
+            bar.update(end)
+            if failure != nil || Interruption.isRequested { break }
         }
         bar.finish()
         if let failure { throw failure }
-        if !output.quiet { Console.note("wrote \(tokens.count) x \(size) logits to \(path)") }
+        try Interruption.check()
+        file.finish()
+        let seconds = (ContinuousClock.now - start).seconds
+        if json {
+            try Console.writeJSON(
+                LogitsResult(
+                    promptTokens: tokens, logits: path, shape: [tokens.count, size],
+                    timings: Timings(promptTokens: tokens.count, seconds: seconds),
+                    memory: Host.Memory(session.plan), model: session.model.file.path))
+        }
+        if !output.quiet { Console.note("wrote \(tokens.count) x \(size) logits to \(path.escaped)") }
+    }
+
+    private func encode(_ input: Input, _ model: Model) throws -> [Int32] {
+        switch input {
+        case .ids(let ids): return ids
+        case .text(let text):
+            guard let tokenizer = model.tokenizer else { throw ModelError.noTokenizer(path: model.file.path) }
+            let encoding = tokenizer.encoding(of: text)
+            warnAbout(encoding.dropped)
+            return encoding.ids
+        }
     }
 
     private struct JSONToken: Encodable {
         let id: Int32
         let text: String
+        /// Why the generation ended, with its last token.
+        let finishReason: String?
+    }
+
+    private struct LogitsResult: Encodable {
+        let promptTokens: [Int32]
+        let logits: String
+        let shape: [Int]
+        let timings: Timings
+        let memory: Host.Memory
+        let model: String
     }
 
     private struct Result: Encodable {
@@ -199,6 +250,13 @@ struct Generate: ParsableCommand {
         let promptPerSecond: Double
         let generationSeconds: Double
         let generationPerSecond: Double
+
+        init(promptTokens: Int, seconds: Double) {
+            promptSeconds = seconds
+            promptPerSecond = seconds > 0 ? Double(promptTokens) / seconds : 0
+            generationSeconds = 0
+            generationPerSecond = 0
+        }
 
         init(_ metrics: GenerationMetrics) {
             promptSeconds = metrics.promptTime.seconds

@@ -21,13 +21,24 @@ struct Inspect: ParsableCommand {
     @Flag(help: "Print a JSON document.")
     var json = false
 
+    func validate() throws {
+        if tensors && metadata != nil {
+            throw ValidationError("--tensors and --metadata ask for different things: use one of them")
+        }
+    }
+
     func run() throws {
         let gguf = try GGUFFile(path: file)
         if let metadata {
             guard let value = gguf.metadata[metadata] else {
-                throw Failure("no such key: \(metadata.escaped)", hint: "'croissant-gguf inspect FILE' lists the keys")
+                throw Failure("no such key: \(metadata)", hint: "'croissant-gguf inspect FILE' lists the keys")
             }
-            if json { try Console.writeJSON(JSONValue(value)) } else { try Console.writeLine(value.text(limit: nil)) }
+            if json {
+                try Console.writeJSON(JSONValue(value))
+            } else {
+                // A chat template is to be read as it is.
+                try Console.writeLine(value.asString?.escapedForTerminal ?? value.text(limit: nil))
+            }
             return
         }
         if json { try Console.writeJSON(Report(gguf)) } else { try show(gguf) }
@@ -38,7 +49,7 @@ struct Inspect: ParsableCommand {
         if gguf.shardPaths.count > 1 { try Console.writeLine("in \(gguf.shardPaths.count) parts") }
         try Console.writeLine()
         for (key, value) in gguf.metadata {
-            try Console.writeLine("\(key.escaped) = \(value.text(limit: 8))")
+            try Console.writeLine("\(key.escaped) = \(value.text(limit: 4))")
         }
         try Console.writeLine()
         let table = TextTable<TypeShare> {
@@ -133,6 +144,9 @@ private struct JSONValue: Encodable {
             try container.encode(int)
         } else if case .uint64(let large) = value {
             try container.encode(large)
+        } else if case .float32(let number) = value {
+            // As a double it would have digits that the file does not.
+            try container.encode(number)
         } else if let number = value.asDouble {
             try container.encode(number)
         } else {
@@ -147,11 +161,11 @@ extension GGUFValue {
         if let array = asArray {
             let shown = min(array.count, limit ?? array.count)
             let elements = (0..<shown).map { array[$0].text(limit: limit) }.joined(separator: ", ")
-            return "[\(elements)\(shown < array.count ? ", … \(array.count) in all" : "")]"
+            return "[\(elements)\(shown < array.count ? ", … (\(array.count))" : "")]"
         }
         if let string = asString {
             guard let limit else { return string.escaped }
-            let cut = string.prefix(limit * 10)
+            let cut = string.prefix(limit * 12)
             return "\"\(String(cut).escaped)\"" + (cut.count < string.count ? "…" : "")
         }
         if let bool = asBool { return "\(bool)" }

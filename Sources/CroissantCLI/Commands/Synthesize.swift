@@ -9,62 +9,73 @@ struct Synthesize: ParsableCommand {
         abstract: "Writes a GGUF file of a given shape with random weights, for benchmarks.",
         discussion: """
             A FILE.json for --shape looks like this:
-            {"name": "tiny", "contextLength": 512, "embeddingLength": 256, "layers": 2, "feedForwardLength": 704,
-             "heads": 4, "keyValueHeads": 4, "vocabularySize": 512}
+            {"name": "tiny", "contextLength": 512, "embeddingLength": 256,
+             "layers": 2, "feedForwardLength": 704, "heads": 4,
+             "keyValueHeads": 4, "vocabularySize": 512}
             """)
 
     @Argument(help: ArgumentHelp("The file to write.", valueName: "out"))
     var out: String
 
-    @Option(help: "A shape by name (\(ModelShape.named.keys.sorted().joined(separator: ", "))), or a FILE.json.")
+    @Option(help: "A shape by name (\(Self.shapeNames)), or a FILE.json.")
     var shape = "croissant"
 
     @Option(
-        help: "Type of the matrices: \(ModelSynthesizer.types.map(\.name).joined(separator: ", ")).",
+        help: "Type of the matrices: \(ModelSynthesizer.types.map(\.name).joined(separator: ", ")). (default: Q4_0)",
         transform: tensorType)
     var type = GGMLType.q4_0
 
-    @Option(name: .shortAndLong, help: "Seed of the weights.")
+    @Option(name: .shortAndLong, parsing: .unconditional, help: ArgumentHelp("Seed of the weights.", valueName: "n"))
     var seed: UInt64 = 0
 
-    @Option(name: .shortAndLong, help: "Threads. (default: physical cores within the container's quota)")
+    @Option(
+        name: .shortAndLong, parsing: .unconditional,
+        help: ArgumentHelp("Threads. (default: physical cores within the container's quota)", valueName: "n"))
     var threads: Int?
 
     @OptionGroup var output: OutputOptions
 
+    private static var shapeNames: String { ModelShape.named.keys.sorted().joined(separator: ", ") }
+
     func validate() throws {
-        if let threads, threads < 1 { throw ValidationError("--threads takes 1 or more, not \(threads)") }
+        try requireThreads(threads)
+        if ModelShape.named[shape] == nil && !shape.hasSuffix(".json") {
+            throw ValidationError("'\(shape)' is not a shape: expected \(Self.shapeNames) or a FILE.json")
+        }
     }
 
     func run() throws {
-        let synthesizer = try ModelSynthesizer(shape: try Self.shape(shape), type: type, seed: seed)
-        try synthesizer.write(to: out, threads: threads, output: output)
-        if !output.quiet { Console.note("wrote \(out): \(ByteCount(synthesizer.tensorBytes)) of \(type.name) weights") }
-    }
-
-    /// A shape by its name or from a file.
-    private static func shape(_ name: String) throws -> ModelShape {
-        if let shape = ModelShape.named[name] { return shape }
-        guard name.hasSuffix(".json") else {
-            throw ValidationError(
-                "'\(name)' is not a shape: expected \(ModelShape.named.keys.sorted().joined(separator: ", ")) or a FILE.json"
+        let synthesizer = try ModelSynthesizer(shape: try modelShape(), type: type, seed: seed)
+        if output.verbose {
+            let shape = synthesizer.shape
+            Console.note(
+                "\(shape.name.escaped): \(shape.layers) layers of \(shape.embeddingLength), \(shape.vocabularySize) tokens, seed \(seed)"
             )
         }
-        let text = try TextInput.file(name)
+        try synthesizer.write(to: out, threads: threads, output: output)
+        if !output.quiet {
+            Console.note("wrote \(out.escaped): \(ByteCount(synthesizer.tensorBytes)) of \(type.name) weights")
+        }
+    }
+
+    /// The shape by its name or from its file.
+    private func modelShape() throws -> ModelShape {
+        if let named = ModelShape.named[shape] { return named }
+        let text = try TextInput.file(shape)
         do {
-            let decoder = JSONDecoder()
-            return try decoder.decode(ModelShape.self, from: Data(text.utf8))
+            return try JSONDecoder().decode(ModelShape.self, from: Data(text.utf8))
         } catch {
-            throw Failure("not a model shape: \(name) (\(Self.describe(error)))")
+            throw Failure("not a model shape: \(shape) (\(Self.describe(error)))")
         }
     }
 
     private static func describe(_ error: any Error) -> String {
         switch error {
         case DecodingError.keyNotFound(let key, _): "\(key.stringValue) is missing"
-        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
+        case DecodingError.typeMismatch(_, let context) where !context.codingPath.isEmpty,
+            DecodingError.valueNotFound(_, let context) where !context.codingPath.isEmpty:
             "\(context.codingPath.map(\.stringValue).joined(separator: ".")) has the wrong type"
-        default: "not JSON"
+        default: "expected a JSON object with a name and whole numbers"
         }
     }
 }
@@ -72,8 +83,9 @@ struct Synthesize: ParsableCommand {
 extension ModelSynthesizer {
     /// Writes the file with a progress bar; Ctrl-C leaves nothing behind.
     func write(to path: String, threads: Int?, output: OutputOptions) throws {
+        Interruption.setPolled(true)
+        defer { Interruption.setPolled(false) }
         let bar = ProgressBar("making \(type.name) weights", total: tensorBytes, isQuiet: output.quiet)
-        Interruption.beginPolling()
         let isComplete = try write(to: path, threads: threads) { done in
             bar.update(done)
             return !Interruption.isRequested

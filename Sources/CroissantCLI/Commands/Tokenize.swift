@@ -7,7 +7,10 @@ import GGUF
 struct Tokenize: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Turns text into token ids.",
-        discussion: "The text is the argument, the file of -f, or standard input.")
+        discussion: """
+            The text is the argument, the file of -f, or standard input. An argument that begins with a dash comes \
+            after --.
+            """)
 
     @OptionGroup var model: ModelArguments
 
@@ -28,6 +31,11 @@ struct Tokenize: ParsableCommand {
 
     @Flag(help: "Print a JSON document.")
     var json = false
+
+    func validate() throws {
+        if text != nil && file != nil { throw ValidationError("the text is given twice, as an argument and with -f") }
+        if ids && json { throw ValidationError("--ids and --json are different forms of one result: use one of them") }
+    }
 
     func run() throws {
         let tokenizer = try model.tokenizer()
@@ -90,7 +98,7 @@ struct Detokenize: ParsableCommand {
         if json {
             try Console.writeJSON(Result(tokens: tokens, text: text))
         } else {
-            try Console.writeLine(text)
+            try Console.writeForeign(text + "\n")
         }
     }
 

@@ -1,0 +1,113 @@
+import Testing
+
+@Suite("Exit statuses: scripts can tell success, failure and wrong usage apart")
+struct ExitStatusTests {
+    @Test(
+        "Help and version are results",
+        arguments: [
+            ["--version"], ["--help"], ["-h"], ["help"], ["help", "bench"], ["generate", "--help"],
+            ["bench", "--help"],
+            ["inspect", "--help"], ["tokenize", "--help"], ["detokenize", "--help"], ["synthesize", "--help"],
+        ])
+    func help(arguments: [String]) throws {
+        let result = try CLI.run(arguments)
+        #expect(result.status == 0)
+        #expect(!result.output.isEmpty)
+        #expect(result.error.isEmpty)
+        for line in result.output.split(separator: "\n") where !line.hasPrefix("USAGE:") { #expect(line.count <= 80) }
+    }
+
+    @Test(
+        "Wrong usage is 64, says so in its first line, and prints no result",
+        arguments: [
+            ["generate", "-m", "x", "--no-such-flag"],
+            ["frobnicate"],
+            ["x.gguf"],
+            ["generate", "-m"],
+            ["generate", "-m", "x", "-p", "a", "-n", "-5"],
+            ["generate", "-m", "x", "-p", "a", "-n", "many"],
+            ["generate", "-m", "x", "-p", "a", "-t", "0"],
+            ["generate", "-m", "x", "-p", "a", "-t", "9999"],
+            ["generate", "-m", "x", "-p", "a", "-b", "0"],
+            ["generate", "-m", "x", "-p", "a", "-c", "-1"],
+            ["generate", "-m", "x", "-p", "a", "-c", "99999999"],
+            ["generate", "-m", "x", "-p", "a", "-ctk", "q9"],
+            ["generate", "-m", "x", "-p", "a", "-ctv", ""],
+            ["generate", "-m", "x", "-p", "a", "--isa", "mmx"],
+            ["generate", "-m", "x", "-p", "a", "--weights", "there"],
+            ["generate", "-m", "x", "-p", "a", "--activations", "f64"],
+            ["generate", "-m", "x", "-p", "a", "--memory-budget", "much"],
+            ["generate", "-m", "x", "-p", "a", "--memory-budget", "-1"],
+            ["generate", "-m", "x", "-p", "a", "--temp", "-1"],
+            ["generate", "-m", "x", "-p", "a", "--temp", "nan"],
+            ["generate", "-m", "x", "-p", "a", "--temp", "inf"],
+            ["generate", "-m", "x", "-p", "a", "--top-k", "-1"],
+            ["generate", "-m", "x", "-p", "a", "--top-p", "0"],
+            ["generate", "-m", "x", "-p", "a", "--top-p", "1.5"],
+            ["generate", "-m", "x", "-p", "a", "--min-p", "-0.1"],
+            ["generate", "-m", "x", "-p", "a", "--repeat-penalty", "0"],
+            ["generate", "-m", "x", "-p", "a", "--repeat-last-n", "-2"],
+            ["generate", "-m", "x", "-p", "a", "--seed", "-2"],
+            ["generate", "-m", "x", "-p", "a", "--stop", ""],
+            ["generate", "-m", "x", "-p", "a", "-f", "b"],
+            ["generate", "-m", "x", "-p", "a", "--ids", "1"],
+            ["generate", "-m", "x", "--ids", ""],
+            ["generate", "-m", "x", "--ids", "1,two"],
+            ["generate", "-m", "x", "--ids", "99999999999"],
+            ["generate", "-m", "x", "-p", "a", "--json", "--jsonl"],
+            ["generate", "-m", "x", "-p", "a", "-q", "-v"],
+            ["generate", "-m", "x", "-p", "a", "--logits", "y"],
+            ["generate", "-m", "x", "-p", "a", "--logits", "y", "-n", "0", "--jsonl"],
+            ["generate", "-m", "x", "-p", "a", "--logits", "y", "-n", "0", "--stop", "z"],
+            ["bench", "-m", "x", "-r", "0"],
+            ["bench", "-m", "x", "-p", "0", "-n", "0"],
+            ["bench", "-m", "x", "-p", "1,"],
+            ["bench", "-m", "x", "-p", "4-2"],
+            ["bench", "-m", "x", "-p", "1-9+0"],
+            ["bench", "-m", "x", "-p", "1-9*1"],
+            ["bench", "-m", "x", "-p", "0-16777216"],
+            ["bench", "-m", "x", "-pg", "4"],
+            ["bench", "-m", "x", "-pg", "0,0"],
+            ["bench", "-m", "x", "-o", "xml"],
+            ["bench", "-m", "x", "-o", "md", "--json"],
+            ["bench", "-m", "x", "--type", "Q8_0"],
+            ["bench", "-m", "x", "-t", "1000000000000"],
+            ["inspect"],
+            ["inspect", "x", "--tensors", "--metadata", "k"],
+            ["tokenize", "-m", "x", "a", "-f", "b"],
+            ["tokenize", "-m", "x", "a", "--ids", "--json"],
+            ["tokenize", "-m", "x", "a", "-c", "5"],
+            ["synthesize"],
+            ["synthesize", "x", "--type", "Q9"],
+            ["synthesize", "x", "--shape", "baguette"],
+            ["synthesize", "x", "-t", "9999"],
+            ["synthesize", "x", "--seed", "-1"],
+        ])
+    func wrongUsage(arguments: [String]) throws {
+        let result = try CLI.run(arguments)
+        #expect(result.status == 64)
+        #expect(result.output.isEmpty)
+        #expect(result.error.hasPrefix("error: "))
+    }
+
+    @Test("Values that begin with a dash are values")
+    func negativeValues() throws {
+        let result = try CLI.run(
+            [
+                "-m", Fixture.tiny, "-p", "-n", "-n", "-1", "-c", "16", "--repeat-last-n", "-1", "--presence-penalty",
+                "-0.5",
+                "--temp", "0", "--seed", "-1", "--json",
+            ])
+        #expect(result.status == 0)
+        #expect(result.output.contains("\"text\""))
+    }
+
+    @Test("A context of 0 is the model's own")
+    func defaultContext() throws {
+        let runs = try [["-c", "0"], []].map { try CLI.run(["-m", Fixture.tiny, "-p", "a", "-n", "0", "-v"] + $0) }
+        for run in runs {
+            #expect(run.status == 0)
+            #expect(run.error.contains("context 512,"))
+        }
+    }
+}

@@ -1,0 +1,107 @@
+import Foundation
+import Testing
+
+@Suite("Interruption: work stops at once, with what is done, and leaves no half files")
+struct InterruptionTests {
+    private static let endless = ["--ids", "1", "-n", "-1", "-c", "200000", "--ignore-eos", "-ctk", "f32"]
+
+    /// Waits until a verbose run has described its model, and a little longer.
+    private func waitUntilItWorks(_ running: Running) throws {
+        try waitUntil("the description of the model") { running.error.current.contains(Array("norms".utf8)) }
+        Thread.sleep(forTimeInterval: 0.5)
+    }
+
+    @Test("Ctrl-C ends a generation with 130, the text so far and the reason", arguments: [SIGINT, SIGTERM, SIGHUP])
+    func generation(signal: Int32) throws {
+        let running = try Running(["-m", Fixture.long] + Self.endless)
+        try running.output.wait(forBytes: 20)
+        running.signal(signal)
+        let result = try running.finish()
+        #expect(result.status == 128 + signal)
+        #expect(result.output.hasSuffix("\n"))
+        #expect(result.error.hasSuffix("; interrupted\nerror: interrupted\n"))
+    }
+
+    @Test("An interrupted generation still prints whole JSON")
+    func json() throws {
+        let running = try Running(["-m", Fixture.long, "--json", "-v"] + Self.endless)
+        try waitUntilItWorks(running)
+        running.signal(SIGINT)
+        let result = try running.finish()
+        #expect(result.status == 130)
+        #expect(try result.json(Generation.self).finishReason == "cancelled")
+    }
+
+    @Test("A long prompt can be interrupted, and what it was writing is removed", arguments: [false, true])
+    func prompt(writesLogits: Bool) throws {
+        let file = try Fixture.newFile("prompt.txt", String(repeating: "5 ", count: 50_000))
+        let path = Fixture.newPath("logits.npy")
+        let options = writesLogits ? ["-n", "0", "--logits", path] : []
+        let running = try Running(
+            ["-m", Fixture.long, "-f", file, "-c", "200000", "-b", "16", "-v"] + options)
+        if writesLogits {
+            try waitUntil("the file of logits") { FileManager.default.fileExists(atPath: path) }
+        } else {
+            try waitUntilItWorks(running)
+        }
+        running.signal(SIGINT)
+        let result = try running.finish(limit: 20)
+        #expect(result.status == 130)
+        #expect(result.error.hasSuffix("error: interrupted\n"))
+        #expect(!FileManager.default.fileExists(atPath: path))
+    }
+
+    @Test("Ctrl-C, once or twice, leaves no part of a file that synthesize was writing", arguments: [1, 2])
+    func synthesize(times: Int) throws {
+        let folder = try Fixture.newFolder("interrupted")
+        let shape = try Fixture.newFile("large.json", Fixture.shape(layers: 1000, vocabulary: 1 << 20))
+        let running = try Running(["synthesize", folder + "/out.gguf", "--shape", shape, "--type", "F32"])
+        try waitUntil("a temporary file") { try !FileManager.default.contentsOfDirectory(atPath: folder).isEmpty }
+        for _ in 0..<times {
+            running.signal(SIGINT)
+            Thread.sleep(forTimeInterval: 0.002)
+        }
+        let result = try running.finish()
+        #expect(result.status == 130)
+        #expect(result.output.isEmpty)
+        #expect(result.error == "error: interrupted\n")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
+
+    @Test("An interrupted benchmark prints the tests that were done")
+    func bench() throws {
+        let running = try Running(
+            ["bench", "-m", Fixture.long, "-p", "1", "-n", "100000", "-r", "1", "-o", "jsonl"])
+        try running.output.wait(forBytes: 10)
+        Thread.sleep(forTimeInterval: 0.2)
+        running.signal(SIGINT)
+        let result = try running.finish()
+        #expect(result.status == 130)
+        let rows = result.output.split(separator: "\n")
+        #expect(rows.count == 1)
+        #expect(try JSONDecoder().decode(BenchResult.self, from: Data(try #require(rows.first).utf8)).test == "pp1")
+    }
+
+    @Test("A temporary model of a benchmark is removed")
+    func temporaryModel() throws {
+        let folder = try Fixture.newFolder("temporary")
+        let running = try Running(["bench", "--type", "F32"], environment: ["TMPDIR": folder])
+        try waitUntil("the folder of the model") {
+            try !FileManager.default.contentsOfDirectory(atPath: folder).isEmpty
+        }
+        running.signal(SIGINT)
+        #expect(try running.finish().status == 130)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
+
+    @Test("Waiting for a prompt can be interrupted")
+    func waiting() throws {
+        let result = try CLI.shell(
+            """
+            mkfifo "$FIFO"; exec 3<>"$FIFO"
+            "$BIN" -m "$MODEL" < "$FIFO" & pid=$!
+            sleep 1; kill -TERM $pid; wait $pid
+            """, environment: ["FIFO": Fixture.newPath("fifo"), "MODEL": Fixture.tiny])
+        #expect(result.status == 143)
+    }
+}

@@ -1,0 +1,42 @@
+import Foundation
+import Testing
+
+@Suite("Memory: a budget is kept or refused before anything is loaded")
+struct MemoryTests {
+    private let base = ["-m", Fixture.tiny, "--ids", "1,2,3", "-n", "4", "--ignore-eos", "--json"]
+
+    private func run(budget: Int, _ options: [String] = []) throws -> RunResult {
+        try CLI.run(base + ["--memory-budget", "\(budget)"] + options)
+    }
+
+    @Test(
+        "At the plan it runs, a byte below it is refused with a context that fits", arguments: ["mapped", "resident"])
+    func boundary(weights: String) throws {
+        let options = ["--weights", weights]
+        let planned = try CLI.run(base + options).json(Generation.self).memory.planned
+        #expect(try run(budget: planned, options).status == 0)
+        let refused = try run(budget: planned - 1, options)
+        #expect(refused.status == 1)
+        #expect(refused.output.isEmpty)
+        let pattern = /error: over the memory budget: [^\n]*\nhint: a context of ([0-9]+) tokens \(-c [0-9]+\) fits\n/
+        let context = try #require(refused.error.wholeMatch(of: pattern)).1
+        #expect(try run(budget: planned - 1, options + ["-c", String(context)]).status == 0)
+    }
+
+    @Test("A budget below the weights is refused in two lines, before they are loaded")
+    func impossible() throws {
+        // A loaded model would be described.
+        let refused = try run(budget: 1024, ["-v"])
+        #expect(refused.status == 1)
+        #expect(refused.errorLines.count == 2)
+        #expect(refused.error.hasPrefix("error: over the memory budget: the plan needs "))
+        #expect(
+            refused.error.contains("(expected at most 1.0 KiB)\nhint: weights, activations and scratch alone need "))
+    }
+
+    @Test("The peak stays near the plan: the program itself takes less than 64 MiB")
+    func peak() throws {
+        let memory = try CLI.run(base).json(Generation.self).memory
+        #expect(memory.peak < memory.planned + 64 << 20)
+    }
+}
