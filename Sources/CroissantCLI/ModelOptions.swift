@@ -19,7 +19,7 @@ struct OutputOptions: ParsableArguments {
 struct RuntimeArguments: ParsableArguments {
     @Option(
         name: [.customShort("c"), .customLong("ctx-size")], parsing: .unconditional,
-        help: ArgumentHelp("Context length in tokens. (default: 0, the model's)", valueName: "n"))
+        help: ArgumentHelp("Context length in tokens; 0 for the model's.", valueName: "n"))
     var contextLength = 0
 
     @Option(

@@ -49,7 +49,7 @@ struct SamplingOptions: ParsableArguments {
         name: .shortAndLong, parsing: .unconditional,
         help: ArgumentHelp("Seed of the draws; -1 for a new one each time. (default: -1)", valueName: "n"),
         transform: seedValue)
-    var seed: UInt64?
+    var seed: UInt64? = nil
 
     func validate() throws {
         try require("--temp", temperature, temperature >= 0 && temperature.isFinite, "0 or more")
