@@ -1,7 +1,30 @@
 /// How the products of a batch of tokens are computed.
 public enum PrefillMethod: String, Sendable, CaseIterable {
-    /// Panels of weights are dequantised to floats and multiplied by OpenBLAS: exact.
+    /// Tiles of weights are dequantised to floats and multiplied by OpenBLAS: exact.
     case sgemm
+    /// Tiles of weights are unpacked to bytes and multiplied with activations rounded to 8 bits.
+    case int8
+    /// The same with activations rounded to 16 bits: half as fast, and all but exact.
+    case int16
+
+    /// What activations are rounded to.
+    package var precision: ActivationPrecision {
+        switch self {
+        case .sgemm: .f32
+        case .int8: .int8
+        case .int16: .int16
+        }
+    }
+
+    /// The fastest method that is as precise as `activations` ask for; nil leaves the precision to the program.
+    static func preferred(on instructionSet: InstructionSet, activations: ActivationPrecision?) -> PrefillMethod {
+        if activations == .f32 { return .sgemm }
+        switch instructionSet {
+        // Without wide integer products, OpenBLAS is faster.
+        case .scalar, .neon: return .sgemm
+        default: return activations == .int16 ? .int16 : .int8
+        }
+    }
 }
 
 /// What computes: kernels, threads, and the choices that hold for every operation.

@@ -111,6 +111,16 @@ extension Buffer {
         let span = unsafe MutableSpan(_unsafeStart: base + range.lowerBound, count: range.count)
         return unsafe _overrideLifetime(span, copying: self)
     }
+
+    /// The bytes of the elements of `range`, which no worker writes to now.
+    @_lifetime(copy self)
+    package func bytes(of range: Range<Int>) -> RawSpan {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "\(range) is outside 0..<\(count)")
+        let stride = MemoryLayout<Element>.stride
+        let bytes = unsafe RawSpan(
+            _unsafeStart: UnsafeRawPointer(base + range.lowerBound), byteCount: range.count * stride)
+        return unsafe _overrideLifetime(bytes, copying: self)
+    }
 }
 
 /// From this size on, memory is aligned for huge pages of 2 MiB and the kernel is asked for them.

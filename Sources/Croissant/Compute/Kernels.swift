@@ -13,6 +13,10 @@ package import GGUF
     /// By type id; nil for a type without kernels.
     private let types: [ck_type_kernels?]
     private let attention: [ck_attention_kernels?]
+    /// By type id; nil for a type that stays in the layout of the file.
+    private let panels: [ck_panel_kernels?]
+    /// What packs activations for panels, by precision.
+    private let packColumns: [ActivationPrecision: ck_pack_columns_fn]
 
     /// Kernels of `instructionSet`, which must be supported.
     package init(_ instructionSet: InstructionSet) {
@@ -29,6 +33,10 @@ package import GGUF
             let kernels = ck_attention(ck_type(rawValue: id), isa)
             return unsafe kernels.scores == nil ? nil : kernels
         }
+        panels = ids.map { ck_panel_sizes($0).block == 0 ? nil : ck_panels(ck_type(rawValue: $0), isa) }
+        unsafe packColumns = [
+            .int16: ck_pack_columns(CK_PRECISION_INT16, isa), .int8: ck_pack_columns(CK_PRECISION_INT8, isa),
+        ]
     }
 
     // MARK: The machine
@@ -121,6 +129,152 @@ package import GGUF
                 unsafe quantize(values.baseAddress, blocks.baseAddress, values.count)
             }
         }
+    }
+
+    // MARK: Panels
+
+    /// Rows of `matrix` that make up panel `index`, side by side; what is missing of sixteen becomes zero.
+    func pack(_ matrix: WeightMatrix, panel index: Int, into panel: inout MutableSpan<UInt8>) {
+        let first = index * Panel.rows
+        pack(
+            matrix.bytes(ofRows: first..<first + matrix.rowCount(ofPanel: index)), of: matrix.type,
+            rows: matrix.rowCount(ofPanel: index), columns: matrix.columns, into: &panel)
+    }
+
+    /// `rows` rows of `type` as a panel; what is missing of sixteen becomes zero.
+    package func pack(
+        _ blocks: RawSpan, of type: GGMLType, rows: Int, columns: Int, into panel: inout MutableSpan<UInt8>
+    ) {
+        precondition(rows > 0 && rows <= Panel.rows && blocks.byteCount % rows == 0, "\(rows) rows in a panel")
+        precondition(panel.count == Panel.byteCount(of: type, columns: columns), "\(panel.count) bytes for a panel")
+        unsafe blocks.withUnsafeBytes { blocks in
+            unsafe panel.withUnsafeMutableBufferPointer { panel in
+                unsafe panelKernels(type).pack(
+                    blocks.baseAddress, blocks.count / rows, rows, columns, panel.baseAddress)
+            }
+        }
+    }
+
+    /// A panel as floats: row r of column c goes to out[offset + c * stride + r].
+    package func dequantize(
+        _ panel: RawSpan, of type: GGMLType, columns: Int, into out: inout MutableSpan<Float>, at offset: Int,
+        stride: Int
+    ) {
+        checkPanel(panel, type, columns)
+        precondition(
+            offset >= 0 && (columns - 1) * stride + Panel.rows <= out.count - offset, "a panel of floats does not fit")
+        unsafe panel.withUnsafeBytes { panel in
+            unsafe out.withUnsafeMutableBufferPointer { out in
+                guard let out = out.baseAddress else { return }
+                unsafe panelKernels(type).dequantize(panel.baseAddress, columns, out + offset, stride)
+            }
+        }
+    }
+
+    /// A panel as a tile of bytes, for ``multiply(tile:of:rows:_:into:at:stride:)``.
+    package func unpack(_ panel: RawSpan, of type: GGMLType, columns: Int, into tile: inout MutableSpan<UInt8>) {
+        checkPanel(panel, type, columns)
+        precondition(tile.count == Panel.tileBytes(of: type, columns: columns), "\(tile.count) bytes for a tile")
+        unsafe panel.withUnsafeBytes { panel in
+            unsafe tile.withUnsafeMutableBufferPointer { tile in
+                unsafe panelKernels(type).unpack(panel.baseAddress, columns, tile.baseAddress)
+            }
+        }
+    }
+
+    /// y[offset + t * stride + r] = dot(row r of the panel, vector t) for the first `rows` rows and all tokens of `x`,
+    /// whose width is one of ``Panel/vectorWidths``.
+    package func multiply(
+        panel: RawSpan, of type: GGMLType, rows: Int, _ x: PackedGroup, into y: borrowing SharedBuffer<Float>,
+        at offset: Int, stride: Int
+    ) {
+        checkPanel(panel, type, x.columns)
+        let kernels = panelKernels(type)
+        let product = unsafe Self.product(x.width == 1 ? kernels.one : kernels.four, x.precision)
+        unsafe multiply(panel, product, rows: rows, x, into: y, at: offset, stride: stride)
+    }
+
+    /// y[offset + t * stride + r] = dot(row r of the tile, vector t) for the first `rows` rows and all tokens of `x`,
+    /// whose width is one of ``tileWidths``.
+    package func multiply(
+        tile: RawSpan, of type: GGMLType, rows: Int, _ x: PackedGroup, into y: borrowing SharedBuffer<Float>,
+        at offset: Int, stride: Int
+    ) {
+        precondition(
+            tile.byteCount == Panel.tileBytes(of: type, columns: x.columns), "\(tile.byteCount) bytes for a tile")
+        let kernels = panelKernels(type)
+        let product = unsafe Self.product(x.width == 4 ? kernels.tile_four : kernels.tile, x.precision)
+        unsafe multiply(tile, product, rows: rows, x, into: y, at: offset, stride: stride)
+    }
+
+    /// Vectors that a tile meets at a time, widest first.
+    package var tileWidths: [Int] { [Int(CK_TILE_VECTORS), 4] }
+
+    private func multiply(
+        _ weights: RawSpan, _ product: ck_panel_fn, rows: Int, _ x: PackedGroup, into y: borrowing SharedBuffer<Float>,
+        at offset: Int, stride: Int
+    ) {
+        precondition(
+            offset >= 0 && (x.tokens - 1) * stride + rows <= y.count - offset, "\(x.tokens) products do not fit")
+        unsafe weights.withUnsafeBytes { weights in
+            unsafe x.withKernelColumns { columns in
+                if rows == Panel.rows && x.tokens == x.width {
+                    return unsafe product(weights.baseAddress, x.columns, columns, y.base + offset, stride)
+                }
+                // Kernels always write whole panels for all vectors: what lies beside the wanted part is others'.
+                unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: Panel.rows * x.width) { all in
+                    unsafe product(weights.baseAddress, x.columns, columns, all.baseAddress, Panel.rows)
+                    for token in 0..<x.tokens {
+                        for row in 0..<rows {
+                            unsafe y.base[offset + token * stride + row] = all[token * Panel.rows + row]
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// `x` becomes vector `index` of a group of `width`.
+    func packColumns(
+        _ x: Span<Float>, precision: ActivationPrecision, vector index: Int, of width: Int,
+        values: inout MutableSpan<Int8>, scales: inout MutableSpan<Float>, totals: inout MutableSpan<Int32>
+    ) {
+        let elements = x.count * width
+        precondition(
+            index < width && x.count % ActivationBlock.scaleColumns == 0
+                && values.count == elements * precision.bytes
+                && scales.count == elements / ActivationBlock.scaleColumns
+                && totals.count == elements / ActivationBlock.sumColumns,
+            "vector \(index) of \(width), \(x.count) activations")
+        guard let pack = unsafe packColumns[precision] else {
+            preconditionFailure("panels do not meet \(precision) activations")
+        }
+        unsafe x.withUnsafeBufferPointer { x in
+            unsafe values.withUnsafeMutableBufferPointer { values in
+                unsafe scales.withUnsafeMutableBufferPointer { scales in
+                    unsafe totals.withUnsafeMutableBufferPointer { totals in
+                        unsafe pack(
+                            x.baseAddress, x.count, width, index, values.baseAddress, scales.baseAddress,
+                            totals.baseAddress)
+                    }
+                }
+            }
+        }
+    }
+
+    /// An entry of a table by ck_precision.
+    private static func product(
+        _ table: (ck_panel_fn?, ck_panel_fn?, ck_panel_fn?), _ precision: ActivationPrecision
+    ) -> ck_panel_fn {
+        guard let product = unsafe precision == .int8 ? table.2 : table.1, precision != .f32 else {
+            preconditionFailure("panels do not meet \(precision) activations")
+        }
+        return unsafe product
+    }
+
+    private func checkPanel(_ panel: RawSpan, _ type: GGMLType, _ columns: Int) {
+        precondition(
+            panel.byteCount == Panel.byteCount(of: type, columns: columns), "\(panel.byteCount) bytes for a panel")
     }
 
     // MARK: Activations
@@ -294,12 +448,43 @@ package import GGUF
         return kernels
     }
 
+    private func panelKernels(_ type: GGMLType) -> ck_panel_kernels {
+        let id = Int(type.rawValue)
+        guard id < panels.count, let kernels = panels[id] else {
+            preconditionFailure("\(type.name) has no panels: loading should have kept its rows")
+        }
+        return kernels
+    }
+
     private func attentionKernels(_ type: GGMLType) -> ck_attention_kernels {
         let id = Int(type.rawValue)
         guard id < attention.count, let kernels = attention[id] else {
             preconditionFailure("no cache holds \(type.name): planning should have said so")
         }
         return kernels
+    }
+}
+
+/// Panels: sixteen rows side by side, the layout of resident weights (described in panel.h).
+package enum Panel {
+    /// Rows of a panel.
+    package static let rows = Int(CK_PANEL_ROWS)
+
+    /// Vectors that a panel meets at a time, widest first.
+    package static let vectorWidths = [4, 1]
+
+    /// Whether weights of `type` can be panels.
+    package static func exists(for type: GGMLType) -> Bool { ck_panel_sizes(type.rawValue).block != 0 }
+
+    /// Bytes of a panel with rows of `columns` weights.
+    package static func byteCount(of type: GGMLType, columns: Int) -> Int {
+        let sizes = ck_panel_sizes(type.rawValue)
+        return columns / Int(sizes.block) * Int(sizes.block_bytes)
+    }
+
+    /// Bytes of a tile with rows of `columns` weights.
+    package static func tileBytes(of type: GGMLType, columns: Int) -> Int {
+        columns / 32 * Int(ck_panel_sizes(type.rawValue).tile_bytes)
     }
 }
 
@@ -383,6 +568,20 @@ extension ck_type_kernels {
         case .f32: unsafe gemv.0
         case .int16: unsafe gemv.1
         case .int8: unsafe gemv.2
+        }
+    }
+}
+
+extension PackedGroup {
+    fileprivate func withKernelColumns(_ body: (UnsafePointer<ck_columns>) -> Void) {
+        unsafe values.withUnsafeBytes { values in
+            unsafe scales.withUnsafeBufferPointer { scales in
+                unsafe totals.withUnsafeBufferPointer { totals in
+                    var columns = unsafe ck_columns(
+                        values: values.baseAddress, scales: scales.baseAddress, totals: totals.baseAddress)
+                    unsafe body(&columns)
+                }
+            }
         }
     }
 }

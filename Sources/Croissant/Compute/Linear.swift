@@ -9,27 +9,42 @@ package struct Linear: Sendable {
     package let columns: Int
     /// The length of the output, that of all parts together.
     package let rows: Int
-    /// Rows that one worker multiplies with a vector at a time.
+    /// Rows that one worker multiplies with a few vectors at a time.
     let chunks: [Tile]
-    /// Rows that one worker dequantises at a time.
-    let panels: [Tile]
+    /// What batches meet as integers: rows whose panels one worker unpacks at a time.
+    let integerTiles: [Tile]
+    /// What batches meet as floats: rows that one worker dequantises at a time.
+    let floatTiles: [Tile]
+    /// What activations of a batch are rounded to for `integerTiles`.
+    let batchPrecision: ActivationPrecision
 
     /// Some rows of one part.
     struct Tile: Sendable {
         let part: Int
+        /// Begins at a multiple of ``Panel/rows``.
         let rows: Range<Int>
         /// Where in the output their results go.
         let offset: Int
+
+        /// The panels of these rows.
+        var panels: Range<Int> {
+            rows.lowerBound / Panel.rows..<(rows.upperBound + Panel.rows - 1) / Panel.rows
+        }
     }
 
     /// Combines matrices with the same number of columns.
-    package init(_ parts: [WeightMatrix]) {
+    ///
+    /// - Parameter batchPrecision: what the activations of a batch are rounded to: f32 for products of floats.
+    package init(_ parts: [WeightMatrix], batchPrecision: ActivationPrecision) {
         precondition(!parts.isEmpty && parts.allSatisfy { $0.columns == parts[0].columns }, "parts of different inputs")
         self.parts = parts
+        self.batchPrecision = batchPrecision
         columns = parts[0].columns
         rows = parts.reduce(0) { $0 + $1.rows }
+        let isInteger = parts.map { batchPrecision != .f32 && Panel.exists(for: $0.type) }
         chunks = Self.tiles(of: parts, height: Self.chunkRows(columns: columns))
-        panels = Self.tiles(of: parts, height: Self.panelRows(columns: columns))
+        integerTiles = Self.tiles(of: parts, height: Self.integerRows(columns: columns)).filter { isInteger[$0.part] }
+        floatTiles = Self.tiles(of: parts, height: Self.floatRows(columns: columns)).filter { !isInteger[$0.part] }
     }
 
     private static func tiles(of parts: [WeightMatrix], height: Int) -> [Tile] {
@@ -47,12 +62,16 @@ package struct Linear: Sendable {
 
     /// Rows in a chunk of a matrix-vector product: large enough that handing it out costs nothing (some microseconds of
     /// work), small enough that the last one does not keep the other threads waiting.
-    static func chunkRows(columns: Int) -> Int {
-        max(16, min(128, (1 << 18) / max(columns, 1) / 16 * 16))
-    }
+    static func chunkRows(columns: Int) -> Int { wholePanels(of: 1 << 18, columns: columns, atMost: 128) }
 
-    /// Rows in a panel of dequantised weights: a mebibyte, which the second-level cache holds.
-    package static func panelRows(columns: Int) -> Int {
-        max(16, min(256, (1 << 18) / max(columns, 1) / 16 * 16))
+    /// Rows in a tile of unpacked integers: half a mebibyte at most, beside the activations in the second-level cache.
+    package static func integerRows(columns: Int) -> Int { wholePanels(of: 1 << 19, columns: columns, atMost: 64) }
+
+    /// Rows in a tile of dequantised weights: a mebibyte, which the second-level cache holds.
+    package static func floatRows(columns: Int) -> Int { wholePanels(of: 1 << 18, columns: columns, atMost: 256) }
+
+    /// As many rows as `elements` allow, in whole panels.
+    private static func wholePanels(of elements: Int, columns: Int, atMost limit: Int) -> Int {
+        max(Panel.rows, min(limit, elements / max(columns, 1) / Panel.rows * Panel.rows))
     }
 }

@@ -14,6 +14,31 @@ extension CPUBackend {
         }
     }
 
+    /// out (tokens, columns) = the rows of `table` that `tokens` name.
+    package func lookUp(
+        _ tokens: Span<Int32>, in table: WeightMatrix, into out: inout FloatBuffer, scratch: inout Scratch
+    ) {
+        let columns = table.columns
+        let workerFloats = scratch.floats.count / pool.threadCount
+        let out = out.shared
+        let tiles = scratch.floats.shared
+        pool.parallelFor(tokens.count) { index, worker in
+            let row = Int(tokens[index])
+            var result = out.slice(index * columns..<(index + 1) * columns)
+            switch table.layout {
+            case .rows:
+                kernels.dequantize(table, rows: row..<row + 1, into: &result)
+            case .panels:
+                let (panel, lane) = row.quotientAndRemainder(dividingBy: Panel.rows)
+                let start = worker * workerFloats
+                var floats = tiles.slice(start..<start + Panel.rows * columns)
+                kernels.dequantize(
+                    table.panel(panel), of: table.type, columns: columns, into: &floats, at: 0, stride: Panel.rows)
+                for column in 0..<columns { result[column] = floats[column * Panel.rows + lane] }
+            }
+        }
+    }
+
     /// out (rows, columns) = RMSNorm of the rows of `x` that begin at `start`; a row is as long as `weight`.
     package func rmsNorm(
         _ x: borrowing FloatBuffer, at start: Int = 0, weight: [Float], epsilon: Float, rows: Int,

@@ -1,64 +1,112 @@
-/// The shapes that scratch memory has to serve.
+import GGUF
+
+/// The sizes of the memory that operations use and leave behind.
 package struct ScratchShape: Sendable {
-    /// The row lengths of the weight matrices, each once.
-    package let columns: [Int]
-    /// Elements in a head.
-    package let headSize: Int
-    /// Positions that the cache can hold.
-    package let contextLength: Int
-    /// Tokens in a pass.
-    package let batchSize: Int
     /// Threads, each with scratch of its own.
-    package let threads: Int
+    private let threads: Int
+    /// Floats of one thread's tile of dequantised weights.
+    private var tileFloats = 0
+    /// Bytes of one thread's tiles of unpacked weights.
+    private var tileBytes = 0
+    /// Floats of one thread's attention tile.
+    private let attentionFloats: Int
+    /// The longest rows that vectors are quantised for, and how many vectors.
+    fileprivate var quantizedColumns = 0
+    fileprivate var quantizedVectors = 0
+    fileprivate var packed = PackedColumns.Shape()
+
+    /// Scratch for attention alone.
+    ///
+    /// - Parameters:
+    ///   - headSize: elements in a head.
+    ///   - contextLength: positions that the cache can hold.
+    ///   - batchSize: tokens in a pass.
+    package init(headSize: Int, contextLength: Int, batchSize: Int, threads: Int) {
+        self.threads = threads
+        attentionFloats = max(
+            contextLength, batchSize > CPUBackend.vectorProducts ? AttentionTile.floats(headSize: headSize) : 0)
+    }
+
+    /// Makes room for products of up to `batchSize` tokens with a matrix.
+    ///
+    /// - Parameters:
+    ///   - decode: what activations of a few tokens are held in.
+    ///   - batch: what those of many are held in.
+    package mutating func include(
+        _ plan: WeightPlan, batchSize: Int, decode: ActivationPrecision, batch: ActivationPrecision, kernels: Kernels
+    ) {
+        let tensor = plan.tensor
+        let columns = tensor.columns
+        let vectors = min(batchSize, CPUBackend.vectorProducts)
+        switch plan.layout {
+        case .panels:
+            packed.include(tokens: vectors, columns: columns, widths: Panel.vectorWidths, precision: decode)
+        case .rows where kernels.precision(for: tensor.type, wanted: decode) != .f32:
+            quantizedColumns = max(quantizedColumns, columns)
+            quantizedVectors = vectors
+        case .rows: break
+        }
+        guard batchSize > CPUBackend.vectorProducts else { return }
+        if batch != .f32 && Panel.exists(for: tensor.type) {
+            packed.include(tokens: batchSize, columns: columns, widths: kernels.tileWidths, precision: batch)
+            let panels = (min(tensor.rows, Linear.integerRows(columns: columns)) + Panel.rows - 1) / Panel.rows
+            let staging = plan.layout == .rows ? Panel.byteCount(of: tensor.type, columns: columns) : 0
+            include(tileBytes: panels * Panel.tileBytes(of: tensor.type, columns: columns) + staging)
+        } else {
+            include(tileFloats: Linear.floatRows(columns: columns) * columns)
+        }
+    }
+
+    /// Makes room for `tileFloats` floats a thread.
+    package mutating func include(tileFloats: Int) { self.tileFloats = max(self.tileFloats, tileFloats) }
+
+    private mutating func include(tileBytes: Int) {
+        // Every thread's begins on a cache line.
+        self.tileBytes = max(self.tileBytes, (tileBytes + 63) / 64 * 64)
+    }
 }
 
 /// Memory that operations use and leave behind: one set for a session.
 package struct Scratch: ~Copyable {
-    /// Panels of dequantised weights, one a thread.
-    var panels: FloatBuffer
+    /// Tiles of dequantised weights, one a thread.
+    var floats: FloatBuffer
+    /// Tiles of unpacked weights, some a thread.
+    var tiles: Buffer<UInt8>
     /// Scores, keys and values of attention tiles, one set a thread.
     var attention: FloatBuffer
-    /// The quantised input of a matrix-vector product.
+    /// The input of a product with rows, quantised.
     var quantized: QuantizedColumns
-    /// The shapes that it was made for.
-    let shape: ScratchShape
+    /// The input of a product with panels, quantised.
+    var packed: PackedColumns
 
     /// Allocates scratch; throws where the system refuses the memory.
     package init(_ shape: ScratchShape) throws(ModelError) {
-        self.shape = shape
-        let panels = try FloatBuffer.allocate(shape.threads * shape.panelFloats, purpose: "weight panels")
-        let attention = try FloatBuffer.allocate(shape.threads * shape.attentionFloats, purpose: "attention tiles")
-        let quantized = try QuantizedColumns(capacity: shape.longestRow, vectors: shape.vectors)
-        self.panels = panels
+        let floats = try FloatBuffer.allocate(shape.floats, purpose: "dequantised weights")
+        let tiles = try Buffer<UInt8>.allocate(shape.tiles, purpose: "unpacked weights")
+        let attention = try FloatBuffer.allocate(shape.attention, purpose: "attention tiles")
+        let quantized = try QuantizedColumns(capacity: shape.quantizedColumns, vectors: shape.quantizedVectors)
+        let packed = try PackedColumns(shape.packed)
+        self.floats = floats
+        self.tiles = tiles
         self.attention = attention
         self.quantized = quantized
+        self.packed = packed
     }
 
     /// Bytes of its buffers.
-    package var byteCount: Int { panels.byteCount + attention.byteCount + quantized.byteCount }
+    package var byteCount: Int {
+        floats.byteCount + tiles.byteCount + attention.byteCount + quantized.byteCount + packed.byteCount
+    }
 }
 
 extension ScratchShape {
+    fileprivate var floats: Int { threads * tileFloats }
+    fileprivate var tiles: Int { threads * tileBytes }
+    fileprivate var attention: Int { threads * attentionFloats }
+
     /// Bytes that ``Scratch`` will allocate.
     package var byteCount: Int {
-        threads * (panelFloats + attentionFloats) * MemoryLayout<Float>.stride
-            + QuantizedColumns.byteCount(capacity: longestRow, vectors: vectors)
-    }
-
-    /// The vectors that are multiplied one by one before a batch is worth a panel.
-    var vectors: Int { min(batchSize, CPUBackend.vectorProducts) }
-
-    /// The longest row of any weight matrix.
-    fileprivate var longestRow: Int { columns.max() ?? 0 }
-
-    /// Floats of one thread's panel; no batch, no panel.
-    var panelFloats: Int {
-        guard batchSize > CPUBackend.vectorProducts else { return 0 }
-        return columns.map { Linear.panelRows(columns: $0) * $0 }.max() ?? 0
-    }
-
-    /// Floats of one thread's attention tile.
-    var attentionFloats: Int {
-        max(contextLength, batchSize > CPUBackend.vectorProducts ? AttentionTile.floats(headSize: headSize) : 0)
+        (floats + attention) * MemoryLayout<Float>.stride + tiles
+            + QuantizedColumns.byteCount(capacity: quantizedColumns, vectors: quantizedVectors) + packed.byteCount
     }
 }

@@ -9,14 +9,43 @@ public enum WeightPlacement: String, Sendable, CaseIterable {
     case resident
 }
 
-/// The weights of one model, in the layout of the file, behind matrices that know their shapes.
+/// How the weights of a matrix lie in memory.
+package enum WeightLayout: Sendable {
+    /// Row after row, in the blocks of the file.
+    case rows
+    /// Sixteen rows side by side: one layout that decode streams fastest, and that batches unpack (see panel.h).
+    case panels
+}
+
+/// A tensor and how it is held.
+package struct WeightPlan: Sendable {
+    /// The tensor.
+    package let tensor: TensorInfo
+    /// How it is held.
+    package let layout: WeightLayout
+
+    /// Plans for `tensor` to be held in `layout`.
+    package init(tensor: TensorInfo, layout: WeightLayout) {
+        self.tensor = tensor
+        self.layout = layout
+    }
+
+    /// Bytes that it takes.
+    package var byteCount: Int {
+        switch layout {
+        case .rows: tensor.byteCount
+        case .panels:
+            (tensor.rows + Panel.rows - 1) / Panel.rows * Panel.byteCount(of: tensor.type, columns: tensor.columns)
+        }
+    }
+}
+
+/// The weights of one model behind matrices that know their shapes.
 @safe package final class WeightStore: Sendable {
-    /// Where the weights are.
-    package let placement: WeightPlacement
     private let file: GGUFFile
     /// The copy of resident weights, and where in it each tensor begins.
     private let memory: PageMemory?
-    private let offsets: [String: Int]
+    private let held: [String: (offset: Int, layout: WeightLayout)]
 
     /// Bytes of the resident copy; 0 for weights that are mapped.
     package var residentByteCount: Int { memory?.byteCount ?? 0 }
@@ -24,87 +53,148 @@ public enum WeightPlacement: String, Sendable, CaseIterable {
     /// Resident tensors begin on cache lines.
     package static let alignment = 64
 
-    /// The memory that `tensors` take when they are resident.
-    package static func residentBytes(of tensors: [TensorInfo]) -> Int {
-        tensors.reduce(0) { $0 + aligned($1.byteCount) }
+    /// The memory that resident weights take.
+    package static func residentBytes(of plans: [WeightPlan]) -> Int {
+        plans.reduce(0) { $0 + aligned($1.byteCount) }
     }
 
     private static func aligned(_ byteCount: Int) -> Int {
         (byteCount + alignment - 1) / alignment * alignment
     }
 
-    /// Opens the weights of `file`: maps them, or reads `tensors` on all threads of `pool`.
+    /// Opens the weights of `file`: those of `resident` are read on all threads of `pool`, into panels where the plan
+    /// says so; the others stay in the file's mapping.
     ///
     /// `progress` is told the bytes that have been read, now and then, on the caller's thread.
     package init(
-        file: GGUFFile, tensors: [TensorInfo], placement: WeightPlacement, pool: ThreadPool,
+        file: GGUFFile, resident: [WeightPlan], kernels: Kernels, pool: ThreadPool,
         progress: (@Sendable (Int) -> Void)? = nil
     ) throws(ModelError) {
         self.file = file
-        self.placement = placement
-        guard placement == .resident else {
+        guard !resident.isEmpty else {
             memory = nil
-            offsets = [:]
+            held = [:]
             return
         }
-        let total = Self.residentBytes(of: tensors)
+        let total = Self.residentBytes(of: resident)
         guard let memory = PageMemory(byteCount: total) else { throw .outOfMemory(bytes: total, purpose: "weights") }
-        var offsets: [String: Int] = [:]
+        var held: [String: (offset: Int, layout: WeightLayout)] = [:]
         var pieces: [Piece] = []
         var end = 0
-        for tensor in tensors {
-            offsets[tensor.name] = end
-            for start in stride(from: 0, to: tensor.byteCount, by: Piece.bytes) {
-                let range = start..<min(start + Piece.bytes, tensor.byteCount)
-                pieces.append(Piece(tensor: tensor, range: range, destination: end + start))
-            }
-            end += Self.aligned(tensor.byteCount)
+        for plan in resident {
+            held[plan.tensor.name] = (end, plan.layout)
+            pieces += Piece.all(of: plan, at: end)
+            end += Self.aligned(plan.byteCount)
         }
-        try Self.read(pieces, of: file, into: memory, pool: pool, progress: progress)
+        try Self.read(pieces, of: file, into: memory, kernels: kernels, pool: pool, progress: progress)
         self.memory = memory
-        self.offsets = offsets
+        self.held = held
     }
 
     /// A part of a tensor that one worker reads at a time.
     private struct Piece: Sendable {
-        static let bytes = 4 << 20
-        let tensor: TensorInfo
+        let plan: WeightPlan
+        /// Bytes of the tensor.
         let range: Range<Int>
+        /// Where they go, as they are or as panels.
         let destination: Int
+
+        /// The pieces of a tensor: some MiB as it is, or the rows of some panels.
+        static func all(of plan: WeightPlan, at start: Int) -> [Piece] {
+            let tensor = plan.tensor
+            let rowBytes = tensor.byteCount / tensor.rows
+            let panelRows = rowBytes * Panel.rows
+            let length = plan.layout == .rows ? 4 << 20 : max(1, (1 << 19) / panelRows) * panelRows
+            return stride(from: 0, to: tensor.byteCount, by: length).map { offset in
+                let written = plan.layout == .rows ? offset : offset / panelRows * plan.panelBytes
+                return Piece(
+                    plan: plan, range: offset..<min(offset + length, tensor.byteCount), destination: start + written)
+            }
+        }
     }
 
     private static func read(
-        _ pieces: [Piece], of file: GGUFFile, into memory: PageMemory, pool: ThreadPool,
+        _ pieces: [Piece], of file: GGUFFile, into memory: PageMemory, kernels: Kernels, pool: ThreadPool,
         progress: (@Sendable (Int) -> Void)?
     ) throws(ModelError) {
+        // What is packed passes through a buffer of each worker. The KV cache and the scratch of a session, which are
+        // larger, do not exist yet: it adds nothing to the peak.
+        let length = pieces.reduce(0) { max($0, $1.plan.layout == .panels ? $1.range.count : 0) }
+        var staging = try Buffer<UInt8>.allocate(length * pool.threadCount, purpose: "weights being read")
         let failure = FirstFailure()
         let done = Atomic<Int>(0)
-        pool.parallelFor(pieces.count) { index, worker in
-            let piece = pieces[index]
-            let target = unsafe UnsafeMutableRawBufferPointer(
-                start: memory.base + piece.destination, count: piece.range.count)
-            do throws(GGUFError) {
-                let source = file.mappedFile(of: piece.tensor)
-                unsafe try source.readRange(offset: piece.tensor.offset + piece.range.lowerBound, into: target)
-            } catch {
-                failure.record(error)
-            }
-            let bytes = done.add(piece.range.count, ordering: .relaxed).newValue
+        readAll(pieces, of: file, into: memory, staging: staging.shared, kernels: kernels, pool: pool, failure) {
+            count, worker in
+            let bytes = done.add(count, ordering: .relaxed).newValue
             if worker == 0 { progress?(bytes) }
         }
         if let error = failure.error { throw .file(error) }
     }
 
+    private static func readAll(
+        _ pieces: [Piece], of file: GGUFFile, into memory: PageMemory, staging: borrowing SharedBuffer<UInt8>,
+        kernels: Kernels, pool: ThreadPool, _ failure: FirstFailure,
+        done: @Sendable (_ count: Int, _ worker: Int) -> Void
+    ) {
+        let length = staging.count / pool.threadCount
+        pool.parallelFor(pieces.count) { index, worker in
+            let piece = pieces[index]
+            let tensor = piece.plan.tensor
+            let destination = unsafe memory.base + piece.destination
+            do throws(GGUFError) {
+                let source = file.mappedFile(of: tensor)
+                let offset = tensor.offset + piece.range.lowerBound
+                switch piece.plan.layout {
+                case .rows:
+                    unsafe try source.readRange(
+                        offset: offset,
+                        into: UnsafeMutableRawBufferPointer(start: destination, count: piece.range.count))
+                case .panels:
+                    let range = worker * length..<worker * length + piece.range.count
+                    unsafe try source.readRange(
+                        offset: offset,
+                        into: UnsafeMutableRawBufferPointer(start: staging.base + range.lowerBound, count: range.count))
+                    unsafe pack(staging.bytes(of: range), piece.plan, to: destination, kernels: kernels)
+                }
+            } catch {
+                failure.record(error)
+            }
+            done(piece.range.count, worker)
+        }
+    }
+
+    /// Some rows of a tensor become panels.
+    private static func pack(
+        _ rows: RawSpan, _ plan: WeightPlan, to destination: UnsafeMutableRawPointer, kernels: Kernels
+    ) {
+        let tensor = plan.tensor
+        let rowBytes = tensor.byteCount / tensor.rows
+        let step = rowBytes * Panel.rows
+        for (index, start) in stride(from: 0, to: rows.byteCount, by: step).enumerated() {
+            let blocks = rows.extracting(start..<min(start + step, rows.byteCount))
+            let panel = unsafe UnsafeMutableBufferPointer(
+                start: (destination + index * plan.panelBytes).assumingMemoryBound(to: UInt8.self),
+                count: plan.panelBytes)
+            var out = unsafe panel.mutableSpan
+            kernels.pack(
+                blocks, of: tensor.type, rows: blocks.byteCount / rowBytes, columns: tensor.columns, into: &out)
+        }
+    }
+
     /// The weights of `tensor` as a matrix (rows, columns).
     package func matrix(_ tensor: TensorInfo) -> WeightMatrix {
-        let base: UnsafeRawPointer
-        if let memory, let offset = offsets[tensor.name] {
-            unsafe base = unsafe UnsafeRawPointer(memory.base + offset)
-        } else {
-            unsafe base = unsafe file.mappedFile(of: tensor).base + tensor.offset
+        if let memory, let place = held[tensor.name] {
+            return unsafe WeightMatrix(
+                tensor, layout: place.layout, owner: self, base: UnsafeRawPointer(memory.base + place.offset))
         }
-        return unsafe WeightMatrix(tensor: tensor, owner: self, base: base)
+        return unsafe WeightMatrix(
+            tensor, layout: .rows, owner: self, base: file.mappedFile(of: tensor).base + tensor.offset)
     }
+}
+
+extension WeightPlan {
+    /// Bytes of one panel.
+    fileprivate var panelBytes: Int { Panel.byteCount(of: tensor.type, columns: tensor.columns) }
 }
 
 /// The first error of several workers.
@@ -118,7 +208,7 @@ private final class FirstFailure: Sendable {
     }
 }
 
-/// A weight matrix (rows, columns) in the blocks of its type, rows one after the other.
+/// A weight matrix (rows, columns) in the blocks of its type.
 @safe package struct WeightMatrix: @unchecked Sendable {
     // Sendable: immutable bytes, kept alive by the store.
 
@@ -130,27 +220,46 @@ private final class FirstFailure: Sendable {
     package let rows: Int
     /// Columns: the length of what a product takes.
     package let columns: Int
-    /// Bytes from one row to the next.
+    /// How the rows lie.
+    package let layout: WeightLayout
+    /// Bytes of one row in the layout of the file.
     package let rowBytes: Int
     private let owner: WeightStore
     private let base: UnsafeRawPointer
 
-    fileprivate init(tensor: TensorInfo, owner: WeightStore, base: UnsafeRawPointer) {
+    fileprivate init(_ tensor: TensorInfo, layout: WeightLayout, owner: WeightStore, base: UnsafeRawPointer) {
         name = tensor.name
         type = tensor.type
         rows = tensor.rows
         columns = tensor.columns
         rowBytes = tensor.byteCount / tensor.rows
+        self.layout = layout
         self.owner = owner
         unsafe self.base = unsafe base
     }
 
-    /// The blocks of some rows.
+    /// The blocks of some rows of a matrix whose layout is rows.
     @_lifetime(borrow self)
     package func bytes(ofRows range: Range<Int>) -> RawSpan {
+        precondition(layout == .rows, "\(name) is held in panels")
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
         let bytes = unsafe RawSpan(
             _unsafeStart: base + range.lowerBound * rowBytes, byteCount: range.count * rowBytes)
         return unsafe _overrideLifetime(bytes, borrowing: self)
+    }
+
+    /// One panel of a matrix whose layout is panels: rows from `index * 16` on.
+    @_lifetime(borrow self)
+    package func panel(_ index: Int) -> RawSpan {
+        precondition(layout == .panels, "\(name) is held in rows")
+        precondition(index >= 0 && index * Panel.rows < rows, "panel \(index) of \(rows) rows")
+        let size = Panel.byteCount(of: type, columns: columns)
+        let bytes = unsafe RawSpan(_unsafeStart: base + index * size, byteCount: size)
+        return unsafe _overrideLifetime(bytes, borrowing: self)
+    }
+
+    /// The rows in panel `index`: sixteen, or fewer in the last one.
+    package func rowCount(ofPanel index: Int) -> Int {
+        min(Panel.rows, rows - index * Panel.rows)
     }
 }

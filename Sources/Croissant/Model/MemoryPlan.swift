@@ -24,7 +24,14 @@ public struct MemoryPlan: Sendable {
     public let batchSize: Int
     /// Compute threads.
     public let threads: Int
+    /// The kernels.
+    public let instructionSet: InstructionSet
+    /// How batches are multiplied.
+    public let prefill: PrefillMethod
+    /// What decode rounds activations to.
+    public let precision: ActivationPrecision
 
+    package let matrices: [WeightPlan]
     package let cache: KVCache.Shape
     package let activations: ActivationShape
     package let scratch: ScratchShape
@@ -40,28 +47,33 @@ public struct MemoryPlan: Sendable {
         contextLength = options.contextLength
         batchSize = options.batchSize
         threads = options.threads
+        instructionSet = options.instructionSet
+        prefill = options.prefill
+        precision = options.activations
         cache = KVCache.Shape(
             layers: configuration.layers, heads: configuration.keyValueHeads, headSize: configuration.headSize,
             capacity: options.contextLength, keyType: options.keyType, valueType: options.valueType)
         activations = ActivationShape(configuration, batchSize: options.batchSize, allLogits: options.allLogits)
-        scratch = ScratchShape(
-            columns: Array(Set(tensors.filter { $0.dimensions.count == 2 }.map(\.columns))),
-            headSize: configuration.headSize, contextLength: options.contextLength, batchSize: options.batchSize,
-            threads: options.threads)
+        let vectors = Item(name: "norms", byteCount: Weights.vectorFloats(tensors) * 4, isFileBacked: false)
 
-        let state = [
+        // Where the weights are decides what scratch has to hold, and the other way round: resident is tried first.
+        var plans = PlacedWeights(tensors, .resident, options, configuration)
+        weights =
+            options.weights
+            ?? Self.placement(
+                of: plans.byteCount,
+                beside: cache.byteCount + activations.byteCount + vectors.byteCount + plans.scratch.byteCount,
+                budget: options.memoryBudget)
+        if weights == .mapped { plans = PlacedWeights(tensors, .mapped, options, configuration) }
+        matrices = plans.matrices
+        scratch = plans.scratch
+        items = [
+            Item(name: "weights", byteCount: plans.byteCount, isFileBacked: weights == .mapped),
             Item(name: "KV cache", byteCount: cache.byteCount, isFileBacked: false),
             Item(name: "activations", byteCount: activations.byteCount, isFileBacked: false),
             Item(name: "scratch", byteCount: scratch.byteCount, isFileBacked: false),
-            Item(name: "norms", byteCount: Weights.vectorFloats(tensors) * 4, isFileBacked: false),
+            vectors,
         ]
-        let stateBytes = state.reduce(0) { $0 + $1.byteCount }
-        let resident = WeightStore.residentBytes(of: tensors)
-        weights = options.weights ?? Self.placement(of: resident, beside: stateBytes, budget: options.memoryBudget)
-        let mapped = tensors.reduce(0) { $0 + $1.byteCount }
-        let item = Item(
-            name: "weights", byteCount: weights == .resident ? resident : mapped, isFileBacked: weights == .mapped)
-        items = [item] + state
         try check(options.memoryBudget)
     }
 
@@ -94,6 +106,45 @@ public struct MemoryPlan: Sendable {
     }
 }
 
+/// The weights in one place, and the scratch that products with them need.
+private struct PlacedWeights {
+    let matrices: [WeightPlan]
+    let scratch: ScratchShape
+    let byteCount: Int
+
+    init(
+        _ tensors: [TensorInfo], _ placement: WeightPlacement, _ options: ResolvedOptions,
+        _ configuration: ModelConfiguration
+    ) {
+        let roles = Weights.roles(of: tensors, options.prefill, options.activations)
+        let kernels = Kernels(options.instructionSet)
+        var scratch = ScratchShape(
+            headSize: configuration.headSize, contextLength: options.contextLength, batchSize: options.batchSize,
+            threads: options.threads)
+        matrices = roles.map { role in
+            let hasPanels =
+                placement == .resident && options.activations != .f32 && role.isProduct
+                && Panel.exists(for: role.tensor.type)
+            return WeightPlan(tensor: role.tensor, layout: hasPanels ? .panels : .rows)
+        }
+        for (role, plan) in zip(roles, matrices) {
+            if role.isProduct {
+                scratch.include(
+                    plan, batchSize: options.batchSize, decode: options.activations, batch: role.batch,
+                    kernels: kernels)
+            }
+            // A row of an embedding in panels is looked up by dequantising its panel.
+            if role.isLookup && plan.layout == .panels {
+                scratch.include(tileFloats: Panel.rows * plan.tensor.columns)
+            }
+        }
+        self.scratch = scratch
+        byteCount =
+            placement == .resident
+            ? WeightStore.residentBytes(of: matrices) : matrices.reduce(0) { $0 + $1.byteCount }
+    }
+}
+
 /// Options with every choice made.
 struct ResolvedOptions {
     let threads: Int
@@ -104,6 +155,9 @@ struct ResolvedOptions {
     let weights: WeightPlacement?
     let memoryBudget: ByteCount?
     let allLogits: Bool
+    let instructionSet: InstructionSet
+    let activations: ActivationPrecision
+    let prefill: PrefillMethod
 
     init(_ options: RuntimeOptions, _ configuration: ModelConfiguration) throws(ModelError) {
         threads = try Self.inRange(
@@ -120,6 +174,20 @@ struct ResolvedOptions {
         weights = options.weights
         memoryBudget = options.memoryBudget
         allLogits = options.allLogits
+        instructionSet = try Self.instructionSet(options.instructionSet)
+        activations = options.activations ?? .int16
+        prefill = options.prefill ?? .preferred(on: instructionSet, activations: options.activations)
+    }
+
+    private static func instructionSet(_ wanted: InstructionSet?) throws(ModelError) -> InstructionSet {
+        guard let wanted else { return Kernels.bestInstructionSet }
+        guard Kernels.isSupported(wanted) else {
+            let supported = InstructionSet.allCases.filter(Kernels.isSupported).map(\.rawValue)
+            throw .invalidOption(
+                name: "instruction set", value: wanted.rawValue,
+                expected: "one of \(supported.joined(separator: ", ")) on this machine")
+        }
+        return wanted
     }
 
     private static func inRange(_ value: Int, _ range: ClosedRange<Int>, name: String) throws(ModelError) -> Int {

@@ -57,11 +57,11 @@ public final class Model: Sendable {
         plan = try MemoryPlan(configuration, tensors: tensors, options: options)
         tokenizer = try Self.tokenizer(of: file, vocabularySize: configuration.vocabularySize)
         let backend = CPUBackend(
-            instructionSet: try Self.instructionSet(options), threads: plan.threads,
-            activations: options.activations ?? .int16)
+            instructionSet: plan.instructionSet, threads: plan.threads, activations: plan.precision)
         store = try WeightStore(
-            file: file, tensors: tensors, placement: plan.weights, pool: backend.pool, progress: progress)
-        let weights = try Weights(layout, file: file, store: store, kernels: backend.kernels)
+            file: file, resident: plan.weights == .resident ? plan.matrices : [], kernels: backend.kernels,
+            pool: backend.pool, progress: progress)
+        let weights = try Weights(layout, file: file, store: store, kernels: backend.kernels, plan: plan)
         transformer = Transformer(
             configuration: configuration, weights: weights,
             rope: RoPE(configuration, factors: weights.ropeFactors), backend: backend)
@@ -79,17 +79,6 @@ public final class Model: Sendable {
     /// Bytes that it holds, by the names of the plan's items; mapped weights are none of them.
     package var allocations: [String: Int] {
         ["weights": store.residentByteCount, "norms": transformer.weights.vectorBytes]
-    }
-
-    private static func instructionSet(_ options: RuntimeOptions) throws(ModelError) -> InstructionSet {
-        guard let wanted = options.instructionSet else { return Kernels.bestInstructionSet }
-        guard Kernels.isSupported(wanted) else {
-            let supported = InstructionSet.allCases.filter(Kernels.isSupported).map(\.rawValue)
-            throw .invalidOption(
-                name: "instruction set", value: wanted.rawValue,
-                expected: "one of \(supported.joined(separator: ", ")) on this machine")
-        }
-        return wanted
     }
 
     private static func tokenizer(of file: GGUFFile, vocabularySize: Int) throws(ModelError) -> Tokenizer? {

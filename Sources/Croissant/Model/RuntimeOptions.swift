@@ -14,9 +14,9 @@ public struct RuntimeOptions: Sendable {
     public var valueType = GGMLType.f16
     /// Where the weights are; resident where the budget and the machine allow it when nil.
     public var weights: WeightPlacement?
-    /// How batches are multiplied.
+    /// How batches are multiplied; what is fastest on this machine, as precise as ``activations`` ask for, when nil.
     public var prefill: PrefillMethod?
-    /// What decode quantises activations to.
+    /// What decode rounds activations to; int16 when nil.
     public var activations: ActivationPrecision?
     /// Weights, cache, activations and scratch together may not take more.
     public var memoryBudget: ByteCount?

@@ -25,6 +25,8 @@ package struct ExpectedTensor: Sendable {
 package struct TensorLayout: Sendable {
     /// The tensor whose rows tell the size of the vocabulary.
     static let embeddingName = "token_embd.weight"
+    /// The tensor that turns the last residual into logits.
+    static let outputName = "output.weight"
 
     /// (embedding, vocabulary): a row for each token.
     package let embedding: ExpectedTensor
@@ -73,7 +75,7 @@ package struct TensorLayout: Sendable {
         let hidden = configuration.feedForwardLength
         self.embedding = ExpectedTensor(Self.embeddingName, embedding, vocabulary)
         outputNorm = ExpectedTensor("output_norm.weight", embedding)
-        output = ExpectedTensor("output.weight", embedding, vocabulary, isOptional: true)
+        output = ExpectedTensor(Self.outputName, embedding, vocabulary, isOptional: true)
         ropeFactors = ExpectedTensor("rope_freqs.weight", configuration.ropeDimensions / 2, isOptional: true)
         blocks = (0..<configuration.layers).map { layer in
             let prefix = "blk.\(layer)"

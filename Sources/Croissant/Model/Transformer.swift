@@ -25,7 +25,7 @@ package struct Transformer: Sendable {
             count > 0 && count <= state.shape.batchSize, "\(count) tokens in a batch of \(state.shape.batchSize)")
         precondition(count <= cache.shape.capacity - position, "loading and prefill check the context")
 
-        embed(tokens, into: &state.residual)
+        backend.lookUp(tokens, in: weights.embedding, into: &state.residual, scratch: &scratch)
         rope.fill(position..<position + count, cosines: &state.cosines, sines: &state.sines)
         for (layer, block) in weights.blocks.enumerated() {
             normalize(state.residual, by: block.attentionNorm, tokens: count, into: &state.normalized)
@@ -48,16 +48,6 @@ package struct Transformer: Sendable {
         }
         cache.advance(by: count)
         predict(logits, tokens: count, &state, &scratch)
-    }
-
-    /// residual = the embedding of each token.
-    private func embed(_ tokens: Span<Int32>, into residual: inout FloatBuffer) {
-        let length = configuration.embeddingLength
-        for index in 0..<tokens.count {
-            let token = Int(tokens[index])
-            var row = residual.mutableSlice(index * length..<(index + 1) * length)
-            backend.kernels.dequantize(weights.embedding, rows: token..<token + 1, into: &row)
-        }
     }
 
     private func normalize(

@@ -30,7 +30,10 @@ package struct Weights: Sendable {
     }
 
     /// Takes the tensors of `layout`, which has checked `file`, from `store`.
-    package init(_ layout: TensorLayout, file: GGUFFile, store: WeightStore, kernels: Kernels) throws(ModelError) {
+    package init(
+        _ layout: TensorLayout, file: GGUFFile, store: WeightStore, kernels: Kernels, plan: MemoryPlan
+    ) throws(ModelError) {
+        let batch = plan.prefill.precision
         let tensors = TensorFetcher(file: file, store: store, kernels: kernels)
         embedding = try tensors.matrix(layout.embedding)
         var blocks: [Block] = []
@@ -38,18 +41,55 @@ package struct Weights: Sendable {
             blocks.append(
                 Block(
                     attentionNorm: try tensors.vector(block.attentionNorm),
-                    queryKeyValue: Linear([
-                        try tensors.matrix(block.query), try tensors.matrix(block.key), try tensors.matrix(block.value),
-                    ]),
-                    attentionOutput: Linear([try tensors.matrix(block.attentionOutput)]),
+                    queryKeyValue: Linear(
+                        [
+                            try tensors.matrix(block.query), try tensors.matrix(block.key),
+                            try tensors.matrix(block.value),
+                        ], batchPrecision: batch),
+                    attentionOutput: Linear([try tensors.matrix(block.attentionOutput)], batchPrecision: batch),
                     feedForwardNorm: try tensors.vector(block.feedForwardNorm),
-                    gateUp: Linear([try tensors.matrix(block.gate), try tensors.matrix(block.up)]),
-                    down: Linear([try tensors.matrix(block.down)])))
+                    gateUp: Linear(
+                        [try tensors.matrix(block.gate), try tensors.matrix(block.up)], batchPrecision: batch),
+                    down: Linear([try tensors.matrix(block.down)], batchPrecision: batch)))
         }
         self.blocks = blocks
         outputNorm = try tensors.vector(layout.outputNorm)
-        output = Linear([tensors.has(layout.output) ? try tensors.matrix(layout.output) : embedding])
+        output = Linear(
+            [tensors.has(layout.output) ? try tensors.matrix(layout.output) : embedding],
+            batchPrecision: Self.outputPrecision(plan.prefill, plan.precision))
         ropeFactors = tensors.has(layout.ropeFactors) ? try tensors.vector(layout.ropeFactors, isPositive: true) : nil
+    }
+
+    /// What a matrix is for.
+    struct Role {
+        let tensor: TensorInfo
+        /// Whether it is multiplied with activations.
+        let isProduct: Bool
+        /// Whether its rows are looked up.
+        let isLookup: Bool
+        /// What the activations of a batch are rounded to.
+        let batch: ActivationPrecision
+    }
+
+    /// What the matrices among `tensors` are for.
+    static func roles(
+        of tensors: [TensorInfo], _ prefill: PrefillMethod, _ activations: ActivationPrecision
+    ) -> [Role] {
+        let isTied = !tensors.contains { $0.name == TensorLayout.outputName }
+        return tensors.filter { $0.dimensions.count == 2 }.map { tensor in
+            let isLookup = tensor.name == TensorLayout.embeddingName
+            let isOutput = isTied ? isLookup : tensor.name == TensorLayout.outputName
+            return Role(
+                tensor: tensor, isProduct: !isLookup || isTied, isLookup: isLookup,
+                batch: isOutput ? outputPrecision(prefill, activations) : prefill.precision)
+        }
+    }
+
+    /// Logits are wanted as precise as those of decode: the output matrix never meets coarser activations in a batch.
+    private static func outputPrecision(
+        _ prefill: PrefillMethod, _ activations: ActivationPrecision
+    ) -> ActivationPrecision {
+        prefill == .sgemm ? .f32 : activations == .f32 ? .int16 : activations
     }
 
     /// Bytes of the norms and factors that are held.

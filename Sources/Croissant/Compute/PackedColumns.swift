@@ -1,0 +1,157 @@
+/// Tokens whose activations lie side by side, so that one pass over a panel of weights serves all of them.
+package struct TokenGroup: Sendable, Equatable {
+    /// The tokens.
+    package let tokens: Range<Int>
+    /// Vectors that the kernels compute: `tokens.count`, or more where no kernel is that narrow.
+    package let width: Int
+    /// The widths of the groups before this one, together.
+    package let start: Int
+
+    /// Splits a batch into groups of the widths that kernels have, widest first.
+    package static func split(_ tokens: Int, widths: [Int]) -> [TokenGroup] {
+        var groups: [TokenGroup] = []
+        var first = 0
+        var start = 0
+        while first < tokens {
+            let left = tokens - first
+            // A group that is two thirds full is faster than several narrow ones.
+            let width = widths.first { 3 * left > 2 * $0 } ?? widths.last ?? 1
+            let count = min(width, left)
+            groups.append(TokenGroup(tokens: first..<first + count, width: width, start: start))
+            first += count
+            start += width
+        }
+        return groups
+    }
+}
+
+/// Activation vectors rounded to integers and laid side by side in groups, as panels take them.
+package struct PackedColumns: ~Copyable {
+    private var values: Buffer<Int8>
+    private var scales: FloatBuffer
+    private var totals: Buffer<Int32>
+
+    /// The sizes of its buffers, in elements.
+    package struct Shape: Sendable {
+        private(set) var values = 0
+        private(set) var scales = 0
+        private(set) var totals = 0
+
+        /// No space.
+        package init() {}
+
+        /// Makes room for `tokens` vectors of `columns` activations in groups of `widths`.
+        package mutating func include(tokens: Int, columns: Int, widths: [Int], precision: ActivationPrecision) {
+            // Every smaller batch fits too: at most one group is padded, to no more than the widest.
+            let vectors = tokens + (widths.first ?? 1) - 1
+            values = max(values, vectors * columns * precision.bytes)
+            scales = max(scales, vectors * columns / ActivationBlock.scaleColumns)
+            totals = max(totals, vectors * columns / ActivationBlock.sumColumns)
+        }
+
+        /// Bytes that ``PackedColumns`` will allocate.
+        package var byteCount: Int { values + 4 * scales + 4 * totals }
+    }
+
+    /// Allocates the buffers; throws where the system refuses the memory.
+    package init(_ shape: Shape) throws(ModelError) {
+        let purpose = "packed activations"
+        let values = try Buffer<Int8>.allocate(shape.values, purpose: purpose)
+        let scales = try FloatBuffer.allocate(shape.scales, purpose: purpose)
+        let totals = try Buffer<Int32>.allocate(shape.totals, purpose: purpose)
+        self.values = values
+        self.scales = scales
+        self.totals = totals
+    }
+
+    /// Bytes of its buffers.
+    package var byteCount: Int { values.byteCount + scales.byteCount + totals.byteCount }
+
+    /// Rounds x (tokens, columns), group by group on all threads.
+    package mutating func pack(
+        _ x: Span<Float>, columns: Int, groups: [TokenGroup], precision: ActivationPrecision, kernels: Kernels,
+        pool: ThreadPool
+    ) {
+        Self.pack(
+            x, columns: columns, groups: groups, precision: precision, kernels: kernels, pool: pool,
+            values: &values, scales: &scales, totals: &totals)
+    }
+
+    private static func pack(
+        _ x: Span<Float>, columns: Int, groups: [TokenGroup], precision: ActivationPrecision, kernels: Kernels,
+        pool: ThreadPool, values: inout Buffer<Int8>, scales: inout FloatBuffer, totals: inout Buffer<Int32>
+    ) {
+        let values = values.shared
+        let scales = scales.shared
+        let totals = totals.shared
+        pool.parallelFor(groups.count) { index, _ in
+            let group = groups[index]
+            let elements = group.start * columns..<(group.start + group.width) * columns
+            var groupValues = values.slice(elements.scaled(by: precision.bytes))
+            var groupScales = scales.slice(elements.divided(by: ActivationBlock.scaleColumns))
+            var groupTotals = totals.slice(elements.divided(by: ActivationBlock.sumColumns))
+            for vector in 0..<group.width {
+                // What is missing is filled with the last token, whose products nobody will read.
+                let token = min(group.tokens.lowerBound + vector, group.tokens.upperBound - 1)
+                kernels.packColumns(
+                    x.extracting(token * columns..<(token + 1) * columns), precision: precision, vector: vector,
+                    of: group.width, values: &groupValues, scales: &groupScales, totals: &groupTotals)
+            }
+        }
+    }
+
+    /// A group as it was packed.
+    @_lifetime(borrow self)
+    package func group(_ group: TokenGroup, columns: Int, precision: ActivationPrecision) -> PackedGroup {
+        let elements = group.start * columns..<(group.start + group.width) * columns
+        return PackedGroup(
+            tokens: group.tokens.count, width: group.width, columns: columns, precision: precision,
+            values: values.bytes(of: elements.scaled(by: precision.bytes)),
+            scales: scales.span.extracting(elements.divided(by: ActivationBlock.scaleColumns)),
+            totals: totals.span.extracting(elements.divided(by: ActivationBlock.sumColumns)))
+    }
+}
+
+/// The activations of one group.
+package struct PackedGroup: ~Escapable {
+    /// Tokens whose products are wanted.
+    let tokens: Int
+    /// Vectors side by side.
+    let width: Int
+    /// Activations of each vector.
+    let columns: Int
+    let precision: ActivationPrecision
+    let values: RawSpan
+    let scales: Span<Float>
+    let totals: Span<Int32>
+
+    @_lifetime(copy values, copy scales, copy totals)
+    fileprivate init(
+        tokens: Int, width: Int, columns: Int, precision: ActivationPrecision, values: RawSpan, scales: Span<Float>,
+        totals: Span<Int32>
+    ) {
+        self.tokens = tokens
+        self.width = width
+        self.columns = columns
+        self.precision = precision
+        self.values = values
+        self.scales = scales
+        self.totals = totals
+    }
+}
+
+extension ActivationPrecision {
+    /// Bytes of one activation.
+    package var bytes: Int {
+        switch self {
+        case .int8: 1
+        case .int16: 2
+        case .f32: 4
+        }
+    }
+}
+
+extension Range<Int> {
+    fileprivate func scaled(by factor: Int) -> Range<Int> { lowerBound * factor..<upperBound * factor }
+    fileprivate func divided(by divisor: Int) -> Range<Int> { lowerBound / divisor..<upperBound / divisor }
+}

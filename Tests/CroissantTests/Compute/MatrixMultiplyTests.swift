@@ -1,0 +1,164 @@
+import Croissant
+import GGUF
+import Testing
+
+@Suite("A product is the same product, whatever the layout, the method, the batch and the threads")
+struct MatrixMultiplyTests {
+    /// Rows that fill no whole panel, and more than one tile.
+    private static let parts: [(type: GGMLType, rows: Int)] = [(.q4_0, 70), (.f16, 5), (.q8_0, 33), (.q5_1, 16)]
+
+    /// Batches around the widths that kernels have: vectors of 1 and 4, tiles of a few up to a dozen.
+    private static let batches = [1, 2, 3, 5, 8, 9, 12, 13, 31]
+
+    /// The largest error of any element, as a share of the length of its row times the length of its input: the rounding
+    /// of floats, of 16 and of 8 bits.
+    private static let tolerance: [ActivationPrecision: Double] = [.f32: 1e-6, .int16: 1e-5, .int8: 3e-3]
+
+    @Test("rows and panels, vectors and tiles, agree with float64", arguments: InstructionSet.supported)
+    func agreesWithFloat64(instructionSet: InstructionSet) throws {
+        let weights = try PackedWeights(Self.parts, columns: 96, tokens: 31)
+        for layout in [WeightLayout.rows, .panels] {
+            for precision in ActivationPrecision.allCases where layout == .rows || precision != .f32 {
+                for batch in ActivationPrecision.allCases {
+                    let product = try weights.product(
+                        layout, instructionSet, decode: precision, batch: batch, threads: 2)
+                    for tokens in Self.batches {
+                        let used = tokens <= CPUBackend.vectorProducts ? precision : batch
+                        let error = try product.error(tokens: tokens)
+                        #expect(
+                            error <= (Self.tolerance[used] ?? 0),
+                            "\(layout), \(tokens) tokens, decode \(precision), batch \(batch): \(error)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("every thread count gives the same bits")
+    func threads() throws {
+        let weights = try PackedWeights(Self.parts, columns: 96, tokens: 31)
+        for batch in ActivationPrecision.allCases {
+            let results = try [1, 2, 3].map { threads in
+                try Self.batches.flatMap { tokens in
+                    try weights.product(
+                        .panels, Kernels.bestInstructionSet, decode: .int16, batch: batch, threads: threads
+                    ).results(tokens: tokens)
+                }
+            }
+            #expect(results[0] == results[1] && results[1] == results[2])
+        }
+    }
+
+    @Test(
+        "groups hold every token once, in widths that kernels have, and little more",
+        arguments: [[12, 4], [4, 1], [1], [6, 2]])
+    func groups(widths: [Int]) {
+        for tokens in 1...60 {
+            let groups = TokenGroup.split(tokens, widths: widths)
+            #expect(groups.flatMap { Array($0.tokens) } == Array(0..<tokens))
+            var start = 0
+            for group in groups {
+                #expect(widths.contains(group.width) && group.tokens.count <= group.width && group.start == start)
+                start += group.width
+            }
+            #expect(start - tokens < widths[0])
+        }
+    }
+}
+
+/// Random matrices of several types in a file, and random vectors with their exact products.
+private struct PackedWeights {
+    let file: GGUFFile
+    let columns: Int
+    let rows: Int
+    /// (tokens, columns)
+    let input: [Float]
+    /// The exact products of what the weights stand for with the vectors: (tokens, rows).
+    let exact: [Double]
+    /// The lengths of the vectors, and of the rows.
+    let lengths: (input: [Double], rows: [Double])
+
+    init(_ parts: [(type: GGMLType, rows: Int)], columns: Int, tokens: Int) throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let declarations = parts.enumerated().map { index, part in
+            GGUFWriter.Declaration(name: "\(index)", dimensions: [columns, part.rows], type: part.type)
+        }
+        let kernels = Kernels(.scalar)
+        var random = Xoshiro256(seed: 7)
+        var weights: [[Double]] = []
+        var writer = try GGUFWriter(path: folder.file("weights.gguf"), metadata: GGUFMetadata(), tensors: declarations)
+        for (part, declaration) in zip(parts, declarations) {
+            let count = part.rows * columns
+            let values = (0..<count).map { _ in Float.random(in: -1...1, using: &random) }
+            var blocks = [UInt8](repeating: 0, count: try #require(part.type.byteCount(elements: count)))
+            var out = blocks.mutableSpan
+            kernels.quantize(values.span, as: part.type, into: &out)
+            var floats = [Float](repeating: 0, count: count)
+            var span = floats.mutableSpan
+            kernels.dequantize(unsafe blocks.span.bytes, as: part.type, count: count, into: &span)
+            weights += stride(from: 0, to: count, by: columns).map { floats[$0..<$0 + columns].map(Double.init) }
+            try writer.write(blocks.span, of: declaration.name)
+        }
+        try writer.finish()
+        file = try GGUFFile(path: folder.file("weights.gguf"))
+        self.columns = columns
+        rows = weights.count
+        input = (0..<tokens * columns).map { _ in Float.random(in: -3...3, using: &random) }
+        let vectors = stride(from: 0, to: input.count, by: columns).map { [input] start in
+            input[start..<start + columns].map(Double.init)
+        }
+        func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+        exact = vectors.flatMap { vector in weights.map { dot($0, vector) } }
+        lengths = (vectors.map { dot($0, $0).squareRoot() }, weights.map { dot($0, $0).squareRoot() })
+    }
+
+    /// The matrices as one layer.
+    func product(
+        _ layout: WeightLayout, _ instructionSet: InstructionSet, decode: ActivationPrecision,
+        batch: ActivationPrecision, threads: Int
+    ) throws -> Product {
+        let backend = CPUBackend(instructionSet: instructionSet, threads: threads, activations: decode)
+        let plans = file.tensors.map { tensor in
+            WeightPlan(tensor: tensor, layout: Panel.exists(for: tensor.type) ? layout : .rows)
+        }
+        let store = try WeightStore(file: file, resident: plans, kernels: backend.kernels, pool: backend.pool)
+        var scratch = ScratchShape(headSize: 16, contextLength: 1, batchSize: 64, threads: threads)
+        for plan in plans {
+            scratch.include(plan, batchSize: 64, decode: decode, batch: batch, kernels: backend.kernels)
+        }
+        return Product(
+            weights: self, layer: Linear(file.tensors.map { store.matrix($0) }, batchPrecision: batch),
+            backend: backend, scratch: scratch)
+    }
+}
+
+/// A layer that is ready to multiply.
+private struct Product {
+    let weights: PackedWeights
+    let layer: Linear
+    let backend: CPUBackend
+    let scratch: ScratchShape
+
+    /// The layer applied to the first vectors: (tokens, rows).
+    func results(tokens: Int) throws -> [Float] {
+        var x = try FloatBuffer.allocate(tokens * weights.columns, purpose: "a test")
+        var elements = x.mutableSpan
+        for i in elements.indices { elements[i] = weights.input[i] }
+        var y = try FloatBuffer.allocate(tokens * weights.rows, purpose: "a test")
+        var scratch = try Scratch(scratch)
+        backend.multiply(layer, x, tokens: tokens, into: &y, scratch: &scratch)
+        return array(y.span)
+    }
+
+    /// The largest error of any element, as a share of the length of its row times that of its vector.
+    func error(tokens: Int) throws -> Double {
+        let results = try results(tokens: tokens)
+        return results.indices.reduce(0) { largest, index in
+            let (token, row) = index.quotientAndRemainder(dividingBy: weights.rows)
+            let scale = weights.lengths.input[token] * weights.lengths.rows[row]
+            let error = abs(Double(results[index]) - weights.exact[index]) / scale
+            return error.isNaN ? .infinity : max(largest, error)
+        }
+    }
+}
