@@ -2,21 +2,11 @@
 #include "registry.h"
 
 #include "isa.h"
+#include "rounding.h"
 
 typedef float floats32 __attribute__((vector_size(128)));
 typedef int32_t ints32 __attribute__((vector_size(128)));
 typedef int8_t bytes32 __attribute__((vector_size(32)));
-
-/* The largest magnitude of 32 values. */
-CK_INLINE float largest_of(const float *x) {
-    /* Without their sign bits floats order as integers do. */
-    uint32_t largest = 0;
-    for (size_t i = 0; i < 32; i++) {
-        const uint32_t magnitude = ck_bits(x[i]) & 0x7fffffff;
-        largest = magnitude > largest ? magnitude : largest;
-    }
-    return ck_float(largest);
-}
 
 /* Writes 32 bytes as eight words, n words apart. */
 CK_INLINE void store_words(const bytes32 *bytes, size_t n, uint8_t *out) {
@@ -32,20 +22,17 @@ CK_INLINE void pack(
     const float limit = parts == 1 ? 127 : 127 * 256;
     values += 4 * t;
     for (size_t i = 0; i < columns; i += 32, values += 32 * parts * n) {
-        const float largest = largest_of(x + i);
-        /* The reciprocal of a still smaller number may be infinite. Such blocks count as zero. */
-        const bool is_zero = largest < 0x1p-100f;
-        const float reciprocal = is_zero ? 0 : limit / largest;
+        const ck_rounding rounding = ck_rounding_of(x + i, limit);
         floats32 value;
         memcpy(&value, x + i, sizeof value);
         /* Adding 1.5 * 2^23 leaves the nearest integer in the lowest bits. */
-        const floats32 shifted = value * reciprocal + 0x1.8p23f;
+        const floats32 shifted = value * rounding.reciprocal + 0x1.8p23f;
         ints32 rounded = (ints32)shifted - (ints32)((floats32){0} + 0x1.8p23f);
         if (parts == 2) {
             /* No lower byte of -128, whose negative is no byte: AVX2 moves signs from weights to activations. */
             rounded -= (rounded & 0xff) == 0x80;
         }
-        scales[i / 32 * n + t] = is_zero ? 0 : largest / limit;
+        scales[i / 32 * n + t] = rounding.scale;
         for (size_t half = 0; half < 2; half++) {
             int32_t total = 0;
             for (size_t k = 0; k < 16; k++) {

@@ -4,6 +4,7 @@
  * value depends on the instruction set. */
 #include "float_rows.h"
 #include "registry.h"
+#include "rounding.h"
 
 #define LANES 16
 
@@ -58,20 +59,10 @@ CK_INLINE float maximum_of(const lanes *values) {
 /* Clang has builtins for these, which become few instructions. GCC's square root may call a function for errno. */
 #if defined(__clang__)
 #define SQUARE_ROOT(x) __builtin_elementwise_sqrt(x)
-#define MAXIMUM_OF_INTEGERS(values) __builtin_reduce_max(values)
 #define SUM_OF_INTEGERS(values) __builtin_reduce_add(values)
 #else
 #define SQUARE_ROOT(x) __builtin_sqrtf(x)
-#define MAXIMUM_OF_INTEGERS(values) maximum_of_integers(&(values))
 #define SUM_OF_INTEGERS(values) sum_of_integers(&(values))
-
-CK_INLINE int32_t maximum_of_integers(const integers *values) {
-    int32_t largest = (*values)[0];
-    for (size_t i = 1; i < LANES; i++) {
-        largest = (*values)[i] > largest ? (*values)[i] : largest;
-    }
-    return largest;
-}
 
 CK_INLINE int32_t sum_of_integers(const integers *values) {
     int32_t sum = 0;
@@ -228,27 +219,19 @@ CK_INLINE void rope_halves(
     }
 }
 
-/* The integers nearest to 32 values over their scale, as two vectors of sixteen, with their sums; returns the scale:
- * the largest magnitude over `limit`. */
+/* 32 values as integers up to `limit`, two vectors of sixteen, with their sums; returns the scale. */
 CK_INLINE float round_block(const float *x, float limit, integers out[2], int32_t sums[2]) {
     CK_DO_NOT_FUSE
     const lanes zero = {0};
     const float shift = 0x1.8p23f; /* as in `exponential` */
+    const ck_rounding rounding = ck_rounding_of(x, limit);
     lanes values[2];
     memcpy(values, x, sizeof values);
-    /* Without their sign bits floats order as integers do. */
-    const integers magnitudes[2] = {(integers)values[0] & 0x7fffffff, (integers)values[1] & 0x7fffffff};
-    const integers exceeds = magnitudes[0] > magnitudes[1];
-    const integers larger = (magnitudes[0] & exceeds) | (magnitudes[1] & ~exceeds);
-    const float largest = ck_float((uint32_t)MAXIMUM_OF_INTEGERS(larger));
-    /* The reciprocal of a still smaller number may be infinite. Such blocks count as zero. */
-    const bool is_zero = largest < 0x1p-100f;
-    const float reciprocal = is_zero ? 0 : limit / largest;
     for (size_t half = 0; half < 2; half++) {
-        out[half] = (integers)(values[half] * reciprocal + shift) - (integers)(zero + shift);
+        out[half] = (integers)(values[half] * rounding.reciprocal + shift) - (integers)(zero + shift);
         sums[half] = SUM_OF_INTEGERS(out[half]);
     }
-    return is_zero ? 0 : largest / limit;
+    return rounding.scale;
 }
 
 CK_INLINE void quantize_int8(const float *x, size_t n, int8_t *values, float *scales, int32_t *sums) {

@@ -136,9 +136,10 @@ package import GGUF
     /// Rows of `matrix` that make up panel `index`, side by side; what is missing of sixteen becomes zero.
     func pack(_ matrix: WeightMatrix, panel index: Int, into panel: inout MutableSpan<UInt8>) {
         let first = index * Panel.rows
+        let rows = matrix.rowCount(of: index..<index + 1)
         pack(
-            matrix.bytes(ofRows: first..<first + matrix.rowCount(ofPanel: index)), of: matrix.type,
-            rows: matrix.rowCount(ofPanel: index), columns: matrix.columns, into: &panel)
+            matrix.bytes(ofRows: first..<first + rows), of: matrix.type, rows: rows, columns: matrix.columns,
+            into: &panel)
     }
 
     /// `rows` rows of `type` as a panel; what is missing of sixteen becomes zero.
@@ -171,7 +172,7 @@ package import GGUF
         }
     }
 
-    /// A panel as a tile of bytes, for ``multiply(tile:of:rows:_:into:at:stride:)``.
+    /// A panel as a tile of bytes, for ``multiply(tiles:of:panels:_:into:at:stride:)``.
     package func unpack(_ panel: RawSpan, of type: GGMLType, columns: Int, into tile: inout MutableSpan<UInt8>) {
         checkPanel(panel, type, columns)
         precondition(tile.count == Panel.tileBytes(of: type, columns: columns), "\(tile.count) bytes for a tile")
@@ -182,51 +183,59 @@ package import GGUF
         }
     }
 
-    /// y[offset + t * stride + r] = dot(row r of the panel, vector t) for the first `rows` rows and all tokens of `x`,
-    /// whose width is one of ``Panel/vectorWidths``.
+    /// y[offset + t * stride + i] = dot(row 16 * panels.lowerBound + i, vector t) for the rows of some panels and all
+    /// tokens of `x`, whose width is one of ``Panel/vectorWidths``.
     package func multiply(
-        panel: RawSpan, of type: GGMLType, rows: Int, _ x: PackedGroup, into y: borrowing SharedBuffer<Float>,
+        _ matrix: WeightMatrix, panels: Range<Int>, _ x: PackedGroup, into y: borrowing SharedBuffer<Float>,
         at offset: Int, stride: Int
     ) {
-        checkPanel(panel, type, x.columns)
-        let kernels = panelKernels(type)
+        let kernels = panelKernels(matrix.type)
         let product = unsafe Self.product(x.width == 1 ? kernels.one : kernels.four, x.precision)
-        unsafe multiply(panel, product, rows: rows, x, into: y, at: offset, stride: stride)
+        unsafe multiply(
+            matrix.panels(panels), bytes: matrix.panelBytes, product, rows: matrix.rowCount(of: panels), x, into: y,
+            at: offset, stride: stride)
     }
 
-    /// y[offset + t * stride + r] = dot(row r of the tile, vector t) for the first `rows` rows and all tokens of `x`,
-    /// whose width is one of ``tileWidths``.
+    /// The same for panels that ``unpack(_:of:columns:into:)`` made `tiles` of, one after the other, and an `x` whose
+    /// width is one of ``tileWidths``.
     package func multiply(
-        tile: RawSpan, of type: GGMLType, rows: Int, _ x: PackedGroup, into y: borrowing SharedBuffer<Float>,
-        at offset: Int, stride: Int
+        tiles: RawSpan, of matrix: WeightMatrix, panels: Range<Int>, _ x: PackedGroup,
+        into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
-        precondition(
-            tile.byteCount == Panel.tileBytes(of: type, columns: x.columns), "\(tile.byteCount) bytes for a tile")
-        let kernels = panelKernels(type)
+        precondition(tiles.byteCount == panels.count * matrix.tileBytes, "\(tiles.byteCount) bytes of tiles")
+        let kernels = panelKernels(matrix.type)
         let product = unsafe Self.product(x.width == 4 ? kernels.tile_four : kernels.tile, x.precision)
-        unsafe multiply(tile, product, rows: rows, x, into: y, at: offset, stride: stride)
+        unsafe multiply(
+            tiles, bytes: matrix.tileBytes, product, rows: matrix.rowCount(of: panels), x, into: y, at: offset,
+            stride: stride)
     }
 
     /// Vectors that a tile meets at a time, widest first.
     package var tileWidths: [Int] { [Int(CK_TILE_VECTORS), 4] }
 
+    /// Products of panels or tiles, `bytes` each.
     private func multiply(
-        _ weights: RawSpan, _ product: ck_panel_fn, rows: Int, _ x: PackedGroup, into y: borrowing SharedBuffer<Float>,
-        at offset: Int, stride: Int
+        _ weights: RawSpan, bytes: Int, _ product: ck_panel_fn, rows: Int, _ x: PackedGroup,
+        into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
         precondition(
             offset >= 0 && (x.tokens - 1) * stride + rows <= y.count - offset, "\(x.tokens) products do not fit")
         unsafe weights.withUnsafeBytes { weights in
+            guard let base = weights.baseAddress else { return }
             unsafe x.withKernelColumns { columns in
-                if rows == Panel.rows && x.tokens == x.width {
-                    return unsafe product(weights.baseAddress, x.columns, columns, y.base + offset, stride)
-                }
-                // Kernels always write whole panels for all vectors: what lies beside the wanted part is others'.
-                unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: Panel.rows * x.width) { all in
-                    unsafe product(weights.baseAddress, x.columns, columns, all.baseAddress, Panel.rows)
-                    for token in 0..<x.tokens {
-                        for row in 0..<rows {
-                            unsafe y.base[offset + token * stride + row] = all[token * Panel.rows + row]
+                for (index, row) in Swift.stride(from: 0, to: rows, by: Panel.rows).enumerated() {
+                    let out = unsafe y.base + offset + row
+                    if rows - row >= Panel.rows && x.tokens == x.width {
+                        unsafe product(base + index * bytes, x.columns, columns, out, stride)
+                        continue
+                    }
+                    // Kernels write whole panels for all vectors: what lies beside the wanted part is others'.
+                    unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: Panel.rows * x.width) { all in
+                        unsafe product(base + index * bytes, x.columns, columns, all.baseAddress, Panel.rows)
+                        for token in 0..<x.tokens {
+                            for lane in 0..<min(Panel.rows, rows - row) {
+                                unsafe out[token * stride + lane] = all[token * Panel.rows + lane]
+                            }
                         }
                     }
                 }

@@ -54,14 +54,10 @@ extension CPUBackend {
             let tile = layer.chunks[index]
             let matrix = layer.parts[tile.part]
             guard let precision = precisions[tile.part] else {
-                for (index, panel) in tile.panels.enumerated() {
-                    for group in groups {
-                        kernels.multiply(
-                            panel: matrix.panel(panel), of: matrix.type, rows: matrix.rowCount(ofPanel: panel),
-                            packed.group(group, columns: columns, precision: activations), into: y,
-                            at: group.tokens.lowerBound * layer.rows + tile.offset + index * Panel.rows,
-                            stride: layer.rows)
-                    }
+                for group in groups {
+                    kernels.multiply(
+                        matrix, panels: tile.panels, packed.group(group, columns: columns, precision: activations),
+                        into: y, at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
                 }
                 return
             }
@@ -98,7 +94,7 @@ extension CPUBackend {
         pool.parallelFor(layer.integerTiles.count) { index, worker in
             let tile = layer.integerTiles[index]
             let matrix = layer.parts[tile.part]
-            let size = Panel.tileBytes(of: matrix.type, columns: columns)
+            let size = matrix.tileBytes
             // Tiles from the start of the worker's memory, and behind them room for a panel.
             let start = worker * workerBytes
             let end = start + tile.panels.count * size
@@ -106,9 +102,9 @@ extension CPUBackend {
                 var unpacked = tiles.slice(start + index * size..<start + (index + 1) * size)
                 switch matrix.layout {
                 case .panels:
-                    kernels.unpack(matrix.panel(panel), of: matrix.type, columns: columns, into: &unpacked)
+                    kernels.unpack(matrix.panels(panel..<panel + 1), of: matrix.type, columns: columns, into: &unpacked)
                 case .rows:
-                    let staging = end..<end + Panel.byteCount(of: matrix.type, columns: columns)
+                    let staging = end..<end + matrix.panelBytes
                     var packed = tiles.slice(staging)
                     kernels.pack(matrix, panel: panel, into: &packed)
                     kernels.unpack(tiles.bytes(of: staging), of: matrix.type, columns: columns, into: &unpacked)
@@ -116,13 +112,9 @@ extension CPUBackend {
             }
             for group in groups {
                 let x = packed.group(group, columns: columns, precision: layer.batchPrecision)
-                let first = group.tokens.lowerBound * layer.rows + tile.offset
-                for (index, panel) in tile.panels.enumerated() {
-                    kernels.multiply(
-                        tile: tiles.bytes(of: start + index * size..<start + (index + 1) * size), of: matrix.type,
-                        rows: matrix.rowCount(ofPanel: panel), x, into: y, at: first + index * Panel.rows,
-                        stride: layer.rows)
-                }
+                kernels.multiply(
+                    tiles: tiles.bytes(of: start..<end), of: matrix, panels: tile.panels, x, into: y,
+                    at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
             }
         }
     }
@@ -153,7 +145,8 @@ extension CPUBackend {
                 var floats = tiles.slice(start..<start + width * columns)
                 for (index, panel) in tile.panels.enumerated() {
                     kernels.dequantize(
-                        matrix.panel(panel), of: matrix.type, columns: columns, into: &floats, at: index * Panel.rows,
+                        matrix.panels(panel..<panel + 1), of: matrix.type, columns: columns, into: &floats,
+                        at: index * Panel.rows,
                         stride: width)
                 }
                 BLAS.multiply(

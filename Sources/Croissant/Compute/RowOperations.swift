@@ -33,7 +33,8 @@ extension CPUBackend {
                 let start = worker * workerFloats
                 var floats = tiles.slice(start..<start + Panel.rows * columns)
                 kernels.dequantize(
-                    table.panel(panel), of: table.type, columns: columns, into: &floats, at: 0, stride: Panel.rows)
+                    table.panels(panel..<panel + 1), of: table.type, columns: columns, into: &floats, at: 0,
+                    stride: Panel.rows)
                 for column in 0..<columns { result[column] = floats[column * Panel.rows + lane] }
             }
         }

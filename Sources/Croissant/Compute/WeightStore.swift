@@ -224,6 +224,9 @@ private final class FirstFailure: Sendable {
     package let layout: WeightLayout
     /// Bytes of one row in the layout of the file.
     package let rowBytes: Int
+    /// Bytes of sixteen rows as a panel, and unpacked; 0 for a type without panels.
+    package let panelBytes: Int
+    package let tileBytes: Int
     private let owner: WeightStore
     private let base: UnsafeRawPointer
 
@@ -233,6 +236,9 @@ private final class FirstFailure: Sendable {
         rows = tensor.rows
         columns = tensor.columns
         rowBytes = tensor.byteCount / tensor.rows
+        let hasPanels = Panel.exists(for: type)
+        panelBytes = hasPanels ? Panel.byteCount(of: type, columns: columns) : 0
+        tileBytes = hasPanels ? Panel.tileBytes(of: type, columns: columns) : 0
         self.layout = layout
         self.owner = owner
         unsafe self.base = unsafe base
@@ -248,18 +254,19 @@ private final class FirstFailure: Sendable {
         return unsafe _overrideLifetime(bytes, borrowing: self)
     }
 
-    /// One panel of a matrix whose layout is panels: rows from `index * 16` on.
+    /// Some panels of a matrix whose layout is panels.
     @_lifetime(borrow self)
-    package func panel(_ index: Int) -> RawSpan {
+    package func panels(_ range: Range<Int>) -> RawSpan {
         precondition(layout == .panels, "\(name) is held in rows")
-        precondition(index >= 0 && index * Panel.rows < rows, "panel \(index) of \(rows) rows")
-        let size = Panel.byteCount(of: type, columns: columns)
-        let bytes = unsafe RawSpan(_unsafeStart: base + index * size, byteCount: size)
+        precondition(
+            range.lowerBound >= 0 && (range.upperBound - 1) * Panel.rows < rows, "panels \(range) of \(rows) rows")
+        let bytes = unsafe RawSpan(
+            _unsafeStart: base + range.lowerBound * panelBytes, byteCount: range.count * panelBytes)
         return unsafe _overrideLifetime(bytes, borrowing: self)
     }
 
-    /// The rows in panel `index`: sixteen, or fewer in the last one.
-    package func rowCount(ofPanel index: Int) -> Int {
-        min(Panel.rows, rows - index * Panel.rows)
+    /// The rows in some panels: sixteen each, or fewer in the last one.
+    package func rowCount(of panels: Range<Int>) -> Int {
+        min(rows, panels.upperBound * Panel.rows) - panels.lowerBound * Panel.rows
     }
 }

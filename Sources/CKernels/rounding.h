@@ -1,0 +1,63 @@
+/* The scale by which 32 activations become integers. */
+#pragma once
+
+#include "isa.h"
+
+/* x ~ scale * q, q the integer nearest to x * reciprocal. */
+typedef struct ck_rounding {
+    float scale, reciprocal;
+} ck_rounding;
+
+typedef float ck_rounding_lanes __attribute__((vector_size(64)));
+typedef int32_t ck_rounding_integers __attribute__((vector_size(64)));
+
+/* The sum of the squared errors of rounding by `by`, in an order that is the same on every instruction set. */
+CK_INLINE float ck_rounding_error(const ck_rounding_lanes x[2], ck_rounding by) {
+    CK_DO_NOT_FUSE
+    const float shift = 0x1.8p23f; /* adding it leaves the nearest integer in the lowest bits */
+    const ck_rounding_lanes a = x[0] - ((x[0] * by.reciprocal + shift) - shift) * by.scale;
+    const ck_rounding_lanes b = x[1] - ((x[1] * by.reciprocal + shift) - shift) * by.scale;
+    const ck_rounding_lanes squares = a * a + b * b;
+    float part[8], quarter[4];
+    for (size_t i = 0; i < 8; i++) {
+        part[i] = squares[i] + squares[i + 8];
+    }
+    for (size_t i = 0; i < 4; i++) {
+        quarter[i] = part[i] + part[i + 4];
+    }
+    return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
+}
+
+/* Integers up to `limit` for 32 floats: 127, or enough for two bytes.
+ *
+ * The largest magnitude over 127 or over 126, whichever rounds with the smaller error: the two errors have little to
+ * do with each other, so that the smaller one's square is 8% below that of always taking 127 (normally distributed
+ * activations). What two bytes lose is not worth the trouble. */
+CK_INLINE ck_rounding ck_rounding_of(const float *address, float limit) {
+    ck_rounding_lanes x[2];
+    memcpy(x, address, sizeof x);
+    /* Without their sign bits floats order as integers do. */
+    const ck_rounding_integers first = (ck_rounding_integers)x[0] & 0x7fffffff;
+    const ck_rounding_integers second = (ck_rounding_integers)x[1] & 0x7fffffff;
+    const ck_rounding_integers exceeds = first > second;
+    const ck_rounding_integers larger = (first & exceeds) | (second & ~exceeds);
+#if defined(__clang__)
+    const int32_t bits = __builtin_reduce_max(larger);
+#else
+    int32_t bits = larger[0];
+    for (size_t i = 1; i < 16; i++) {
+        bits = larger[i] > bits ? larger[i] : bits;
+    }
+#endif
+    const float largest = ck_float((uint32_t)bits);
+    /* The reciprocal of a still smaller number may be infinite. Such blocks count as zero. */
+    if (largest < 0x1p-100f) {
+        return (ck_rounding){0, 0};
+    }
+    const ck_rounding usual = {largest / limit, limit / largest};
+    if (limit != 127) {
+        return usual;
+    }
+    const ck_rounding other = {largest / 126, 126 / largest};
+    return ck_rounding_error(x, other) < ck_rounding_error(x, usual) ? other : usual;
+}
