@@ -14,6 +14,21 @@ package struct AttentionShape: Sendable {
     package let keyValueHeads: Int
     /// Elements of a head.
     package let headSize: Int
+    /// Positions that a query attends to, the nearest up to its own; nil for all.
+    package let window: Int?
+
+    /// Heads of these sizes.
+    package init(heads: Int, keyValueHeads: Int, headSize: Int, window: Int? = nil) {
+        self.heads = heads
+        self.keyValueHeads = keyValueHeads
+        self.headSize = headSize
+        self.window = window
+    }
+
+    /// The positions that the query at `position` attends to.
+    func visible(from position: Int) -> Range<Int> {
+        max(0, position + 1 - (window ?? position + 1))..<position + 1
+    }
 
     /// The factor of the scores: 1 / sqrt(head size).
     var scale: Float { 1 / Float(headSize).squareRoot() }
@@ -33,7 +48,7 @@ enum AttentionTile {
 }
 
 extension CPUBackend {
-    /// Causal attention (arXiv 1706.03762) of the newest `tokens` positions of one layer.
+    /// Causal attention (arXiv 1706.03762), in a sliding window or not, of the newest `tokens` positions of one layer.
     ///
     /// - Parameters:
     ///   - queries: rows of `queryStride` floats that begin with the queries (tokens, heads * headSize).
@@ -65,7 +80,8 @@ extension CPUBackend {
         pool.parallelFor(step.tokens * step.shape.heads) { index, worker in
             let (token, head) = index.quotientAndRemainder(dividingBy: step.shape.heads)
             let start = worker * tileFloats
-            var scores = tiles.slice(start..<start + step.firstPosition + token + 1)
+            let count = step.shape.visible(from: step.firstPosition + token).count
+            var scores = tiles.slice(start..<start + count)
             step.attend(token: token, head: head, cache, into: out, scores: &scores)
         }
     }
@@ -114,13 +130,13 @@ private struct AttentionStep: ~Escapable, Sendable {
         head / (shape.heads / shape.keyValueHeads)
     }
 
-    /// One query against all positions up to its own. `scores` has room for each of them.
+    /// One query against the positions that it sees. `scores` has room for each of them.
     func attend(
         token: Int, head: Int, _ cache: borrowing KVCache, into out: borrowing SharedBuffer<Float>,
         scores: inout MutableSpan<Float>
     ) {
         let size = shape.headSize
-        let positions = 0..<firstPosition + token + 1
+        let positions = shape.visible(from: firstPosition + token)
         let start = token * queryStride + head * size
         let keyValueHead = keyValueHead(of: head)
         kernels.attentionScores(
@@ -137,15 +153,14 @@ private struct AttentionStep: ~Escapable, Sendable {
             type: cache.shape.valueType, into: &result)
     }
 
-    /// A tile of queries against all positions up to the last one's, a tile of keys at a time, with a running maximum
+    /// A tile of queries against all positions that one of them sees, a tile of keys at a time, with a running maximum
     /// and sum for each query (arXiv 2205.14135): the scores of the whole context are never in memory.
     func attend(
         _ tokens: Range<Int>, head: Int, _ cache: borrowing KVCache, into out: borrowing SharedBuffer<Float>,
-        tiles: borrowing SharedBuffer<Float>, at start: Int
+        tiles: borrowing SharedBuffer<Float>, at keysStart: Int
     ) {
         let size = shape.headSize
         let outStride = shape.heads * size
-        let keysStart = start
         let valuesStart = keysStart + AttentionTile.keys * size
         let scoresStart = valuesStart + AttentionTile.keys * size
         let maximaStart = scoresStart + AttentionTile.queries * AttentionTile.keys
@@ -159,9 +174,10 @@ private struct AttentionStep: ~Escapable, Sendable {
             result.update(repeating: 0)
         }
         let keyValueHead = keyValueHead(of: head)
-        let positions = firstPosition + tokens.upperBound
-        for first in stride(from: 0, to: positions, by: AttentionTile.keys) {
-            let tile = first..<min(first + AttentionTile.keys, positions)
+        let start = shape.visible(from: firstPosition + tokens.lowerBound).lowerBound
+        let end = firstPosition + tokens.upperBound
+        for first in stride(from: start, to: end, by: AttentionTile.keys) {
+            let tile = first..<min(first + AttentionTile.keys, end)
             var keys = tiles.slice(keysStart..<keysStart + tile.count * size)
             kernels.dequantize(
                 cache.keys(layer: layer, head: keyValueHead, positions: tile), as: cache.shape.keyType,
@@ -174,11 +190,13 @@ private struct AttentionStep: ~Escapable, Sendable {
                 c: tiles, at: scoresStart, cStride: AttentionTile.keys)
             for query in 0..<tokens.count {
                 let row = scoresStart + query * AttentionTile.keys
-                let visible = max(0, min(tile.count, firstPosition + tokens.lowerBound + query + 1 - first))
-                var hidden = tiles.slice(row + visible..<row + tile.count)
-                hidden.update(repeating: 0)
-                guard visible > 0 else { continue }
-                var scores = tiles.slice(row..<row + visible)
+                let visible = shape.visible(from: firstPosition + tokens.lowerBound + query).clamped(to: tile)
+                var before = tiles.slice(row..<row + visible.lowerBound - first)
+                before.update(repeating: 0)
+                var after = tiles.slice(row + visible.upperBound - first..<row + tile.count)
+                after.update(repeating: 0)
+                guard !visible.isEmpty else { continue }
+                var scores = tiles.slice(row + visible.lowerBound - first..<row + visible.upperBound - first)
                 let maximum = max(maxima[query], kernels.maximum(scores.span))
                 let correction = maxima[query] == -.infinity ? 0 : expf(maxima[query] - maximum)
                 sums[query] = sums[query] * correction + kernels.exponentials(of: &scores, maximum: maximum)

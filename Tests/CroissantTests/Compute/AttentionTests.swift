@@ -7,6 +7,8 @@ import Testing
 private struct AttentionCase: Sendable, CustomTestStringConvertible {
     let heads: Int
     let keyValueHeads: Int
+    /// Positions that a query sees; nil for all.
+    let window: Int?
     let testDescription: String
     /// (positions, heads * size + 2 * keyValueHeads * size)
     let rows: [Float]
@@ -19,20 +21,21 @@ private struct AttentionCase: Sendable, CustomTestStringConvertible {
     var stride: Int { (heads + 2 * keyValueHeads) * Self.size }
     var width: Int { heads * Self.size }
 
-    init(heads: Int, keyValueHeads: Int, _ description: String) {
+    init(heads: Int, keyValueHeads: Int, window: Int? = nil, _ description: String) {
         self.heads = heads
         self.keyValueHeads = keyValueHeads
+        self.window = window
         testDescription = description
         var generator = SeededGenerator(seed: UInt64(heads))
         // Every type of cache holds these exactly.
         rows = (0..<Self.positions * (heads + 2 * keyValueHeads) * Self.size).map { _ in
             Float(Int.random(in: -96...96, using: &generator)) / 32
         }
-        expected = Self.attention(rows, heads: heads, keyValueHeads: keyValueHeads)
+        expected = Self.attention(rows, heads: heads, keyValueHeads: keyValueHeads, window: window ?? Self.positions)
     }
 
-    /// softmax(q k / sqrt(size)) v, for every position over itself and those before it.
-    private static func attention(_ rows: [Float], heads: Int, keyValueHeads: Int) -> [Double] {
+    /// softmax(q k / sqrt(size)) v, for every position over itself and those before it, `window` in all.
+    private static func attention(_ rows: [Float], heads: Int, keyValueHeads: Int, window: Int) -> [Double] {
         let stride = (heads + 2 * keyValueHeads) * size
         var out: [Double] = []
         for position in 0..<positions {
@@ -40,16 +43,17 @@ private struct AttentionCase: Sendable, CustomTestStringConvertible {
                 let query = position * stride + head * size
                 let key = heads * size + head / (heads / keyValueHeads) * size
                 let value = key + keyValueHeads * size
+                let first = max(0, position - window + 1)
                 var scores: [Double] = []
-                for other in 0...position {
+                for other in first...position {
                     var sum = 0.0
                     for i in 0..<size { sum += Double(rows[query + i]) * Double(rows[other * stride + key + i]) }
                     scores.append(exp(sum / Double(size).squareRoot()))
                 }
                 let total = scores.reduce(0, +)
                 var result = [Double](repeating: 0, count: size)
-                for other in 0...position {
-                    for i in 0..<size { result[i] += scores[other] / total * Double(rows[other * stride + value + i]) }
+                for (score, other) in zip(scores, first...position) {
+                    for i in 0..<size { result[i] += score / total * Double(rows[other * stride + value + i]) }
                 }
                 out += result
             }
@@ -61,6 +65,10 @@ private struct AttentionCase: Sendable, CustomTestStringConvertible {
         AttentionCase(heads: 4, keyValueHeads: 2, "two queries to a key"),
         AttentionCase(heads: 2, keyValueHeads: 2, "a query to a key"),
         AttentionCase(heads: 3, keyValueHeads: 1, "all queries to one key"),
+        AttentionCase(heads: 2, keyValueHeads: 1, window: 1, "a query sees itself only"),
+        AttentionCase(heads: 2, keyValueHeads: 1, window: 7, "a window of less than a tile"),
+        AttentionCase(heads: 2, keyValueHeads: 1, window: 256, "a window of a tile of keys"),
+        AttentionCase(heads: 2, keyValueHeads: 1, window: 270, "a window of more than a tile"),
     ]
 
     /// The largest difference from the expected result, where positions are fed in passes of these lengths.
@@ -74,6 +82,8 @@ private struct AttentionCase: Sendable, CustomTestStringConvertible {
         let configuration = try shape.configuration()
         var options = RuntimeOptions(contextLength: context)
         (options.keyType, options.valueType, options.threads) = (type, type, threads)
+        let attention = AttentionShape(
+            heads: heads, keyValueHeads: keyValueHeads, headSize: Self.size, window: window)
         let plan = try MemoryPlan(configuration, tensors: [], options: options)
         let backend = CPUBackend(instructionSet: instructionSet, threads: threads, activations: .f32)
         var cache = try KVCache(plan.cache)
@@ -89,7 +99,7 @@ private struct AttentionCase: Sendable, CustomTestStringConvertible {
                 input, stride: stride, keysAt: width, valuesAt: width + keyValueHeads * Self.size,
                 length: keyValueHeads * Self.size, rows: tokens, layer: 1, position: first, to: &cache)
             backend.attention(
-                configuration.attention, queries: input, queryStride: stride, cache: cache, layer: 1,
+                attention, queries: input, queryStride: stride, cache: cache, layer: 1,
                 firstPosition: first, tokens: tokens, into: &out, scratch: &scratch)
             for i in 0..<tokens * width {
                 let difference = abs(Double(out.span[i]) - expected[first * width + i])
