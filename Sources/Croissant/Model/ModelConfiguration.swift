@@ -26,8 +26,14 @@ public struct ModelConfiguration: Sendable {
     public let ropeDimensions: Int
     /// The base of RoPE's frequencies.
     public let ropeBase: Double
-    /// The factor that positions are divided by (linear scaling); 1 without scaling.
+    /// The factor that positions are divided by: all of them (linear scaling), or those of slow pairs only
+    /// (``yarn``); 1 without scaling.
     public let ropeScale: Double
+    /// Positions that a query attends to, the nearest up to its own; nil where it attends to all.
+    public let slidingWindow: Int?
+
+    /// How a longer context than that of the first training is reached, where YaRN does it.
+    package let yarn: YaRN?
 
     /// What the file does not say.
     package let architecture: Architecture
@@ -39,14 +45,19 @@ public struct ModelConfiguration: Sendable {
 
     /// The sizes that attention needs.
     package var attention: AttentionShape {
-        AttentionShape(heads: heads, keyValueHeads: keyValueHeads, headSize: headSize)
+        AttentionShape(heads: heads, keyValueHeads: keyValueHeads, headSize: headSize, window: slidingWindow)
     }
 
     /// Reads the sizes of `file`.
     public init(file: GGUFFile) throws(ModelError) {
-        let reader = MetadataReader(metadata: file.metadata)
+        let reader = HyperparameterReader(metadata: file.metadata)
+        let kind = try reader.string("general.type", default: "model")
+        guard kind == "model" else {
+            throw .invalidHyperparameter(key: "general.type", value: kind, expected: "model")
+        }
         let name = try reader.string("general.architecture")
         let architecture = try Architecture.named(name)
+        try Hyperparameters.check(file.metadata, of: name)
         self.architecture = architecture
         architectureName = name
 
@@ -79,6 +90,8 @@ public struct ModelConfiguration: Sendable {
                 expected: "the key length, \(keyLength)")
         }
         headSize = keyLength
+        slidingWindow = try reader.optionalSize(
+            "\(name).attention.sliding_window", limit: 1 << 28, zeroMeansNone: true)
         normEpsilon = try reader.positive("\(name).attention.layer_norm_rms_epsilon")
 
         ropeDimensions = try reader.size("\(name).rope.dimension_count", limit: headSize, default: headSize)
@@ -87,20 +100,33 @@ public struct ModelConfiguration: Sendable {
                 key: "\(name).rope.dimension_count", value: "\(ropeDimensions)", expected: "an even number")
         }
         ropeBase = Double(try reader.positive("\(name).rope.freq_base", default: 10000))
-        ropeScale = try Self.ropeScale(reader, prefix: "\(name).rope")
+        (ropeScale, yarn) = try Self.ropeScaling(reader, prefix: "\(name).rope", contextLength: contextLength)
 
         vocabularySize = try Self.vocabularySize(file)
     }
 
-    /// The linear factor of `rope.scaling.*`, or of the older `rope.scale_linear`.
-    private static func ropeScale(_ reader: MetadataReader, prefix: String) throws(ModelError) -> Double {
-        let older = Double(try reader.positive("\(prefix).scale_linear", default: 1))
+    /// What `rope.scaling.*` says, or the older `rope.scale_linear`.
+    private static func ropeScaling(
+        _ reader: HyperparameterReader, prefix: String, contextLength: Int
+    ) throws(ModelError) -> (scale: Double, yarn: YaRN?) {
+        let older = try reader.positive("\(prefix).scale_linear", default: 1)
+        let factor = Double(try reader.positive("\(prefix).scaling.factor", default: older))
         let type = try reader.string("\(prefix).scaling.type", default: "linear")
         switch type {
-        case "none": return 1
-        case "linear": return Double(try reader.positive("\(prefix).scaling.factor", default: Float(older)))
+        case "none":
+            return (1, nil)
+        case "linear":
+            return (factor, nil)
+        case "yarn":
+            let yarn = YaRN(
+                originalContextLength: try reader.size(
+                    "\(prefix).scaling.original_context_length", limit: 1 << 28, default: contextLength),
+                fastTurns: Double(try reader.positive("\(prefix).scaling.yarn_beta_fast", default: 32)),
+                slowTurns: Double(try reader.positive("\(prefix).scaling.yarn_beta_slow", default: 1)))
+            return (factor, yarn)
         default:
-            throw .invalidHyperparameter(key: "\(prefix).scaling.type", value: type, expected: "none or linear")
+            throw .invalidHyperparameter(
+                key: "\(prefix).scaling.type", value: type, expected: "none, linear or yarn")
         }
     }
 
@@ -123,6 +149,8 @@ public struct ModelConfiguration: Sendable {
         normEpsilon = 1e-5
         ropeBase = 10000
         ropeScale = 1
+        yarn = nil
+        slidingWindow = nil
     }
 
     /// The rows of the embedding matrix.
@@ -137,62 +165,5 @@ public struct ModelConfiguration: Sendable {
                 tensor: embedding.name, expected: [embedding.columns, Int(Int32.max)], found: embedding.dimensions)
         }
         return embedding.rows
-    }
-}
-
-/// The sizes in a file's metadata, each with the range that makes sense.
-private struct MetadataReader {
-    let metadata: GGUFMetadata
-
-    func string(_ key: String, default fallback: String? = nil) throws(ModelError) -> String {
-        let value: String?
-        do throws(GGUFError) { value = try metadata.string(key) } catch { throw .file(error) }
-        guard let value = value ?? fallback else { throw missing(key, "a string") }
-        return value
-    }
-
-    /// A whole number from 1 to `limit`.
-    func size(_ key: String, limit: Int, default fallback: Int? = nil) throws(ModelError) -> Int {
-        guard let value = try optionalSize(key, limit: limit) ?? fallback else { throw missing(key, "a number") }
-        return value
-    }
-
-    /// A whole number from 1 to `limit`; nil where the file does not say. Files that list one number for each layer are
-    /// accepted when all are the same.
-    func optionalSize(_ key: String, limit: Int) throws(ModelError) -> Int? {
-        guard metadata[key] != nil else { return nil }
-        let values: Set<Int>
-        do throws(GGUFError) {
-            if case .array = metadata[key] {
-                values = Set(try metadata.ints(key) ?? [])
-            } else {
-                values = Set([try metadata.int(key)].compactMap { $0 })
-            }
-        } catch {
-            throw .file(error)
-        }
-        guard values.count <= 1 else {
-            throw .invalidHyperparameter(
-                key: key, value: "\(values.count) different numbers", expected: "the same for each layer")
-        }
-        guard let value = values.first, value >= 1 && value <= limit else {
-            throw .invalidHyperparameter(
-                key: key, value: values.first.map(String.init) ?? "nothing", expected: "1 to \(limit)")
-        }
-        return value
-    }
-
-    func positive(_ key: String, default fallback: Float? = nil) throws(ModelError) -> Float {
-        let value: Float?
-        do throws(GGUFError) { value = try metadata.float(key) } catch { throw .file(error) }
-        guard let value = value ?? fallback else { throw missing(key, "a number") }
-        guard value.isFinite && value > 0 else {
-            throw .invalidHyperparameter(key: key, value: "\(value)", expected: "a positive number")
-        }
-        return value
-    }
-
-    private func missing(_ key: String, _ expected: String) -> ModelError {
-        .invalidHyperparameter(key: key, value: "nothing", expected: expected)
     }
 }

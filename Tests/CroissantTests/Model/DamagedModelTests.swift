@@ -201,7 +201,19 @@ private struct Damage: Sendable, CustomTestStringConvertible {
         key("llama.rope.dimension_count", .uint32(18), "more than a head has"),
         key("llama.rope.freq_base", .float32(0), "zero"),
         key("llama.rope.freq_base", .float32(.nan), "no number"),
-        key("llama.rope.scaling.type", .string("yarn"), "YaRN"),
+        key("general.type", .string("adapter"), "an adapter"),
+        key("llama.rope.scaling.type", .string("longrope"), "a scaling that there is not"),
+        Damage("original context of 0") { file in
+            file.metadata["llama.rope.scaling.type"] = .string("yarn")
+            file.metadata["llama.rope.scaling.original_context_length"] = .uint32(0)
+        } expected: { error in
+            guard case .invalidHyperparameter("llama.rope.scaling.original_context_length", "0", _) = error
+            else { return false }
+            return true
+        },
+        key("llama.attention.sliding_window", .int32(-1), "negative"),
+        key("llama.attention.sliding_window", .array(.uint32([0, 16])), "a window in one layer"),
+        type("llama.attention.sliding_window", .bool(true)),
         type("llama.rope.scaling.type", .uint32(2)),
         key("llama.rope.scaling.factor", .float32(0), "zero"),
         key("llama.rope.scale_linear", .float32(-.infinity), "infinite"),
@@ -288,7 +300,8 @@ struct DamagedModelTests {
         let keys = base.metadata.keys.filter { !$0.hasPrefix("general.") || $0 == "general.architecture" }
         let others = [
             "llama.attention.key_length", "llama.attention.value_length", "llama.rope.scaling.type",
-            "llama.rope.scaling.factor", "llama.rope.scale_linear", "tokenizer.ggml.eom_token_id",
+            "llama.rope.scaling.factor", "llama.rope.scaling.original_context_length", "llama.rope.scale_linear",
+            "llama.attention.sliding_window", "llama.expert_count", "tokenizer.ggml.eom_token_id",
             "tokenizer.ggml.remove_extra_whitespaces",
         ]
         let folder = try TemporaryFolder()

@@ -34,14 +34,18 @@ struct RoPETests {
     }
 
     /// The configuration of a tiny model with some keys of its own.
-    private func configuration(_ keys: [String: GGUFValue]) throws -> ModelConfiguration {
-        var file = try ModelFile(shape: .tiny)
+    private func configuration(
+        _ keys: [String: GGUFValue], shape: ModelShape = .tiny
+    ) throws -> ModelConfiguration {
+        var file = try ModelFile(shape: shape)
         for (key, value) in keys { file.metadata["llama." + key] = value }
         return try file.load().configuration
     }
 
     /// The largest error of the cosines and sines of some far positions.
-    private func error(_ rope: RoPE, angle: (_ position: Int, _ pair: Int) -> Double) throws -> Double {
+    private func error(
+        _ rope: RoPE, magnitude: Double = 1, angle: (_ position: Int, _ pair: Int) -> Double
+    ) throws -> Double {
         let positions = 1990..<2000
         let count = positions.count * rope.pairs
         var cosines = try FloatBuffer.allocate(count, purpose: "a test")
@@ -51,8 +55,8 @@ struct RoPETests {
         for (row, position) in positions.enumerated() {
             for pair in 0..<rope.pairs {
                 let angle = angle(position, pair)
-                largest = max(largest, abs(Double(cosines.span[row * rope.pairs + pair]) - cos(angle)))
-                largest = max(largest, abs(Double(sines.span[row * rope.pairs + pair]) - sin(angle)))
+                largest = max(largest, abs(Double(cosines.span[row * rope.pairs + pair]) - magnitude * cos(angle)))
+                largest = max(largest, abs(Double(sines.span[row * rope.pairs + pair]) - magnitude * sin(angle)))
             }
         }
         return largest
@@ -83,6 +87,37 @@ struct RoPETests {
         #expect(configuration.ropeScale == factor)
         let rope = RoPE(configuration, factors: nil)
         #expect(try error(rope, angle: { Double($0) / factor * pow(10000, -Double($1) / 8) }) < 1e-7)
+    }
+
+    @Test("YaRN leaves fast pairs as they are and divides slow ones, with what lies between in steps")
+    func yarn() throws {
+        // The sizes of Qwen 2.5 with the scaling that it is published with. A pair that turns 32 times in 32768
+        // positions would be number 23.6 of 64, one that turns once number 39.7: steps from 23 to 40.
+        var shape = ModelShape.tiny
+        shape.embeddingLength = 256
+        shape.heads = 2
+        let keys: [String: GGUFValue] = [
+            "rope.freq_base": .float32(1_000_000), "rope.scaling.type": .string("yarn"),
+            "rope.scaling.factor": .float32(4), "rope.scaling.original_context_length": .uint32(32768),
+        ]
+        let configuration = try configuration(keys, shape: shape)
+        #expect(configuration.yarn == YaRN(originalContextLength: 32768, fastTurns: 32, slowTurns: 1))
+        let error = try error(RoPE(configuration, factors: nil), magnitude: 1 + 0.1 * log(4)) { position, pair in
+            let frequency = pow(1_000_000, -Double(pair) / 64)
+            let part = pair <= 23 ? 0 : pair >= 40 ? 1 : Double(pair - 23) / 17
+            return Double(position) * frequency * (1 - part + part / 4)
+        }
+        #expect(error < 2e-7)
+    }
+
+    @Test("YaRN by a factor of 1 is no scaling, and the original context is the whole one where none is given")
+    func yarnWithoutScale() throws {
+        let plain = RoPE(
+            try configuration(["rope.scaling.type": .string("yarn"), "rope.scaling.factor": .float32(1)]), factors: nil)
+        #expect(try error(plain, angle: { Double($0) * pow(10000, -Double($1) / 8) }) < 1e-7)
+        // The context of the file is the original one where that is not given.
+        let keys: [String: GGUFValue] = ["rope.scaling.type": .string("yarn"), "rope.scaling.factor": .float32(2)]
+        #expect(try configuration(keys).yarn?.originalContextLength == 128)
     }
 
     @Test("the factors of a file divide each frequency")
