@@ -45,6 +45,15 @@ let package = Package(
                 .product(name: "TextTable", package: "TextTable"),
             ],
             swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "KernelBenchmarks",
+            dependencies: [
+                "Croissant", "GGUF",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "TextTable", package: "TextTable"),
+            ],
+            path: "Benchmarks/Kernels",
+            swiftSettings: swiftSettings),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF"], swiftSettings: swiftSettings),
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], swiftSettings: swiftSettings),
         .testTarget(name: "CroissantTests", dependencies: ["Croissant", "GGUF"], swiftSettings: swiftSettings),

@@ -219,6 +219,23 @@ typedef struct ck_attention_kernels {
 /* Attention over a cache of `type` on `isa`; both entries are NULL for a type that no cache can have. */
 ck_attention_kernels ck_attention(ck_type type, ck_isa isa);
 
+/* ---- Roofline --------------------------------------------------------------------------- */
+
+/* What an instruction set reaches with nothing in its way, on one thread. */
+typedef struct ck_roofline_kernels {
+    /* Reads `bytes` bytes, a multiple of 512, and does next to nothing with them. */
+    uint64_t (*read)(const void *memory, size_t bytes);
+    /* Multiplies and adds floats on registers: so many operations a call. */
+    float (*float_products)(void);
+    double float_operations;
+    /* The same for signed and unsigned bytes, by the instructions that integer products are made of. */
+    float (*byte_products)(void);
+    double byte_operations;
+} ck_roofline_kernels;
+
+/* The roofs of `isa`, which must be supported. */
+ck_roofline_kernels ck_roofline(ck_isa isa);
+
 /* ---- Threads ---------------------------------------------------------------------------- */
 
 /* A hint to the processor that the caller is waiting in a loop. */

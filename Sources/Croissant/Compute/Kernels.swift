@@ -10,6 +10,7 @@ package import GGUF
     /// The instruction set in use.
     package let instructionSet: InstructionSet
     private let vector: ck_vector_kernels
+    private let roofline: ck_roofline_kernels
     /// By type id; nil for a type without kernels.
     private let types: [ck_type_kernels?]
     private let attention: [ck_attention_kernels?]
@@ -24,6 +25,7 @@ package import GGUF
         self.instructionSet = instructionSet
         let isa = instructionSet.code
         vector = ck_vector(isa)
+        roofline = ck_roofline(isa)
         let ids = 0..<UInt32(CK_TYPE_COUNT)
         types = ids.map { id in
             unsafe ck_traits(id).name == nil ? nil : ck_kernels(ck_type(rawValue: id), isa)
@@ -446,6 +448,22 @@ package import GGUF
             type.byteCount(elements: positions * headSize) == bytes.byteCount,
             "\(bytes.byteCount) bytes for \(positions) positions of \(headSize)")
     }
+
+    // MARK: Roofs
+
+    /// Reads memory, and does next to nothing with it.
+    func read(_ bytes: RawSpan) {
+        precondition(bytes.byteCount % 512 == 0, "\(bytes.byteCount) bytes are not whole steps")
+        unsafe bytes.withUnsafeBytes { unsafe _ = roofline.read($0.baseAddress, $0.count) }
+    }
+
+    /// Multiplies and adds on registers for some microseconds.
+    func multiplyFloats() { _ = roofline.float_products() }
+    func multiplyBytes() { _ = roofline.byte_products() }
+
+    /// The operations of ``multiplyFloats()`` and ``multiplyBytes()``.
+    var floatProductOperations: Double { roofline.float_operations }
+    var byteProductOperations: Double { roofline.byte_operations }
 
     // MARK: Tables
 

@@ -50,6 +50,16 @@ package struct WeightPlan: Sendable {
     /// Bytes of the resident copy; 0 for weights that are mapped.
     package var residentByteCount: Int { memory?.byteCount ?? 0 }
 
+    /// The resident copy, to measure how fast it can be read.
+    package var residentBytes: RawSpan {
+        @_lifetime(borrow self)
+        get {
+            guard let memory else { return RawSpan() }
+            let bytes = unsafe RawSpan(_unsafeStart: memory.base, byteCount: memory.byteCount)
+            return unsafe _overrideLifetime(bytes, borrowing: self)
+        }
+    }
+
     /// Resident tensors begin on cache lines.
     package static let alignment = 64
 

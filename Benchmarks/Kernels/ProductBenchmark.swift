@@ -1,0 +1,142 @@
+import Croissant
+import Foundation
+import GGUF
+import TextTable
+
+/// Matrices of one type in a file, as many as make up a working set.
+struct WeightFile {
+    let file: GGUFFile
+    let type: GGMLType
+    let shape: MatrixShape
+    private let path: String
+
+    /// Writes matrices of random weights, at least `bytes` in all.
+    init(type: GGMLType, shape: MatrixShape, bytes: Int) throws {
+        guard let size = type.byteCount(elements: shape.rows * shape.columns) else {
+            preconditionFailure("the command line has checked that rows are whole blocks")
+        }
+        let declarations = (0..<(bytes + size - 1) / size).map {
+            GGUFWriter.Declaration(name: "\($0)", dimensions: [shape.columns, shape.rows], type: type)
+        }
+        var random = Xoshiro256(seed: 1)
+        let values = (0..<shape.columns).map { _ in Float.random(in: -1...1, using: &random) }
+        var row = [UInt8](repeating: 0, count: size / shape.rows)
+        var blocks = row.mutableSpan
+        // How fast a product is does not depend on the weights: all rows are the same.
+        Kernels(Kernels.bestInstructionSet).quantize(values.span, as: type, into: &blocks)
+        let matrix = Array(repeatElement(row, count: shape.rows).joined())
+        path = FileManager.default.temporaryDirectory.appending(path: "kernels-\(UUID().uuidString).gguf").path()
+        var writer = try GGUFWriter(path: path, metadata: GGUFMetadata(), tensors: declarations)
+        for declaration in declarations { try writer.write(matrix.span, of: declaration.name) }
+        try writer.finish()
+        file = try GGUFFile(path: path)
+        self.type = type
+        self.shape = shape
+    }
+
+    /// Removes the file.
+    func remove() { try? FileManager.default.removeItem(atPath: path) }
+}
+
+/// Products with the matrices of a file in one layout and precision.
+struct ProductBenchmark {
+    private let weights: WeightFile
+    private let backend: CPUBackend
+    private let store: WeightStore
+    private let layers: [Linear]
+    private let layout: WeightLayout
+    private let bytes: Int
+    private let scratch: ScratchShape
+    private let roofline: Roofline
+
+    init(
+        _ weights: WeightFile, layout: WeightLayout, precision: ActivationPrecision, instructionSet: InstructionSet,
+        threads: Int, tokens: Int
+    ) throws {
+        self.weights = weights
+        self.layout = layout
+        backend = CPUBackend(instructionSet: instructionSet, threads: threads, activations: precision)
+        let plans = weights.file.tensors.map { WeightPlan(tensor: $0, layout: layout) }
+        let store = try WeightStore(file: weights.file, resident: plans, kernels: backend.kernels, pool: backend.pool)
+        self.store = store
+        layers = weights.file.tensors.map { Linear([store.matrix($0)], batchPrecision: precision) }
+        bytes = plans.reduce(0) { $0 + $1.byteCount }
+        var scratch = ScratchShape(headSize: 1, contextLength: 1, batchSize: tokens, threads: threads)
+        for plan in plans {
+            scratch.include(
+                plan, batchSize: tokens, decode: precision, batch: precision, kernels: backend.kernels)
+        }
+        self.scratch = scratch
+        roofline = Roofline.measure(store.residentBytes, kernels: backend.kernels, pool: backend.pool)
+    }
+
+    /// The median speed of products with `tokens` vectors over about `seconds`.
+    func measure(tokens: Int, seconds: Double) throws -> BenchmarkRow {
+        let shape = weights.shape
+        var random = Xoshiro256(seed: 2)
+        var x = try FloatBuffer.allocate(tokens * shape.columns, purpose: "activations")
+        var elements = x.mutableSpan
+        for index in elements.indices { elements[index] = Float.random(in: -1...1, using: &random) }
+        var y = try FloatBuffer.allocate(tokens * shape.rows, purpose: "products")
+        var scratch = try Scratch(scratch)
+        var times: [Double] = []
+        let begin = ContinuousClock.now
+        var index = 0
+        // At least once through all matrices, so that none comes from a cache.
+        while index < layers.count || (ContinuousClock.now - begin).seconds < seconds {
+            let start = ContinuousClock.now
+            backend.multiply(layers[index % layers.count], x, tokens: tokens, into: &y, scratch: &scratch)
+            times.append((ContinuousClock.now - start).seconds)
+            index += 1
+        }
+        times.sort()
+        return BenchmarkRow(
+            type: weights.type.name, rows: shape.rows, columns: shape.columns,
+            layout: layout == .panels ? "panels" : "rows",
+            kernels: backend.kernels.instructionSet.rawValue, threads: backend.pool.threadCount,
+            activations: backend.activations.rawValue, tokens: tokens, samples: times.count,
+            seconds: times[times.count / 2], weightBytes: bytes / layers.count, roofline: roofline)
+    }
+}
+
+/// The speed of one product.
+struct BenchmarkRow: Encodable {
+    let type: String
+    let rows: Int
+    let columns: Int
+    let layout: String
+    let kernels: String
+    let threads: Int
+    let activations: String
+    let tokens: Int
+    let samples: Int
+    /// The median.
+    let seconds: Double
+    /// Of one matrix, as it is held.
+    let weightBytes: Int
+    let roofline: Roofline
+
+    private var readBytes: Double { Double(weightBytes) / seconds }
+    private var operations: Double { 2 * Double(rows * columns * tokens) / seconds }
+
+    private var operationsRoof: Double { activations == "f32" ? roofline.floatOperations : roofline.byteOperations }
+
+    static var table: TextTable<BenchmarkRow> {
+        TextTable<BenchmarkRow> {
+            [
+                Column("type" <- $0.type), Column("shape" <- "\($0.rows)x\($0.columns)"),
+                Column("layout" <- $0.layout), Column("kernels" <- $0.kernels),
+                Column("threads" <- $0.threads, align: .right), Column("activations" <- $0.activations),
+                Column("tokens" <- $0.tokens, align: .right),
+                Column("GB/s" <- digits($0.readBytes / 1e9, 1), align: .right),
+                Column("of read" <- percent($0.readBytes / $0.roofline.readBytes), align: .right),
+                Column("Gop/s" <- digits($0.operations / 1e9, 0), align: .right),
+                Column("of peak" <- percent($0.operations / $0.operationsRoof), align: .right),
+            ]
+        }
+    }
+
+    private static func percent(_ share: Double) -> String { digits(100 * share, 0) + "%" }
+
+    private static func digits(_ value: Double, _ places: Int) -> String { String(format: "%.\(places)f", value) }
+}
