@@ -1,4 +1,10 @@
-/* Activations as panels take them: vectors side by side, rounded to bytes or to pairs of bytes. */
+/* Activations as panels take them: vectors side by side, rounded to integers. The 32 columns of a block are eight words
+ * of four, with all vectors of a word together:
+ *
+ *     int8     int8_t  [8 words][n][4]
+ *     int16    int8_t  [2: upper, lower][8][n][4], a = 256 * upper + lower, for dot products of bytes
+ *              int16_t [8][n][4], columns 0, 2, 1, 3, for AVX2, which has none
+ */
 #include "registry.h"
 
 #include "isa.h"
@@ -6,71 +12,93 @@
 
 typedef float floats32 __attribute__((vector_size(128)));
 typedef int32_t ints32 __attribute__((vector_size(128)));
+typedef int32_t ints16 __attribute__((vector_size(64)));
 typedef int8_t bytes32 __attribute__((vector_size(32)));
 
-/* Writes 32 bytes as eight words, n words apart. */
-CK_INLINE void store_words(const bytes32 *bytes, size_t n, uint8_t *out) {
+typedef enum form { BYTES, PLANES, SHORTS } form;
+
+/* Writes eight words of `size` bytes, n words apart. */
+CK_INLINE void store_words(size_t size, const void *words, size_t n, uint8_t *out) {
     for (size_t j = 0; j < 8; j++) {
-        memcpy(out + 4 * n * j, (const uint8_t *)bytes + 4 * j, 4);
+        memcpy(out + size * n * j, (const uint8_t *)words + size * j, size);
     }
 }
 
-/* One byte (parts 1) or two (parts 2: upper, lower) for each value. */
+/* Writes 32 integers as the words of vector t of n. */
+CK_INLINE void store(form form, const ints32 *rounded, size_t n, size_t t, uint8_t *out) {
+    if (form == SHORTS) {
+        const ints16 low = __builtin_shufflevector(
+            *rounded, *rounded, 0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29);
+        const ints16 high = __builtin_shufflevector(
+            *rounded, *rounded, 2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31);
+        const ints16 pairs = (low & 0xffff) | high << 16;
+        store_words(8, &pairs, n, out + 8 * t);
+        return;
+    }
+    if (form == PLANES) {
+        const bytes32 upper = __builtin_convertvector((*rounded + 128) >> 8, bytes32);
+        store_words(4, &upper, n, out + 4 * t);
+        out += 32 * n;
+    }
+    const bytes32 lower = __builtin_convertvector(*rounded, bytes32);
+    store_words(4, &lower, n, out + 4 * t);
+}
+
 CK_INLINE void pack(
-    int parts, const float *x, size_t columns, size_t n, size_t t, uint8_t *values, float *scales, int32_t *totals) {
+    form form, const float *x, size_t columns, size_t n, size_t t, uint8_t *values, float *scales, int32_t *totals,
+    float *sums) {
     CK_DO_NOT_FUSE
-    const float limit = parts == 1 ? 127 : 127 * 256;
-    values += 4 * t;
-    for (size_t i = 0; i < columns; i += 32, values += 32 * parts * n) {
-        const ck_rounding rounding = ck_rounding_of(x + i, limit);
+    const float limit = form == BYTES ? 127 : 127 * 256;
+    for (size_t c = 0; c < columns / 32; c++, values += (form == BYTES ? 32 : 64) * n) {
+        const ck_rounding rounding = ck_rounding_of(x + 32 * c, limit);
+        const float scale = rounding.scale;
         floats32 value;
-        memcpy(&value, x + i, sizeof value);
+        memcpy(&value, x + 32 * c, sizeof value);
         /* Adding 1.5 * 2^23 leaves the nearest integer in the lowest bits. */
         const floats32 shifted = value * rounding.reciprocal + 0x1.8p23f;
-        ints32 rounded = (ints32)shifted - (ints32)((floats32){0} + 0x1.8p23f);
-        if (parts == 2) {
-            /* No lower byte of -128, whose negative is no byte: AVX2 moves signs from weights to activations. */
-            rounded -= (rounded & 0xff) == 0x80;
+        const ints32 rounded = (ints32)shifted - (ints32)((floats32){0} + 0x1.8p23f);
+        store(form, &rounded, n, t, values);
+        int32_t half[2] = {0, 0};
+        for (size_t i = 0; i < 32; i++) {
+            half[i / 16] += rounded[i];
         }
-        scales[i / 32 * n + t] = rounding.scale;
-        for (size_t half = 0; half < 2; half++) {
-            int32_t total = 0;
-            for (size_t k = 0; k < 16; k++) {
-                total += rounded[16 * half + k];
-            }
-            totals[(i / 16 + half) * n + t] = total;
-        }
-        const bytes32 lower = __builtin_convertvector(rounded, bytes32);
-        if (parts == 2) {
-            const bytes32 upper = __builtin_convertvector((rounded + 128) >> 8, bytes32);
-            store_words(&upper, n, values);
-        }
-        store_words(&lower, n, values + 32 * (parts - 1) * n);
+        const int32_t both = half[0] + half[1];
+        const size_t whole = c * n + t, first = (columns / 32 + 2 * c) * n + t;
+        scales[whole] = scale;
+        totals[whole] = -128 * both;
+        totals[first] = -128 * half[0];
+        totals[first + n] = -128 * half[1];
+        sums[whole] = scale * (float)both;
+        sums[first] = scale * (float)half[0];
+        sums[first + n] = scale * (float)half[1];
     }
 }
 
-#define DEFINE(S, TARGET)                                                                                      \
-    TARGET static void pack_int8_##S(                                                                          \
-        const float *x, size_t columns, size_t n, size_t t, void *values, float *scales, int32_t *totals) {    \
-        pack(1, x, columns, n, t, values, scales, totals);                                                     \
-    }                                                                                                          \
-    TARGET static void pack_int16_##S(                                                                         \
-        const float *x, size_t columns, size_t n, size_t t, void *values, float *scales, int32_t *totals) {    \
-        pack(2, x, columns, n, t, values, scales, totals);                                                     \
+#define DEFINE(FORM, S, TARGET)                                                                                      \
+    TARGET static void pack_##FORM##_##S(                                                                            \
+        const float *x, size_t columns, size_t n, size_t t, void *values, float *scales, int32_t *totals,            \
+        float *sums) {                                                                                               \
+        pack(FORM, x, columns, n, t, values, scales, totals, sums);                                                  \
     }
 
-DEFINE(scalar, CK_SCALAR)
+DEFINE(BYTES, scalar, CK_SCALAR)
+DEFINE(PLANES, scalar, CK_SCALAR)
 #if defined(__x86_64__)
-DEFINE(avx2, CK_AVX2)
-DEFINE(avx512, CK_AVX512)
+DEFINE(BYTES, avx2, CK_AVX2)
+DEFINE(PLANES, avx2, CK_AVX2)
+DEFINE(SHORTS, avx2, CK_AVX2)
+DEFINE(BYTES, avx512, CK_AVX512)
+DEFINE(PLANES, avx512, CK_AVX512)
 #endif
 
 ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa) {
+    /* What an instruction set packs is what its panels take. */
     static const ck_pack_columns_fn table[CK_ISA_COUNT][CK_PRECISION_COUNT] = {
-        [CK_ISA_SCALAR] = {NULL, pack_int16_scalar, pack_int8_scalar},
+        [CK_ISA_SCALAR] = {NULL, pack_PLANES_scalar, pack_BYTES_scalar},
 #if defined(__x86_64__)
-        [CK_ISA_AVX2] = {NULL, pack_int16_avx2, pack_int8_avx2},
-        [CK_ISA_AVX512] = {NULL, pack_int16_avx512, pack_int8_avx512},
+        [CK_ISA_AVX2] = {NULL, pack_SHORTS_avx2, pack_BYTES_avx2},
+        [CK_ISA_AVXVNNI] = {NULL, pack_PLANES_avx2, pack_BYTES_avx2},
+        [CK_ISA_AVX512VNNI] = {NULL, pack_PLANES_avx512, pack_BYTES_avx512},
 #endif
     };
     while (table[isa][precision] == NULL && isa != CK_ISA_SCALAR) {

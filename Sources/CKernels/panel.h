@@ -3,23 +3,23 @@
  * Row by row, every block pays for the conversion of its scale and for a horizontal sum. Side by side, one conversion
  * serves sixteen rows, their sums grow in the lanes of one vector, and offsets are where the sums start. One layout
  * serves products with one activation vector, with a few, and (unpacked to bytes) the GEMM of a batch; sixteen lanes
- * are one register of AVX-512, two of AVX2, four of NEON.
+ * are one register of AVX-512, two of AVX2, four of NEON. A panel is as large as its rows in the file.
  *
  * A weight is
  *
  *     w = scale * (q - offset)  or  w = scale * q + minimum,   q an unsigned byte of 2 to 8 bits,
  *
- * scale and minimum either f16, one for a block of 32 columns, or an f16 of a block of 256 times a small integer of
- * its group of 16 or 32 columns. A block of a panel is
+ * scale and minimum either f16, one for a block of 32 columns, or an f16 of a block of 256 times a small integer, the
+ * factor of its group of 16 or 32 columns. A block of a panel is
  *
- *     scale     f16  [16 rows]
- *     minimum   f16  [16]                    formats with a minimum
- *     scales    int8 [groups][16]            blocks of 256
- *     minimums  int8 [groups][16]            blocks of 256 with a minimum
- *     q              [block / 32][bits][64]  32 columns of sixteen rows take 64 bytes a bit
+ *     scale     f16 [16 rows]
+ *     minimum   f16 [16]                        formats with a minimum
+ *     factors   [factor bits][groups / 4][8]    blocks of 256: those of scales, then those of minimums
+ *     q         [block / 32][bits][64]          32 columns of sixteen rows take 64 bytes a bit
  *
  * The q of 32 columns are eight words of four columns: byte 4 r + i of word j is column 4 j + i of row r, as the dot
- * products of all instruction sets take them. Words are cut into planes of bits: */
+ * products of all instruction sets take them. Words are cut into planes of 64 bytes: see ck_pack_words. Factors are
+ * words too, of four groups instead of four columns. */
 #pragma once
 
 #include "isa.h"
@@ -27,27 +27,36 @@
 /* How far ahead of use a panel's memory is asked for: pages end the hardware's own prefetching. */
 #define CK_PANEL_AHEAD 4096
 
+/* The most groups of a block that have factors. */
+#define CK_MOST_GROUPS 16
+
 typedef struct ck_panel_format {
-    uint8_t bits;          /* of a weight: 2, 3, 4, 5, 6 or 8 */
-    uint8_t group;         /* columns with one scale: 16 or 32 */
-    uint16_t block;        /* columns with one f16 scale: 32 or 256 */
-    uint8_t offset;        /* subtracted from q; 0 with a minimum */
+    uint8_t bits;            /* of a weight: 2, 3, 4, 5, 6 or 8 */
+    uint8_t group;           /* columns with one scale: 16 or 32 */
+    uint16_t block;          /* columns with one f16 scale: 32 or 256 */
+    uint8_t offset;          /* a power of two that is subtracted from q; 0 with a minimum */
     bool has_minimum;
+    uint8_t factor_bits;     /* 4 or 6, unsigned, or 8, signed; 0 for blocks of 32 */
+    uint8_t factor_offset;   /* subtracted from factors of scales */
     const uint8_t *codebook; /* what the sixteen q of a format with four bits stand for; NULL: themselves */
 } ck_panel_format;
 
-/* Groups of a block that have integers of their own. */
-CK_INLINE size_t ck_panel_groups(ck_panel_format format) {
-    return format.block == 32 ? 0 : format.block / format.group;
+/* Words that hold the factors of a block. */
+CK_INLINE int ck_factor_words(ck_panel_format format) {
+    return format.block == 32 ? 0 : format.block / format.group / 4 * (format.has_minimum ? 2 : 1);
+}
+
+/* Bytes of a block of a panel before its q. */
+CK_INLINE size_t ck_panel_header_bytes(ck_panel_format format) {
+    return (format.has_minimum ? 4 : 2) * CK_PANEL_ROWS + 8 * (size_t)(ck_factor_words(format) * format.factor_bits);
 }
 
 /* Bytes of a block of a panel. */
 CK_INLINE size_t ck_panel_block_bytes(ck_panel_format format) {
-    const size_t kinds = format.has_minimum ? 2 : 1;
-    return kinds * CK_PANEL_ROWS * (2 + ck_panel_groups(format)) + (size_t)format.block / 32 * format.bits * 64;
+    return ck_panel_header_bytes(format) + (size_t)format.block / 32 * format.bits * 64;
 }
 
-/* Bytes of 32 columns of a tile: see ck_unpack_panel. */
+/* Bytes of 32 columns of a tile: see panel_product.h. */
 CK_INLINE size_t ck_tile_bytes32(ck_panel_format format) {
     return 512 + 64 * (size_t)(32 / format.group) * (format.has_minimum ? 2 : 1);
 }
@@ -55,8 +64,8 @@ CK_INLINE size_t ck_tile_bytes32(ck_panel_format format) {
 /* One block of one row, taken apart: what a type has to provide. */
 typedef struct ck_panel_source {
     uint8_t q[256];
-    uint16_t scale, minimum; /* f16 */
-    int8_t scales[16], minimums[16];
+    uint16_t scale, minimum;              /* f16 */
+    uint8_t factors[2 * CK_MOST_GROUPS];  /* as they are stored, before their offset: scales, then minimums */
 } ck_panel_source;
 
 typedef void (*ck_panel_take)(const void *block, ck_panel_source *out);
@@ -67,42 +76,42 @@ CK_INLINE void ck_put_u32(uint8_t *address, uint32_t value) {
     memcpy(address, &value, sizeof value);
 }
 
-/* 32 columns of sixteen rows: `q` points at the first column of row 0, rows are `stride` apart. */
-CK_INLINE void ck_pack_words(int bits, const uint8_t *q, size_t stride, uint8_t *out) {
+/* `count` words (8, or 4 of bits that are even) of sixteen rows: `q` points at the first byte of row 0, rows are
+ * `stride` apart. All planes have 64 bytes; first come those of the lower four bits, two words in each, then those of
+ * the next two, four words in each, then the plane of the last bit, of eight words. */
+CK_INLINE void ck_pack_words(int bits, int count, const uint8_t *q, size_t stride, uint8_t *out) {
     for (size_t r = 0; r < CK_PANEL_ROWS; r++, q += stride) {
         uint32_t word[8];
-        for (size_t j = 0; j < 8; j++) {
+        for (int j = 0; j < count; j++) {
             word[j] = ck_load_u32(q + 4 * j);
         }
         uint8_t *plane = out + 4 * r;
         int below = 0; /* bits of a weight that lie in planes already written */
         if (bits == 8) {
-            for (size_t j = 0; j < 8; j++) {
-                ck_put_u32(plane + 64 * j, word[j]);
+            for (int j = 0; j < count; j++, plane += 64) {
+                ck_put_u32(plane, word[j]);
             }
             continue;
         }
         if (bits >= 4) {
-            for (size_t j = 0; j < 4; j++) {
-                ck_put_u32(plane, (word[j] & 0x0f0f0f0f) | (word[j + 4] & 0x0f0f0f0f) << 4);
-                plane += 64;
+            for (int j = 0; j < count / 2; j++, plane += 64) {
+                ck_put_u32(plane, (word[j] & 0x0f0f0f0f) | (word[j + count / 2] & 0x0f0f0f0f) << 4);
             }
             below = 4;
         }
         if (bits - below >= 2) {
-            for (size_t half = 0; half < 2; half++) {
+            for (int first = 0; first < count; first += 4, plane += 64) {
                 uint32_t pairs = 0;
-                for (size_t j = 0; j < 4; j++) {
-                    pairs |= (word[4 * half + j] >> below & 0x03030303) << 2 * j;
+                for (int j = 0; j < 4; j++) {
+                    pairs |= (word[first + j] >> below & 0x03030303) << 2 * j;
                 }
                 ck_put_u32(plane, pairs);
-                plane += 64;
             }
             below += 2;
         }
         if (bits - below == 1) {
             uint32_t single = 0;
-            for (size_t j = 0; j < 8; j++) {
+            for (int j = 0; j < 8; j++) {
                 single |= (word[j] >> below & 0x01010101) << j;
             }
             ck_put_u32(plane, single);
@@ -114,15 +123,11 @@ CK_INLINE void ck_pack_words(int bits, const uint8_t *q, size_t stride, uint8_t 
 CK_INLINE void ck_pack_panel(
     ck_panel_format format, ck_panel_take take, size_t block_bytes, const void *weights, size_t row_bytes, size_t rows,
     size_t columns, uint8_t *panel) {
-    const size_t groups = ck_panel_groups(format);
+    const int factor_words = ck_factor_words(format);
+    ck_panel_source source[CK_PANEL_ROWS] = {0};
     for (size_t b = 0; b < columns / format.block; b++) {
-        ck_panel_source source[CK_PANEL_ROWS];
-        for (size_t r = 0; r < CK_PANEL_ROWS; r++) {
-            if (r < rows) {
-                take((const uint8_t *)weights + r * row_bytes + b * block_bytes, &source[r]);
-            } else {
-                memset(&source[r], 0, sizeof source[r]);
-            }
+        for (size_t r = 0; r < rows; r++) {
+            take((const uint8_t *)weights + r * row_bytes + b * block_bytes, &source[r]);
         }
         for (size_t r = 0; r < CK_PANEL_ROWS; r++) {
             memcpy(panel + 2 * r, &source[r].scale, 2);
@@ -131,18 +136,12 @@ CK_INLINE void ck_pack_panel(
             }
         }
         panel += (format.has_minimum ? 4 : 2) * CK_PANEL_ROWS;
-        for (size_t g = 0; g < groups; g++, panel += CK_PANEL_ROWS) {
-            for (size_t r = 0; r < CK_PANEL_ROWS; r++) {
-                panel[r] = (uint8_t)source[r].scales[g];
-            }
-        }
-        for (size_t g = 0; format.has_minimum && g < groups; g++, panel += CK_PANEL_ROWS) {
-            for (size_t r = 0; r < CK_PANEL_ROWS; r++) {
-                panel[r] = (uint8_t)source[r].minimums[g];
-            }
+        if (factor_words > 0) {
+            ck_pack_words(format.factor_bits, factor_words, source[0].factors, sizeof source[0], panel);
+            panel += 8 * factor_words * format.factor_bits;
         }
         for (size_t c = 0; c < format.block / 32u; c++, panel += 64 * format.bits) {
-            ck_pack_words(format.bits, source[0].q + 32 * c, sizeof source[0], panel);
+            ck_pack_words(format.bits, 8, source[0].q + 32 * c, sizeof source[0], panel);
         }
     }
 }
@@ -152,34 +151,36 @@ CK_INLINE void ck_pack_panel(
 typedef uint8_t ck_bytes64 __attribute__((vector_size(64)));
 typedef uint16_t ck_shorts32 __attribute__((vector_size(64)));
 
-/* Bytes >> n & mask. Wider lanes shift what the mask takes away again: no set has shifts of bytes. */
-CK_INLINE void ck_shift_mask64(const ck_bytes64 *bytes, int n, uint8_t mask, ck_bytes64 *out) {
-    *out = (ck_bytes64)((ck_shorts32)*bytes >> n) & mask;
+/* Moves the bits of `mask` from bit `from` of every byte to bit `to`, and clears the others. Wider lanes shift what the
+ * mask takes away again: no instruction set shifts bytes. */
+CK_INLINE void ck_move_bits64(const ck_bytes64 *bytes, int from, int to, uint8_t mask, ck_bytes64 *out) {
+    const ck_shorts32 lanes = (ck_shorts32)*bytes;
+    *out = (ck_bytes64)(from < to ? lanes << (to - from) : lanes >> (from - to)) & (uint8_t)(mask << to);
 }
 
-/* The eight words of 32 columns. */
-CK_INLINE void ck_unpack_words(int bits, const uint8_t *planes, ck_bytes64 words[8]) {
+/* The words that ck_pack_words made planes of. */
+CK_INLINE void ck_unpack_words(int bits, int count, const uint8_t *planes, ck_bytes64 *words) {
     ck_bytes64 plane;
     int below = 0;
     if (bits == 8) {
-        memcpy(words, planes, 512);
+        memcpy(words, planes, 64 * (size_t)count);
         return;
     }
     if (bits >= 4) {
-        for (int j = 0; j < 4; j++, planes += 64) {
+        for (int j = 0; j < count / 2; j++, planes += 64) {
             memcpy(&plane, planes, 64);
-            words[j] = plane & 0x0f;
-            ck_shift_mask64(&plane, 4, 0x0f, &words[j + 4]);
+            ck_move_bits64(&plane, 0, 0, 0x0f, &words[j]);
+            ck_move_bits64(&plane, 4, 0, 0x0f, &words[j + count / 2]);
         }
         below = 4;
     }
     if (bits - below >= 2) {
-        for (int half = 0; half < 2; half++, planes += 64) {
+        for (int first = 0; first < count; first += 4, planes += 64) {
             memcpy(&plane, planes, 64);
             for (int j = 0; j < 4; j++) {
                 ck_bytes64 pair;
-                ck_shift_mask64(&plane, 2 * j, 3, &pair);
-                words[4 * half + j] = below == 0 ? pair : words[4 * half + j] | pair << below;
+                ck_move_bits64(&plane, 2 * j, below, 3, &pair);
+                words[first + j] = below == 0 ? pair : words[first + j] | pair;
             }
         }
         below += 2;
@@ -188,8 +189,8 @@ CK_INLINE void ck_unpack_words(int bits, const uint8_t *planes, ck_bytes64 words
         memcpy(&plane, planes, 64);
         for (int j = 0; j < 8; j++) {
             ck_bytes64 single;
-            ck_shift_mask64(&plane, j, 1, &single);
-            words[j] |= single << below;
+            ck_move_bits64(&plane, j, below, 1, &single);
+            words[j] |= single;
         }
     }
 }

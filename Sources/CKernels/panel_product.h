@@ -1,122 +1,198 @@
 /* Products of panels with activations: one template for any format, precision, instruction set and number of columns.
  *
  * The right-hand side holds `n` vectors side by side, so that the four activations that meet a word lie together for
- * all of them; with one vector that is the plain order. Activations of 16 bits come as two planes of bytes,
- * a = 256 * upper + lower, both signed: two dot products of bytes are the exact product. */
+ * all of them; with one vector that is the plain order: see columns.c. */
 #pragma once
 
 #include "panel.h"
 
 typedef int32_t ck_ints16 __attribute__((vector_size(64)));
 typedef float ck_floats16 __attribute__((vector_size(64)));
-typedef int8_t ck_chars16 __attribute__((vector_size(16)));
+
+/* What the words of a panel or a tile are to an instruction set: w = scale * (word - offset). */
+typedef struct ck_words_form {
+    uint8_t bits;   /* words are below 2^bits; 8: any byte */
+    bool is_signed;
+    uint8_t offset; /* 0 or a power of two */
+} ck_words_form;
 
 /* What an instruction set gives to the templates. Functions take vectors by address, because how a wide vector is
  * passed by value depends on the instruction set; all of them are inlined. */
 typedef struct ck_panel_isa {
-    /* sums[r] += dot of the four bytes of row r of `words` with the four signed ones at `activations`. Words are
-     * unsigned and below 128, or `wide`: all eight bits, signed if `signed_words`, unsigned if not. */
-    void (*dot)(bool wide, ck_ints16 *sums, const ck_bytes64 *words, const void *activations);
-    bool signed_words;
+    /* sums[t] = the products of (words - offset) with vector t, for `count` words, of which words[0] is the `first` of
+     * the eight that `values` begin with. Activations are of 8 bits (parts 1) or of 16 (parts 2); totals[t] is -128
+     * times the sum of those of vector t. */
+    void (*sum)(
+        ck_words_form form, int parts, int n, int first, int count, const ck_bytes64 *words, const uint8_t *values,
+        const int32_t *totals, ck_ints16 *sums);
     /* Sixteen f16 -> floats. */
     void (*halves)(const void *halves, ck_floats16 *out);
     /* bytes[i] = codebook[bytes[i]], bytes below sixteen. */
     void (*lookup)(const uint8_t *codebook, ck_bytes64 *bytes);
+    /* Whether words of eight bits are to be signed. */
+    bool is_signed;
+    /* Whether tiles hold words of eight bits wherever there is an offset: then the sums of any format start from the
+     * totals as they are, or from zero where words are signed. */
+    bool widens_tiles;
 } ck_panel_isa;
 
-/* Whether the words of a format have all eight bits. */
-CK_INLINE bool ck_is_wide(ck_panel_format format) {
-    return format.bits == 8 || format.codebook != NULL;
+/* ---- Words ------------------------------------------------------------------------------------ */
+
+/* The words that panels are unpacked to. */
+CK_INLINE ck_words_form ck_panel_words(ck_panel_format format, ck_panel_isa isa) {
+    const uint8_t bits = format.codebook != NULL ? 8 : format.bits;
+    const bool is_signed = bits == 8 && isa.is_signed;
+    return (ck_words_form){bits, is_signed, (uint8_t)(format.offset - (is_signed ? 128 : 0))};
 }
 
-/* The offset of the words as `isa` takes them: signed words have lost 128 of theirs. */
-CK_INLINE int ck_word_offset(ck_panel_format format, ck_panel_isa isa) {
-    return format.offset - (isa.signed_words && ck_is_wide(format) ? 128 : 0);
+/* The words of tiles. */
+CK_INLINE ck_words_form ck_tile_words(ck_panel_format format, ck_panel_isa isa) {
+    if (isa.widens_tiles && format.offset > 0) {
+        return (ck_words_form){8, isa.is_signed, isa.is_signed ? 0 : 128};
+    }
+    return ck_panel_words(format, isa);
 }
 
-/* The words of 32 columns as `isa` takes them. */
-CK_INLINE void ck_take_words(ck_panel_format format, ck_panel_isa isa, const uint8_t *planes, ck_bytes64 words[8]) {
-    ck_unpack_words(format.bits, planes, words);
+/* The words of 32 columns in a form. */
+CK_INLINE void ck_take_words(
+    ck_panel_format format, ck_panel_isa isa, ck_words_form form, const uint8_t *planes, ck_bytes64 words[8]) {
+    ck_unpack_words(format.bits, 8, planes, words);
+    CK_UNROLL
     for (int j = 0; j < 8; j++) {
         if (format.codebook != NULL) {
             isa.lookup(format.codebook, &words[j]);
         }
-        if (isa.signed_words && ck_is_wide(format)) {
-            words[j] ^= 0x80;
+        if (form.offset != format.offset) {
+            words[j] += (uint8_t)(form.offset - format.offset);
         }
     }
 }
 
-CK_INLINE void ck_widen16(const uint8_t *bytes, ck_floats16 *out) {
-    ck_chars16 narrow;
-    memcpy(&narrow, bytes, sizeof narrow);
-    *out = __builtin_convertvector(narrow, ck_floats16);
+/* Where sums start, so that the offset of the words needs no further care. */
+CK_INLINE int32_t ck_start(ck_words_form form, int32_t total) {
+    return form.offset == 0 ? 0 : total >> (7 - __builtin_ctz(form.offset));
 }
 
-/* The f16 of a block, and where the small integers of its groups are. */
+/* sums[r] += dot of the four bytes of row r of `words` with the four signed ones at `activations`. */
+typedef void (*ck_panel_dot)(ck_ints16 *sums, const ck_bytes64 *words, const void *activations);
+
+/* ck_panel_isa.sum of an instruction set that has dot products of bytes. Activations of 16 bits come as two planes of
+ * signed bytes, a = 256 * upper + lower: two dot products are the exact product. */
+CK_INLINE void ck_sum_dots(
+    ck_panel_dot dot, ck_words_form form, int parts, int n, int first, int count, const ck_bytes64 *words,
+    const uint8_t *values, const int32_t *totals, ck_ints16 *sums) {
+    CK_UNROLL
+    for (int part = 0; part < parts; part++, values += 32 * n) {
+        CK_UNROLL
+        for (int t = 0; t < n; t++) {
+            if (part == parts - 1) {
+                const ck_ints16 start = (ck_ints16){0} + ck_start(form, totals[t]);
+                sums[t] = part == 0 ? start : (sums[t] << 8) + start;
+            } else {
+                sums[t] = (ck_ints16){0};
+            }
+        }
+        CK_UNROLL
+        for (int j = 0; j < count; j++) {
+            CK_UNROLL
+            for (int t = 0; t < n; t++) {
+                dot(&sums[t], &words[j], values + 4 * ((first + j) * n + t));
+            }
+        }
+    }
+}
+
+/* ---- Scales and minimums ---------------------------------------------------------------------- */
+
+/* Those of the groups of a block. */
 typedef struct ck_panel_header {
-    ck_floats16 scale, minimum;
-    const uint8_t *factors;
+    ck_floats16 scales[CK_MOST_GROUPS], minimums[CK_MOST_GROUPS];
 } ck_panel_header;
+
+/* The factors of one of the groups that `words` hold. */
+CK_INLINE void ck_take_factors(ck_panel_format format, const ck_bytes64 *words, int group, ck_floats16 *out) {
+    const ck_ints16 lanes = (ck_ints16)words[group / 4];
+    const int bit = 8 * (group % 4);
+    const ck_ints16 factors = format.factor_bits == 8 ? lanes << (24 - bit) >> 24 : lanes >> bit & 0xff;
+    *out = __builtin_convertvector(factors, ck_floats16);
+}
 
 /* Reads the header of a block; returns where its q begin. */
 CK_INLINE const uint8_t *ck_read_header(
     ck_panel_format format, ck_panel_isa isa, const uint8_t *panel, ck_panel_header *header) {
-    isa.halves(panel, &header->scale);
+    const int words = ck_factor_words(format);
+    const int groups = format.block / format.group;
+    ck_floats16 scale, minimum;
+    ck_prefetch((uintptr_t)panel + CK_PANEL_AHEAD, ck_panel_header_bytes(format));
+    isa.halves(panel, &scale);
     panel += 2 * CK_PANEL_ROWS;
     if (format.has_minimum) {
-        isa.halves(panel, &header->minimum);
+        isa.halves(panel, &minimum);
         panel += 2 * CK_PANEL_ROWS;
     }
-    header->factors = panel;
-    return panel + ck_panel_groups(format) * CK_PANEL_ROWS * (format.has_minimum ? 2 : 1);
-}
-
-/* Scale and minimum of a group of a block. */
-CK_INLINE void ck_group_factors(
-    ck_panel_format format, const ck_panel_header *header, size_t group, ck_floats16 *scale, ck_floats16 *minimum) {
-    const size_t groups = ck_panel_groups(format);
-    *scale = header->scale;
-    *minimum = header->minimum;
-    if (groups > 0) {
-        ck_floats16 factor;
-        ck_widen16(header->factors + CK_PANEL_ROWS * group, &factor);
-        *scale *= factor;
+    if (words == 0) {
+        header->scales[0] = scale;
+        header->minimums[0] = minimum;
+        return panel;
+    }
+    ck_bytes64 factors[8];
+    ck_unpack_words(format.factor_bits, words, panel, factors);
+    CK_UNROLL
+    for (int g = 0; g < groups; g++) {
+        ck_take_factors(format, factors, g, &header->scales[g]);
+        header->scales[g] = (header->scales[g] - (float)format.factor_offset) * scale;
         if (format.has_minimum) {
-            ck_widen16(header->factors + CK_PANEL_ROWS * (groups + group), &factor);
-            *minimum *= factor;
+            ck_take_factors(format, factors, groups + g, &header->minimums[g]);
+            header->minimums[g] *= minimum;
         }
     }
+    return panel + 8 * words * format.factor_bits;
 }
 
-/* result[t] += the products of a group's words with n vectors; `first` is the group's first word of the eight. */
-CK_INLINE void ck_multiply_group(
-    ck_panel_isa isa, bool wide, int offset, bool has_minimum, int group, int parts, int n, int first,
-    const ck_bytes64 *words, const ck_floats16 *scale, const ck_floats16 *minimum, const uint8_t *values,
-    const float *scales, const int32_t *totals, ck_floats16 *result) {
-    ck_ints16 sums[CK_TILE_VECTORS];
-    int32_t total[CK_TILE_VECTORS];
-    for (int t = 0; t < n; t++) {
-        total[t] = group == 16 ? totals[first / 4 * n + t] : totals[t] + totals[n + t];
-        sums[t] = (ck_ints16){0};
-    }
-    for (int part = 0; part < parts; part++, values += 32 * n) {
-        if (part == parts - 1) {
-            for (int t = 0; t < n; t++) {
-                sums[t] = (parts == 2 ? sums[t] << 8 : sums[t]) - offset * total[t];
+/* ---- Activations ------------------------------------------------------------------------------ */
+
+/* Where in ck_columns a group is. */
+typedef struct ck_place {
+    const uint8_t *values; /* of the group's 32 columns */
+    const float *scales;
+    const int32_t *totals;
+    const float *sums;
+} ck_place;
+
+CK_INLINE ck_place ck_first_place(ck_panel_format format, int n, size_t columns, const ck_columns *x) {
+    const size_t skipped = format.group == 16 ? columns / 32 * (size_t)n : 0;
+    return (ck_place){x->values, x->scales, x->totals + skipped, x->sums + skipped};
+}
+
+/* result[t] += the products of the groups of 32 columns with n vectors. */
+CK_INLINE void ck_multiply32(
+    ck_panel_format format, ck_panel_isa isa, ck_words_form form, int parts, int n, const ck_bytes64 *words,
+    const ck_floats16 *scales, const ck_floats16 *minimums, ck_place *place, ck_floats16 *result) {
+    const int count = format.group / 4;
+    CK_UNROLL
+    for (int first = 0; first < 8; first += count, scales++, minimums++) {
+        ck_ints16 sums[CK_TILE_VECTORS];
+        isa.sum(form, parts, n, first, count, words + first, place->values, place->totals, sums);
+        CK_UNROLL
+        for (int t = 0; t < n; t++) {
+            result[t] += __builtin_convertvector(sums[t], ck_floats16) * (*scales * place->scales[t]);
+            if (format.has_minimum) {
+                result[t] += *minimums * place->sums[t];
             }
         }
-        for (int j = first; j < first + group / 4; j++) {
-            for (int t = 0; t < n; t++) {
-                isa.dot(wide, &sums[t], &words[j], values + 4 * (j * n + t));
-            }
-        }
+        place->totals += n;
+        place->sums += n;
     }
+    place->values += 32 * parts * n;
+    place->scales += n;
+}
+
+/* ---- A panel with a few vectors ----------------------------------------------------------------- */
+
+CK_INLINE void ck_store_results(int n, const ck_floats16 *result, float *y, size_t stride) {
+    CK_UNROLL
     for (int t = 0; t < n; t++) {
-        result[t] += __builtin_convertvector(sums[t], ck_floats16) * (*scale * scales[t]);
-        if (has_minimum) {
-            result[t] += *minimum * (scales[t] * (float)total[t]);
-        }
+        memcpy(y + t * stride, &result[t], sizeof result[t]);
     }
 }
 
@@ -124,10 +200,11 @@ CK_INLINE void ck_multiply_group(
 CK_INLINE void ck_panel_product(
     ck_panel_format format, ck_panel_isa isa, int parts, int n, const uint8_t *panel, size_t columns,
     const ck_columns *x, float *y, size_t stride) {
-    const uint8_t *values = x->values;
-    const float *scales = x->scales;
-    const int32_t *totals = x->totals;
+    const ck_words_form form = ck_panel_words(format, isa);
+    const int groups = 32 / format.group;
+    ck_place place = ck_first_place(format, n, columns, x);
     ck_floats16 result[CK_TILE_VECTORS];
+    CK_UNROLL
     for (int t = 0; t < n; t++) {
         result[t] = (ck_floats16){0};
     }
@@ -137,22 +214,13 @@ CK_INLINE void ck_panel_product(
         for (int c = 0; c < format.block / 32; c++, panel += 64 * format.bits) {
             ck_bytes64 words[8];
             ck_prefetch((uintptr_t)panel + CK_PANEL_AHEAD, 64 * format.bits);
-            ck_take_words(format, isa, panel, words);
-            for (int g = 0; g < 32 / format.group; g++) {
-                ck_floats16 scale, minimum;
-                ck_group_factors(format, &header, c * (32 / format.group) + g, &scale, &minimum);
-                ck_multiply_group(
-                    isa, ck_is_wide(format), ck_word_offset(format, isa), format.has_minimum, format.group, parts, n,
-                    g * format.group / 4, words, &scale, &minimum, values, scales, totals, result);
-            }
-            values += 32 * parts * n;
-            scales += n;
-            totals += 2 * n;
+            ck_take_words(format, isa, form, panel, words);
+            ck_multiply32(
+                format, isa, form, parts, n, words, &header.scales[c * groups], &header.minimums[c * groups], &place,
+                result);
         }
     }
-    for (int t = 0; t < n; t++) {
-        memcpy(y + t * stride, &result[t], sizeof result[t]);
-    }
+    ck_store_results(n, result, y, stride);
 }
 
 /* ---- The GEMM of a batch --------------------------------------------------------------------
@@ -167,19 +235,19 @@ CK_INLINE void ck_panel_product(
 
 CK_INLINE void ck_unpack_panel(
     ck_panel_format format, ck_panel_isa isa, const uint8_t *panel, size_t columns, uint8_t *tile) {
+    const int groups = 32 / format.group;
     for (size_t b = 0; b < columns / format.block; b++) {
         ck_panel_header header;
         panel = ck_read_header(format, isa, panel, &header);
         for (int c = 0; c < format.block / 32; c++, panel += 64 * format.bits) {
             ck_bytes64 words[8];
-            ck_take_words(format, isa, panel, words);
+            ck_take_words(format, isa, ck_tile_words(format, isa), panel, words);
             memcpy(tile, words, sizeof words);
-            for (int g = 0; g < 32 / format.group; g++) {
-                ck_floats16 scale, minimum;
-                ck_group_factors(format, &header, c * (32 / format.group) + g, &scale, &minimum);
-                memcpy(tile + 512 + 64 * g, &scale, sizeof scale);
+            CK_UNROLL
+            for (int g = 0; g < groups; g++) {
+                memcpy(tile + 512 + 64 * g, &header.scales[c * groups + g], 64);
                 if (format.has_minimum) {
-                    memcpy(tile + 512 + 64 * (32 / format.group + g), &minimum, sizeof minimum);
+                    memcpy(tile + 512 + 64 * (groups + g), &header.minimums[c * groups + g], 64);
                 }
             }
             tile += ck_tile_bytes32(format);
@@ -191,53 +259,46 @@ CK_INLINE void ck_unpack_panel(
 CK_INLINE void ck_tile_product(
     ck_panel_format format, ck_panel_isa isa, int parts, int n, const uint8_t *tile, size_t columns,
     const ck_columns *x, float *y, size_t stride) {
-    const uint8_t *values = x->values;
-    const float *scales = x->scales;
-    const int32_t *totals = x->totals;
+    const ck_words_form form = ck_tile_words(format, isa);
+    ck_place place = ck_first_place(format, n, columns, x);
     ck_floats16 result[CK_TILE_VECTORS];
+    CK_UNROLL
     for (int t = 0; t < n; t++) {
         result[t] = (ck_floats16){0};
     }
-    for (size_t c = 0; c < columns / 32; c++) {
-        const ck_bytes64 *const words = (const ck_bytes64 *)tile;
-        for (int g = 0; g < 32 / format.group; g++) {
-            const ck_floats16 *const scale = (const ck_floats16 *)(tile + 512 + 64 * g);
-            const ck_floats16 *const minimum = scale + 32 / format.group;
-            ck_multiply_group(
-                isa, ck_is_wide(format), ck_word_offset(format, isa), format.has_minimum, format.group, parts, n,
-                g * format.group / 4, words, scale, minimum, values, scales, totals, result);
-        }
-        tile += ck_tile_bytes32(format);
-        values += 32 * parts * n;
-        scales += n;
-        totals += 2 * n;
+    for (size_t c = 0; c < columns / 32; c++, tile += ck_tile_bytes32(format)) {
+        const ck_floats16 *const scales = (const ck_floats16 *)(tile + 512);
+        ck_multiply32(
+            format, isa, form, parts, n, (const ck_bytes64 *)tile, scales, scales + 32 / format.group, &place, result);
     }
-    for (int t = 0; t < n; t++) {
-        memcpy(y + t * stride, &result[t], sizeof result[t]);
-    }
+    ck_store_results(n, result, y, stride);
 }
 
-/* A panel as floats: out[column * stride + row], the order in which a BLAS takes its right-hand side. */
+/* ---- A panel as floats ------------------------------------------------------------------------ */
+
+/* out[column * stride + row], the order in which a BLAS takes its right-hand side. */
 CK_INLINE void ck_dequantize_panel(
     ck_panel_format format, ck_panel_isa isa, const uint8_t *panel, size_t columns, float *out, size_t stride) {
     for (size_t b = 0; b < columns / format.block; b++) {
         ck_panel_header header;
         panel = ck_read_header(format, isa, panel, &header);
-        for (int c = 0; c < format.block / 32; c++, panel += 64 * format.bits, out += 32 * stride) {
+        for (int c = 0; c < format.block / 32; c++, panel += 64 * format.bits) {
             ck_bytes64 words[8];
-            ck_unpack_words(format.bits, panel, words);
-            for (int j = 0; j < 8; j++) {
-                ck_floats16 scale, minimum;
-                ck_group_factors(
-                    format, &header, c * (32 / format.group) + (format.group == 16 ? j / 4 : 0), &scale, &minimum);
+            ck_unpack_words(format.bits, 8, panel, words);
+            CK_UNROLL
+            for (int j = 0; j < 8; j++, out += 4 * stride) {
+                const int group = (8 * c + j) / (format.group / 4);
                 if (format.codebook != NULL) {
                     isa.lookup(format.codebook, &words[j]);
                 }
+                CK_UNROLL
                 for (int i = 0; i < 4; i++) {
-                    const ck_ints16 column = (ck_ints16)words[j] >> 8 * i & 0xff;
-                    const ck_floats16 q = __builtin_convertvector(column - format.offset, ck_floats16);
-                    const ck_floats16 value = format.has_minimum ? q * scale + minimum : q * scale;
-                    memcpy(out + (4 * j + i) * stride, &value, sizeof value);
+                    const ck_ints16 q = ((ck_ints16)words[j] >> 8 * i & 0xff) - format.offset;
+                    ck_floats16 value = __builtin_convertvector(q, ck_floats16) * header.scales[group];
+                    if (format.has_minimum) {
+                        value += header.minimums[group];
+                    }
+                    memcpy(out + i * stride, &value, sizeof value);
                 }
             }
         }

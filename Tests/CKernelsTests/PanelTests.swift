@@ -4,7 +4,6 @@ import Testing
 /// The types whose resident weights are panels.
 private let panelTypes = types.filter { ck_panel_sizes($0.rawValue).block > 0 }
 private let rowCount = Int(CK_PANEL_ROWS)
-private let tileVectors = Int(CK_TILE_VECTORS)
 
 /// Sixteen rows of a type, or fewer, as a panel.
 private struct Panel {
@@ -15,11 +14,16 @@ private struct Panel {
     /// (rows, columns), by the scalar reference from the blocks of the file.
     let weights: [Float]
 
-    init(_ type: ck_type, _ isa: ck_isa, rows: Int, columns: Int, _ random: inout Random) {
+    /// Of random blocks, or of blocks all of whose bytes but their scales are `fill`.
+    init(_ type: ck_type, _ isa: ck_isa, rows: Int, columns: Int, fill: UInt8? = nil, _ random: inout Random) {
         self.type = type
         self.rows = rows
         self.columns = columns
-        let blocks = randomBlocks(type, rows * columns, &random)
+        var blocks = randomBlocks(type, rows * columns, &random)
+        if let fill {
+            blocks = [UInt8](repeating: fill, count: blocks.count)
+            blocks.setHalves(of: type, 0x2400)
+        }
         weights = dequantized(type, blocks, rows * columns)
         let sizes = ck_panel_sizes(type.rawValue)
         // A byte more shows whether packing writes too far.
@@ -41,48 +45,69 @@ private struct Panel {
 
 /// Vectors side by side, and the numbers that they stand for.
 private struct Columns {
+    /// How an instruction set takes integers: see columns.c.
+    private enum Form { case bytes, planes, shorts }
+
     let count: Int
-    private let isWide: Bool
+    private let length: Int
+    private let form: Form
     private var values: [Int8]
     private var scales: [Float]
     private var totals: [Int32]
+    private var sums: [Float]
 
     init(_ vectors: [[Float]], _ precision: ck_precision, _ isa: ck_isa) {
         count = vectors.count
-        isWide = precision == CK_PRECISION_INT16
-        let columns = vectors[0].count
-        values = [Int8](repeating: 0, count: columns * count * (isWide ? 2 : 1))
-        scales = [Float](repeating: 0, count: columns / 32 * count)
-        totals = [Int32](repeating: 0, count: columns / 16 * count)
+        length = vectors[0].count
+        let hasShorts = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
+        form = precision == CK_PRECISION_INT8 ? .bytes : hasShorts ? .shorts : .planes
+        values = [Int8](repeating: 0, count: length * count * (form == .bytes ? 1 : 2))
+        scales = [Float](repeating: 0, count: length / 32 * count)
+        totals = [Int32](repeating: 0, count: (length / 32 + length / 16) * count)
+        sums = [Float](repeating: 0, count: totals.count)
         guard let pack = unsafe ck_pack_columns(precision, isa) else { return }
         for (t, vector) in vectors.enumerated() {
-            unsafe pack(vector, columns, count, t, &values, &scales, &totals)
+            unsafe pack(vector, length, count, t, &values, &scales, &totals, &sums)
         }
     }
 
     /// Activation `column` of vector `t`, before its scale.
     func integer(_ column: Int, _ t: Int) -> Int {
         let (block, lane) = column.quotientAndRemainder(dividingBy: 32)
-        let index = ((lane / 4) * count + t) * 4 + lane % 4
-        let start = block * 32 * count * (isWide ? 2 : 1)
-        guard isWide else { return Int(values[start + index]) }
-        return Int(values[start + index]) * 256 + Int(values[start + 32 * count + index])
+        let word = (lane / 4) * count + t
+        switch form {
+        case .bytes:
+            return Int(values[block * 32 * count + word * 4 + lane % 4])
+        case .planes:
+            let upper = block * 64 * count + word * 4 + lane % 4
+            return Int(values[upper]) * 256 + Int(values[upper + 32 * count])
+        case .shorts:
+            let low = block * 64 * count + word * 8 + 2 * [0, 2, 1, 3][lane % 4]
+            return Int(values[low + 1]) * 256 + Int(UInt8(bitPattern: values[low]))
+        }
     }
 
-    func value(_ column: Int, _ t: Int) -> Double {
-        Double(scales[column / 32 * count + t]) * Double(integer(column, t))
-    }
+    func scale(_ block: Int, _ t: Int) -> Double { Double(scales[block * count + t]) }
 
-    func total(_ group: Int, _ t: Int) -> Int { Int(totals[group * count + t]) }
+    func value(_ column: Int, _ t: Int) -> Double { scale(column / 32, t) * Double(integer(column, t)) }
+
+    /// The total and the sum of `width` (16 or 32) activations from column width * `group` on.
+    func total(_ group: Int, _ width: Int, _ t: Int) -> (integer: Int, sum: Double) {
+        let index = ((width == 32 ? 0 : length / 32) + group) * count + t
+        return (Int(totals[index]), Double(sums[index]))
+    }
 
     func multiply(_ function: ck_panel_fn, _ panel: UnsafeRawPointer, columns: Int) -> [Float] {
         var y = [Float](repeating: .nan, count: count * rowCount)
         unsafe values.withUnsafeBufferPointer { values in
             unsafe scales.withUnsafeBufferPointer { scales in
                 unsafe totals.withUnsafeBufferPointer { totals in
-                    var x = unsafe ck_columns(
-                        values: values.baseAddress, scales: scales.baseAddress, totals: totals.baseAddress)
-                    unsafe function(panel, columns, &x, &y, rowCount)
+                    unsafe sums.withUnsafeBufferPointer { sums in
+                        var x = unsafe ck_columns(
+                            values: values.baseAddress, scales: scales.baseAddress, totals: totals.baseAddress,
+                            sums: sums.baseAddress)
+                        unsafe function(panel, columns, &x, &y, rowCount)
+                    }
                 }
             }
         }
@@ -128,50 +153,70 @@ struct PanelTests {
                 for block in 0..<3 {
                     let largest = vector[32 * block..<32 * (block + 1)].map(abs).max() ?? 0
                     let step = Double(largest) / (precision == CK_PRECISION_INT8 ? 127 : 127 * 256)
-                    // One in 256 of the wide ones is a step off, so that no lower byte is -128.
-                    let tolerance = precision == CK_PRECISION_INT8 ? 0.5001 : 1.5001
                     for i in 32 * block..<32 * (block + 1) {
-                        #expect(abs(columns.value(i, t) - Double(vector[i])) <= step * tolerance)
-                        #expect(precision == CK_PRECISION_INT8 || columns.integer(i, t) & 0xFF != 0x80)
+                        #expect(abs(columns.value(i, t) - Double(vector[i])) <= step * 0.5001)
                     }
                 }
-                for group in 0..<6 {
-                    let sum = (16 * group..<16 * (group + 1)).reduce(0) { $0 + columns.integer($1, t) }
-                    #expect(columns.total(group, t) == sum)
+                for width in [16, 32] {
+                    for group in 0..<96 / width {
+                        let sum = (width * group..<width * (group + 1)).reduce(0) { $0 + columns.integer($1, t) }
+                        let found = columns.total(group, width, t)
+                        let scaled = columns.scale(group * width / 32, t) * Double(sum)
+                        #expect(found.integer == -128 * sum)
+                        #expect(abs(found.sum - scaled) <= 1e-7 * abs(scaled))
+                    }
                 }
             }
         }
     }
 
-    @Test("Products of panels and of tiles with 1, 4 and 12 vectors", arguments: panelTypes, supportedISAs)
+    @Test("A tile meets at least four vectors at a time", arguments: panelTypes, supportedISAs)
+    func tileVectors(type: ck_type, isa: ck_isa) {
+        #expect((4...Int(CK_TILE_VECTORS)).contains(Int(ck_panels(type, isa).tile_vectors)))
+    }
+
+    @Test("Products of panels and of tiles with 1 vector, 4, and those of a tile", arguments: panelTypes, supportedISAs)
     func products(type: ck_type, isa: ck_isa) throws {
         var random = Random(3)
-        let kernels = ck_panels(type, isa)
         let block = Int(ck_panel_sizes(type.rawValue).block)
         for columns in [block, 5 * block] {
             let panel = Panel(type, isa, rows: rowCount, columns: columns, &random)
-            for precision in [CK_PRECISION_INT8, CK_PRECISION_INT16] {
-                for (count, extreme) in [(1, false), (1, true), (4, false), (tileVectors, false), (tileVectors, true)] {
-                    // Extreme: every activation is the largest that there is, with either sign.
-                    let vectors = (0..<count).map { _ in
-                        random.floats(columns, times: 2).map { extreme ? ($0 < 0 ? -1 : 1) : $0 }
+            try checkProducts(panel, isa) { _ in random.floats(columns, times: 2) }
+        }
+    }
+
+    @Test("The largest weights and activations do not overflow", arguments: panelTypes, supportedISAs)
+    func extremes(type: ck_type, isa: ck_isa) throws {
+        var random = Random(4)
+        let columns = max(Int(ck_panel_sizes(type.rawValue).block), 64)
+        for fill: UInt8 in [0x00, 0xff, 0x80, 0x7f] {
+            let panel = Panel(type, isa, rows: 2, columns: columns, fill: fill, &random)
+            // Activations of the largest magnitude, of one sign, of the other, and of both.
+            try checkProducts(panel, isa) { t in
+                (0..<columns).map { t % 3 == 0 || (t % 3 == 1 && $0 % 2 == 0) ? 1 : -1 }
+            }
+        }
+    }
+
+    /// Checks all products of a panel, in both precisions, with vectors that `vector` gives for their index.
+    private func checkProducts(_ panel: Panel, _ isa: ck_isa, vector: (Int) -> [Float]) throws {
+        let kernels = ck_panels(panel.type, isa)
+        for precision in [CK_PRECISION_INT8, CK_PRECISION_INT16] {
+            for unsafe(count, table, takesTile) in unsafe [
+                (1, kernels.one, false), (4, kernels.four, false), (4, kernels.tile_four, true),
+                (Int(kernels.tile_vectors), kernels.tile, true),
+            ] {
+                let product = try unsafe function(table, precision)
+                let x = Columns((0..<count).map(vector), precision, isa)
+                if takesTile {
+                    unsafe panel.withTile(isa) { tile in
+                        check(unsafe x.multiply(product, tile, columns: panel.columns), panel, x)
                     }
-                    let x = Columns(vectors, precision, isa)
-                    if count < tileVectors {
-                        let table = unsafe count == 1 ? kernels.one : kernels.four
-                        let product = try unsafe function(table, precision)
-                        let result = try unsafe withGuardedCopy(panel.bytes) {
-                            unsafe x.multiply(product, $0, columns: columns)
-                        }
-                        check(result, panel, x)
+                } else {
+                    let result = try unsafe withGuardedCopy(panel.bytes) {
+                        unsafe x.multiply(product, $0, columns: panel.columns)
                     }
-                    if count > 1 {
-                        let table = unsafe count == 4 ? kernels.tile_four : kernels.tile
-                        let product = try unsafe function(table, precision)
-                        unsafe panel.withTile(isa) { tile in
-                            check(unsafe x.multiply(product, tile, columns: columns), panel, x)
-                        }
-                    }
+                    check(result, panel, x)
                 }
             }
         }

@@ -126,24 +126,25 @@ ck_type_kernels ck_kernels(ck_type type, ck_isa isa);
 
 /* ---- Panels ----------------------------------------------------------------------------- */
 
-/* Rows that lie side by side in a panel, and vectors that meet a tile at a time. */
+/* Rows that lie side by side in a panel, and the most vectors that meet a tile at a time on any instruction set. */
 #define CK_PANEL_ROWS 16
 #define CK_TILE_VECTORS 12
 
-/* `n` activation vectors side by side, as panels take them: the four activations that meet a word lie together for
- * all vectors. int16 activations are two planes of signed bytes, a = 256 * upper + lower. */
+/* `n` activation vectors side by side, as the panels of an instruction set take them: the four activations that meet a
+ * word lie together for all vectors. Sums of activations come for 32 columns and for 16. */
 typedef struct ck_columns {
-    const void *values;    /* int8_t [columns / 32][1, or 2: upper, lower][8][n][4] */
+    const void *values;    /* [columns / 32][n * 32 bytes, or n * 64]: see columns.c */
     const float *scales;   /* [columns / 32][n] */
-    const int32_t *totals; /* [columns / 16][n]: sums of 16 activations */
+    const int32_t *totals; /* [columns / 32][n], then [columns / 16][n]: -128 times sums of activations */
+    const float *sums;     /* likewise: sums of activations times their scale */
 } ck_columns;
 
 /* x becomes vector t of the n of `out`, whose buffers are big enough; `columns` is a multiple of 32. */
 typedef void (*ck_pack_columns_fn)(
-    const float *x, size_t columns, size_t n, size_t t, void *values, float *scales, int32_t *totals);
+    const float *x, size_t columns, size_t n, size_t t, void *values, float *scales, int32_t *totals, float *sums);
 
 /* Rounding to ck_columns by `precision` (INT16, INT8) on `isa`. int16 activations reach 127 * 256, so that both their
- * bytes are signed ones. */
+ * bytes may be signed ones. */
 ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa);
 
 /* y[t * stride + r] = dot(row r of a panel or tile, vector t); columns are those of a whole row. */
@@ -160,9 +161,11 @@ typedef struct ck_panel_kernels {
     /* By ck_precision (INT16, INT8): products of a panel with 1 vector, with 4. */
     ck_panel_fn one[CK_PRECISION_COUNT];
     ck_panel_fn four[CK_PRECISION_COUNT];
-    /* By ck_precision: products of a tile with 4 vectors, with CK_TILE_VECTORS. */
+    /* By ck_precision: products of a tile with 4 vectors, with `tile_vectors`. */
     ck_panel_fn tile_four[CK_PRECISION_COUNT];
     ck_panel_fn tile[CK_PRECISION_COUNT];
+    /* What fits into the registers: 4 to CK_TILE_VECTORS. */
+    uint32_t tile_vectors;
 } ck_panel_kernels;
 
 /* Sizes of a type's panels. */

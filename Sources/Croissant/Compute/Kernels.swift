@@ -16,6 +16,8 @@ package import GGUF
     private let attention: [ck_attention_kernels?]
     /// By type id; nil for a type that stays in the layout of the file.
     private let panels: [ck_panel_kernels?]
+    /// Vectors that a tile meets at a time, widest first.
+    package let tileWidths: [Int]
     /// What packs activations for panels, by precision.
     private let packColumns: [ActivationPrecision: ck_pack_columns_fn]
 
@@ -35,7 +37,11 @@ package import GGUF
             let kernels = ck_attention(ck_type(rawValue: id), isa)
             return unsafe kernels.scores == nil ? nil : kernels
         }
-        panels = ids.map { ck_panel_sizes($0).block == 0 ? nil : ck_panels(ck_type(rawValue: $0), isa) }
+        let panels = ids.map { ck_panel_sizes($0).block == 0 ? nil : ck_panels(ck_type(rawValue: $0), isa) }
+        self.panels = panels
+        // What fits into the registers is the same for all types.
+        let widest = panels.compactMap { $0.map { Int($0.tile_vectors) } }.max() ?? 4
+        tileWidths = widest > 4 ? [widest, 4] : [4]
         unsafe packColumns = [
             .int16: ck_pack_columns(CK_PRECISION_INT16, isa), .int8: ck_pack_columns(CK_PRECISION_INT8, isa),
         ]
@@ -212,9 +218,6 @@ package import GGUF
             stride: stride)
     }
 
-    /// Vectors that a tile meets at a time, widest first.
-    package var tileWidths: [Int] { [Int(CK_TILE_VECTORS), 4] }
-
     /// Products of panels or tiles, `bytes` each.
     private func multiply(
         _ weights: RawSpan, bytes: Int, _ product: ck_panel_fn, rows: Int, _ x: PackedGroup,
@@ -248,14 +251,15 @@ package import GGUF
     /// `x` becomes vector `index` of a group of `width`.
     func packColumns(
         _ x: Span<Float>, precision: ActivationPrecision, vector index: Int, of width: Int,
-        values: inout MutableSpan<Int8>, scales: inout MutableSpan<Float>, totals: inout MutableSpan<Int32>
+        values: inout MutableSpan<Int8>, scales: inout MutableSpan<Float>, totals: inout MutableSpan<Int32>,
+        sums: inout MutableSpan<Float>
     ) {
         let elements = x.count * width
         precondition(
             index < width && x.count % ActivationBlock.scaleColumns == 0
                 && values.count == elements * precision.bytes
                 && scales.count == elements / ActivationBlock.scaleColumns
-                && totals.count == elements / ActivationBlock.sumColumns,
+                && totals.count == PackedGroup.totals(elements) && sums.count == totals.count,
             "vector \(index) of \(width), \(x.count) activations")
         guard let pack = unsafe packColumns[precision] else {
             preconditionFailure("panels do not meet \(precision) activations")
@@ -264,9 +268,11 @@ package import GGUF
             unsafe values.withUnsafeMutableBufferPointer { values in
                 unsafe scales.withUnsafeMutableBufferPointer { scales in
                     unsafe totals.withUnsafeMutableBufferPointer { totals in
-                        unsafe pack(
-                            x.baseAddress, x.count, width, index, values.baseAddress, scales.baseAddress,
-                            totals.baseAddress)
+                        unsafe sums.withUnsafeMutableBufferPointer { sums in
+                            unsafe pack(
+                                x.baseAddress, x.count, width, index, values.baseAddress, scales.baseAddress,
+                                totals.baseAddress, sums.baseAddress)
+                        }
                     }
                 }
             }
@@ -604,9 +610,12 @@ extension PackedGroup {
         unsafe values.withUnsafeBytes { values in
             unsafe scales.withUnsafeBufferPointer { scales in
                 unsafe totals.withUnsafeBufferPointer { totals in
-                    var columns = unsafe ck_columns(
-                        values: values.baseAddress, scales: scales.baseAddress, totals: totals.baseAddress)
-                    unsafe body(&columns)
+                    unsafe sums.withUnsafeBufferPointer { sums in
+                        var columns = unsafe ck_columns(
+                            values: values.baseAddress, scales: scales.baseAddress, totals: totals.baseAddress,
+                            sums: sums.baseAddress)
+                        unsafe body(&columns)
+                    }
                 }
             }
         }

@@ -30,6 +30,7 @@ package struct PackedColumns: ~Copyable {
     private var values: Buffer<Int8>
     private var scales: FloatBuffer
     private var totals: Buffer<Int32>
+    private var sums: FloatBuffer
 
     /// The sizes of its buffers, in elements.
     package struct Shape: Sendable {
@@ -46,11 +47,11 @@ package struct PackedColumns: ~Copyable {
             let vectors = tokens + (widths.first ?? 1) - 1
             values = max(values, vectors * columns * precision.bytes)
             scales = max(scales, vectors * columns / ActivationBlock.scaleColumns)
-            totals = max(totals, vectors * columns / ActivationBlock.sumColumns)
+            totals = max(totals, PackedGroup.totals(vectors * columns))
         }
 
         /// Bytes that ``PackedColumns`` will allocate.
-        package var byteCount: Int { values + 4 * scales + 4 * totals }
+        package var byteCount: Int { values + 4 * scales + 8 * totals }
     }
 
     /// Allocates the buffers; throws where the system refuses the memory.
@@ -59,13 +60,15 @@ package struct PackedColumns: ~Copyable {
         let values = try Buffer<Int8>.allocate(shape.values, purpose: purpose)
         let scales = try FloatBuffer.allocate(shape.scales, purpose: purpose)
         let totals = try Buffer<Int32>.allocate(shape.totals, purpose: purpose)
+        let sums = try FloatBuffer.allocate(shape.totals, purpose: purpose)
         self.values = values
         self.scales = scales
         self.totals = totals
+        self.sums = sums
     }
 
     /// Bytes of its buffers.
-    package var byteCount: Int { values.byteCount + scales.byteCount + totals.byteCount }
+    package var byteCount: Int { values.byteCount + scales.byteCount + totals.byteCount + sums.byteCount }
 
     /// Rounds x (tokens, columns), group by group on all threads.
     package mutating func pack(
@@ -74,28 +77,31 @@ package struct PackedColumns: ~Copyable {
     ) {
         Self.pack(
             x, columns: columns, groups: groups, precision: precision, kernels: kernels, pool: pool,
-            values: &values, scales: &scales, totals: &totals)
+            values: &values, scales: &scales, totals: &totals, sums: &sums)
     }
 
     private static func pack(
         _ x: Span<Float>, columns: Int, groups: [TokenGroup], precision: ActivationPrecision, kernels: Kernels,
-        pool: ThreadPool, values: inout Buffer<Int8>, scales: inout FloatBuffer, totals: inout Buffer<Int32>
+        pool: ThreadPool, values: inout Buffer<Int8>, scales: inout FloatBuffer, totals: inout Buffer<Int32>,
+        sums: inout FloatBuffer
     ) {
         let values = values.shared
         let scales = scales.shared
         let totals = totals.shared
+        let sums = sums.shared
         pool.parallelFor(groups.count) { index, _ in
             let group = groups[index]
             let elements = group.start * columns..<(group.start + group.width) * columns
-            var groupValues = values.slice(elements.scaled(by: precision.bytes))
-            var groupScales = scales.slice(elements.divided(by: ActivationBlock.scaleColumns))
-            var groupTotals = totals.slice(elements.divided(by: ActivationBlock.sumColumns))
+            var groupValues = values.slice(elements.mapped { $0 * precision.bytes })
+            var groupScales = scales.slice(elements.mapped { $0 / ActivationBlock.scaleColumns })
+            var groupTotals = totals.slice(elements.mapped(PackedGroup.totals))
+            var groupSums = sums.slice(elements.mapped(PackedGroup.totals))
             for vector in 0..<group.width {
                 // What is missing is filled with the last token, whose products nobody will read.
                 let token = min(group.tokens.lowerBound + vector, group.tokens.upperBound - 1)
                 kernels.packColumns(
                     x.extracting(token * columns..<(token + 1) * columns), precision: precision, vector: vector,
-                    of: group.width, values: &groupValues, scales: &groupScales, totals: &groupTotals)
+                    of: group.width, values: &groupValues, scales: &groupScales, totals: &groupTotals, sums: &groupSums)
             }
         }
     }
@@ -106,9 +112,10 @@ package struct PackedColumns: ~Copyable {
         let elements = group.start * columns..<(group.start + group.width) * columns
         return PackedGroup(
             tokens: group.tokens.count, width: group.width, columns: columns, precision: precision,
-            values: values.bytes(of: elements.scaled(by: precision.bytes)),
-            scales: scales.span.extracting(elements.divided(by: ActivationBlock.scaleColumns)),
-            totals: totals.span.extracting(elements.divided(by: ActivationBlock.sumColumns)))
+            values: values.bytes(of: elements.mapped { $0 * precision.bytes }),
+            scales: scales.span.extracting(elements.mapped { $0 / ActivationBlock.scaleColumns }),
+            totals: totals.span.extracting(elements.mapped(PackedGroup.totals)),
+            sums: sums.span.extracting(elements.mapped(PackedGroup.totals)))
     }
 }
 
@@ -124,11 +131,17 @@ package struct PackedGroup: ~Escapable {
     let values: RawSpan
     let scales: Span<Float>
     let totals: Span<Int32>
+    let sums: Span<Float>
 
-    @_lifetime(copy values, copy scales, copy totals)
+    /// Sums that come with `elements` activations: one for 32, and two for their halves.
+    static func totals(_ elements: Int) -> Int {
+        elements / ActivationBlock.scaleColumns + elements / ActivationBlock.sumColumns
+    }
+
+    @_lifetime(copy values, copy scales, copy totals, copy sums)
     fileprivate init(
         tokens: Int, width: Int, columns: Int, precision: ActivationPrecision, values: RawSpan, scales: Span<Float>,
-        totals: Span<Int32>
+        totals: Span<Int32>, sums: Span<Float>
     ) {
         self.tokens = tokens
         self.width = width
@@ -137,6 +150,7 @@ package struct PackedGroup: ~Escapable {
         self.values = values
         self.scales = scales
         self.totals = totals
+        self.sums = sums
     }
 }
 
@@ -152,6 +166,5 @@ extension ActivationPrecision {
 }
 
 extension Range<Int> {
-    fileprivate func scaled(by factor: Int) -> Range<Int> { lowerBound * factor..<upperBound * factor }
-    fileprivate func divided(by divisor: Int) -> Range<Int> { lowerBound / divisor..<upperBound / divisor }
+    fileprivate func mapped(_ place: (Int) -> Int) -> Range<Int> { place(lowerBound)..<place(upperBound) }
 }

@@ -1,0 +1,191 @@
+/* What each instruction set gives to the templates of panel_product.h. */
+#pragma once
+
+#include "panel_product.h"
+
+/* The parameters of ck_panel_isa.sum, and their names. */
+#define CK_SUM_PARAMETERS                                                                                    \
+    ck_words_form form, int parts, int n, int first, int count, const ck_bytes64 *words, const uint8_t *values, \
+        const int32_t *totals, ck_ints16 *sums
+#define CK_SUM_ARGUMENTS form, parts, n, first, count, words, values, totals, sums
+
+/* ---- Any machine --------------------------------------------------------------------------- */
+
+CK_INLINE void ck_panel_dot_scalar(ck_ints16 *sums, const ck_bytes64 *words, const void *activations) {
+    int8_t a[4];
+    memcpy(a, activations, sizeof a);
+    for (int r = 0; r < CK_PANEL_ROWS; r++) {
+        CK_UNROLL
+        for (int i = 0; i < 4; i++) {
+            (*sums)[r] += (*words)[4 * r + i] * a[i];
+        }
+    }
+}
+
+CK_INLINE void ck_panel_sum_scalar(CK_SUM_PARAMETERS) {
+    ck_sum_dots(ck_panel_dot_scalar, CK_SUM_ARGUMENTS);
+}
+
+CK_INLINE void ck_panel_halves_scalar(const void *halves, ck_floats16 *out) {
+    for (int r = 0; r < CK_PANEL_ROWS; r++) {
+        (*out)[r] = ck_f16_to_f32(ck_load_u16((const uint8_t *)halves + 2 * r));
+    }
+}
+
+CK_INLINE void ck_panel_lookup_scalar(const uint8_t *codebook, ck_bytes64 *bytes) {
+    CK_UNROLL
+    for (int i = 0; i < 64; i++) {
+        (*bytes)[i] = codebook[(*bytes)[i]];
+    }
+}
+
+#define CK_PANEL_ISA_SCALAR \
+    ((ck_panel_isa){ck_panel_sum_scalar, ck_panel_halves_scalar, ck_panel_lookup_scalar, false, false})
+
+#if defined(__x86_64__)
+
+/* ---- AVX2 ---------------------------------------------------------------------------------- */
+
+CK_AVX2 CK_INLINE __m256i ck_spread_u32_avx2(const uint8_t *address) {
+    return _mm256_set1_epi32((int)ck_load_u32(address));
+}
+
+/* Activations of 16 bits meet words widened to 16 bits: the even bytes of a word, then the odd ones. */
+CK_AVX2 CK_INLINE void ck_panel_sum_int16_avx2(
+    ck_words_form form, int n, int first, int count, const ck_bytes64 *words, const uint8_t *values,
+    const int32_t *totals, ck_ints16 *sums) {
+    CK_UNROLL
+    for (int t = 0; t < n; t++) {
+        sums[t] = (ck_ints16){0} + ck_start(form, totals[t]);
+    }
+    for (int j = 0; j < count; j++) {
+        CK_UNROLL
+        for (int half = 0; half < 2; half++) {
+            const __m256i w = ((const __m256i *)&words[j])[half];
+            const __m256i even = form.is_signed ? _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8)
+                                                : _mm256_and_si256(w, _mm256_set1_epi16(0xff));
+            const __m256i odd = form.is_signed ? _mm256_srai_epi16(w, 8) : _mm256_srli_epi16(w, 8);
+            CK_UNROLL
+            for (int t = 0; t < n; t++) {
+                const uint8_t *four = values + 8 * ((first + j) * n + t);
+                __m256i *const sum = (__m256i *)&sums[t] + half;
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(even, ck_spread_u32_avx2(four)));
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(odd, ck_spread_u32_avx2(four + 4)));
+            }
+        }
+    }
+}
+
+/* vpmaddubsw adds two products of an unsigned and a signed byte in 16 bits. Those of words of few bits stay there: with
+ * four bits, 8 * 2 * 15 * 127 < 2^15, and so on. Those of full bytes do not: such words come signed, and meet the
+ * activations with their sign moved over, |w| * (sign(w) * a) <= 128 * 127, twice below 2^15. */
+CK_INLINE int ck_words_in_16_bits(ck_words_form form) {
+    return form.bits <= 4 ? 8 : form.bits == 5 ? 4 : form.bits == 6 ? 2 : 1;
+}
+
+/* pairs[t] = the products of a word with vector t; added to what is there if `adds`. */
+CK_AVX2 CK_INLINE void ck_multiply_pairs_avx2(
+    ck_words_form form, bool adds, int n, const ck_bytes64 *word, const uint8_t *values, __m256i pairs[][2]) {
+    CK_UNROLL
+    for (int half = 0; half < 2; half++) {
+        const __m256i w = ((const __m256i *)word)[half];
+        const __m256i magnitude = form.is_signed ? _mm256_abs_epi8(w) : w;
+        CK_UNROLL
+        for (int t = 0; t < n; t++) {
+            const __m256i four = ck_spread_u32_avx2(values + 4 * t);
+            const __m256i product = _mm256_maddubs_epi16(magnitude, form.is_signed ? _mm256_sign_epi8(four, w) : four);
+            pairs[t][half] = adds ? _mm256_add_epi16(pairs[t][half], product) : product;
+        }
+    }
+}
+
+CK_AVX2 CK_INLINE void ck_panel_sum_int8_avx2(
+    ck_words_form form, int n, int first, int count, const ck_bytes64 *words, const uint8_t *values,
+    const int32_t *totals, ck_ints16 *sums) {
+    const int most = ck_words_in_16_bits(form), run = count < most ? count : most;
+    CK_UNROLL
+    for (int t = 0; t < n; t++) {
+        sums[t] = (ck_ints16){0} + ck_start(form, totals[t]);
+    }
+    values += 4 * n * first;
+    for (int start = 0; start < count; start += run) {
+        __m256i pairs[CK_TILE_VECTORS][2];
+        ck_multiply_pairs_avx2(form, false, n, &words[start], values + 4 * n * start, pairs);
+        for (int j = start + 1; j < start + run; j++) {
+            ck_multiply_pairs_avx2(form, true, n, &words[j], values + 4 * n * j, pairs);
+        }
+        CK_UNROLL
+        for (int t = 0; t < n; t++) {
+            CK_UNROLL
+            for (int half = 0; half < 2; half++) {
+                __m256i *const sum = (__m256i *)&sums[t] + half;
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs[t][half], _mm256_set1_epi16(1)));
+            }
+        }
+    }
+}
+
+CK_AVX2 CK_INLINE void ck_panel_sum_avx2(CK_SUM_PARAMETERS) {
+    if (parts == 2) {
+        ck_panel_sum_int16_avx2(form, n, first, count, words, values, totals, sums);
+    } else {
+        ck_panel_sum_int8_avx2(form, n, first, count, words, values, totals, sums);
+    }
+}
+
+CK_AVX2 CK_INLINE void ck_panel_halves_avx2(const void *halves, ck_floats16 *out) {
+    __m256 *const o = (__m256 *)out;
+    o[0] = _mm256_cvtph_ps(_mm_loadu_si128(halves));
+    o[1] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)halves + 1));
+}
+
+CK_AVX2 CK_INLINE void ck_panel_lookup_avx2(const uint8_t *codebook, ck_bytes64 *bytes) {
+    const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)codebook));
+    __m256i *const b = (__m256i *)bytes;
+    b[0] = _mm256_shuffle_epi8(table, b[0]);
+    b[1] = _mm256_shuffle_epi8(table, b[1]);
+}
+
+#define CK_PANEL_ISA_AVX2 \
+    ((ck_panel_isa){ck_panel_sum_avx2, ck_panel_halves_avx2, ck_panel_lookup_avx2, true, false})
+
+/* ---- AVX-VNNI, AVX-512 VNNI ------------------------------------------------------------------ */
+
+CK_AVXVNNI CK_INLINE void ck_panel_dot_avxvnni(ck_ints16 *sums, const ck_bytes64 *words, const void *activations) {
+    const __m256i four = ck_spread_u32_avx2(activations);
+    const __m256i *const w = (const __m256i *)words;
+    __m256i *const s = (__m256i *)sums;
+    s[0] = _mm256_dpbusd_avx_epi32(s[0], w[0], four);
+    s[1] = _mm256_dpbusd_avx_epi32(s[1], w[1], four);
+}
+
+CK_AVXVNNI CK_INLINE void ck_panel_sum_avxvnni(CK_SUM_PARAMETERS) {
+    ck_sum_dots(ck_panel_dot_avxvnni, CK_SUM_ARGUMENTS);
+}
+
+#define CK_PANEL_ISA_AVXVNNI \
+    ((ck_panel_isa){ck_panel_sum_avxvnni, ck_panel_halves_avx2, ck_panel_lookup_avx2, false, true})
+
+CK_AVX512VNNI CK_INLINE void ck_panel_dot_avx512vnni(
+    ck_ints16 *sums, const ck_bytes64 *words, const void *activations) {
+    const __m512i four = _mm512_set1_epi32((int)ck_load_u32(activations));
+    *sums = (ck_ints16)_mm512_dpbusd_epi32((__m512i)*sums, (__m512i)*words, four);
+}
+
+CK_AVX512VNNI CK_INLINE void ck_panel_sum_avx512vnni(CK_SUM_PARAMETERS) {
+    ck_sum_dots(ck_panel_dot_avx512vnni, CK_SUM_ARGUMENTS);
+}
+
+CK_AVX512 CK_INLINE void ck_panel_halves_avx512(const void *halves, ck_floats16 *out) {
+    *out = (ck_floats16)_mm512_cvtph_ps(_mm256_loadu_si256(halves));
+}
+
+CK_AVX512 CK_INLINE void ck_panel_lookup_avx512(const uint8_t *codebook, ck_bytes64 *bytes) {
+    const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)codebook));
+    *bytes = (ck_bytes64)_mm512_shuffle_epi8(table, (__m512i)*bytes);
+}
+
+#define CK_PANEL_ISA_AVX512VNNI \
+    ((ck_panel_isa){ck_panel_sum_avx512vnni, ck_panel_halves_avx512, ck_panel_lookup_avx512, false, true})
+
+#endif
