@@ -56,7 +56,11 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF"], swiftSettings: swiftSettings),
         .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], swiftSettings: swiftSettings),
-        .testTarget(name: "CroissantTests", dependencies: ["Croissant", "GGUF"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "CroissantTests",
+            dependencies: ["Croissant", "GGUF"],
+            exclude: ["Golden"],
+            swiftSettings: swiftSettings),
         .testTarget(name: "CroissantCLITests", dependencies: ["CroissantCLI"], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .c17

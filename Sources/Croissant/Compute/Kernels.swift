@@ -353,6 +353,16 @@ package import GGUF
         }
     }
 
+    /// x = x * weight / sqrt(mean(x²) + epsilon).
+    package func rmsNorm(_ x: inout MutableSpan<Float>, weight: Span<Float>, epsilon: Float) {
+        precondition(weight.count == x.count, "RMSNorm of \(x.count) by \(weight.count)")
+        unsafe x.withUnsafeMutableBufferPointer { x in
+            unsafe weight.withUnsafeBufferPointer { weight in
+                unsafe vector.rms_norm(x.baseAddress, weight.baseAddress, epsilon, x.count, x.baseAddress)
+            }
+        }
+    }
+
     /// accumulator += x.
     package func add(_ x: Span<Float>, to accumulator: inout MutableSpan<Float>) {
         precondition(accumulator.count == x.count, "\(x.count) added to \(accumulator.count)")

@@ -56,6 +56,31 @@ extension CPUBackend {
         }
     }
 
+    /// RMSNorm of every head of `heads` by itself, in place; a head is as long as `weight`, and rows of `stride` floats
+    /// begin with the first of them.
+    package func rmsNorm(
+        ofHeads heads: Range<Int>, of x: inout FloatBuffer, stride: Int, weight: [Float], epsilon: Float, rows: Int
+    ) {
+        let size = weight.count
+        let x = x.shared
+        forEachRow(rows) { row in
+            for head in heads {
+                let start = row * stride + head * size
+                var elements = x.slice(start..<start + size)
+                kernels.rmsNorm(&elements, weight: weight.span, epsilon: epsilon)
+            }
+        }
+    }
+
+    /// Adds `bias` to each of the first `rows` rows of `x`, which are as long as it is.
+    package func add(_ bias: [Float], toRowsOf x: inout FloatBuffer, rows: Int) {
+        let x = x.shared
+        forEachRow(rows) { row in
+            var elements = x.slice(row * bias.count..<(row + 1) * bias.count)
+            kernels.add(bias.span, to: &elements)
+        }
+    }
+
     /// accumulator += x, for the first `count` elements.
     package func add(_ x: borrowing FloatBuffer, to accumulator: inout FloatBuffer, count: Int) {
         let length = 4096

@@ -49,6 +49,12 @@ package struct TensorLayout: Sendable {
         package let key: ExpectedTensor
         /// (embedding, values)
         package let value: ExpectedTensor
+        /// (queries), (keys), (values): none in most architectures.
+        package let queryKeyValueBiases: [ExpectedTensor]
+        /// (head): none in most architectures.
+        package let queryNorm: ExpectedTensor?
+        /// (head): none in most architectures.
+        package let keyNorm: ExpectedTensor?
         /// (queries, embedding)
         package let attentionOutput: ExpectedTensor
         /// (embedding)
@@ -62,7 +68,8 @@ package struct TensorLayout: Sendable {
 
         /// All of them, in the order of the forward pass.
         package var all: [ExpectedTensor] {
-            [attentionNorm, query, key, value, attentionOutput, feedForwardNorm, gate, up, down]
+            [attentionNorm, query, key, value] + queryKeyValueBiases + [queryNorm, keyNorm].compactMap { $0 }
+                + [attentionOutput, feedForwardNorm, gate, up, down]
         }
     }
 
@@ -73,6 +80,7 @@ package struct TensorLayout: Sendable {
         let queries = configuration.queryLength
         let keys = configuration.keyValueLength
         let hidden = configuration.feedForwardLength
+        let architecture = configuration.architecture
         self.embedding = ExpectedTensor(Self.embeddingName, embedding, vocabulary)
         outputNorm = ExpectedTensor("output_norm.weight", embedding)
         output = ExpectedTensor(Self.outputName, embedding, vocabulary, isOptional: true)
@@ -84,6 +92,16 @@ package struct TensorLayout: Sendable {
                 query: ExpectedTensor("\(prefix).attn_q.weight", embedding, queries),
                 key: ExpectedTensor("\(prefix).attn_k.weight", embedding, keys),
                 value: ExpectedTensor("\(prefix).attn_v.weight", embedding, keys),
+                queryKeyValueBiases: architecture.hasQueryKeyValueBias
+                    ? [
+                        ExpectedTensor("\(prefix).attn_q.bias", queries),
+                        ExpectedTensor("\(prefix).attn_k.bias", keys),
+                        ExpectedTensor("\(prefix).attn_v.bias", keys),
+                    ] : [],
+                queryNorm: architecture.normalizesHeads
+                    ? ExpectedTensor("\(prefix).attn_q_norm.weight", configuration.headSize) : nil,
+                keyNorm: architecture.normalizesHeads
+                    ? ExpectedTensor("\(prefix).attn_k_norm.weight", configuration.headSize) : nil,
                 attentionOutput: ExpectedTensor("\(prefix).attn_output.weight", queries, embedding),
                 feedForwardNorm: ExpectedTensor("\(prefix).ffn_norm.weight", embedding),
                 gate: ExpectedTensor("\(prefix).ffn_gate.weight", embedding, hidden),
@@ -126,6 +144,6 @@ package struct TensorLayout: Sendable {
         return found
     }
 
-    /// Norms and factors are never quantised.
+    /// Norms, biases and factors are never quantised.
     private static let vectorTypes: [GGMLType] = [.f32, .f16, .bf16]
 }

@@ -1,4 +1,5 @@
-/// The forward pass of the Llama family (arXiv 2302.13971), top to bottom like the paper.
+/// The forward pass of the Llama family (arXiv 2302.13971), top to bottom like the paper, with the parts that Qwen 2
+/// (arXiv 2407.10671) and Qwen 3 (arXiv 2505.09388) add to it where a block has weights for them.
 package struct Transformer: Sendable {
     let configuration: ModelConfiguration
     let weights: Weights
@@ -31,6 +32,10 @@ package struct Transformer: Sendable {
             normalize(state.residual, by: block.attentionNorm, tokens: count, into: &state.normalized)
             backend.multiply(
                 block.queryKeyValue, state.normalized, tokens: count, into: &state.queryKeyValue, scratch: &scratch)
+            if let bias = block.queryKeyValueBias {
+                backend.add(bias, toRowsOf: &state.queryKeyValue, rows: count)
+            }
+            normalizeHeads(block, tokens: count, &state)
             rotateAndStore(layer: layer, position: position, tokens: count, &state, &cache)
             backend.attention(
                 configuration.attention, queries: state.queryKeyValue, queryStride: state.shape.queryKeyValue,
@@ -54,6 +59,19 @@ package struct Transformer: Sendable {
         _ x: borrowing FloatBuffer, by weight: [Float], tokens: Int, into out: inout FloatBuffer
     ) {
         backend.rmsNorm(x, weight: weight, epsilon: configuration.normEpsilon, rows: tokens, into: &out)
+    }
+
+    /// Normalises each head of the queries and of the keys, where the block has norms for them.
+    private func normalizeHeads(_ block: Weights.Block, tokens: Int, _ state: inout Activations) {
+        let heads = [
+            (block.queryNorm, 0..<configuration.heads),
+            (block.keyNorm, configuration.heads..<configuration.heads + configuration.keyValueHeads),
+        ]
+        for case (let weight?, let range) in heads {
+            backend.rmsNorm(
+                ofHeads: range, of: &state.queryKeyValue, stride: state.shape.queryKeyValue, weight: weight,
+                epsilon: configuration.normEpsilon, rows: tokens)
+        }
     }
 
     /// Turns queries and keys by their positions, and appends keys and values to the cache.

@@ -19,6 +19,12 @@ package struct Weights: Sendable {
         let attentionNorm: [Float]
         /// embedding -> queries, keys, values
         let queryKeyValue: Linear
+        /// (queries + keys + values), where the architecture has it.
+        let queryKeyValueBias: [Float]?
+        /// (head), where the architecture has it.
+        let queryNorm: [Float]?
+        /// (head), where the architecture has it.
+        let keyNorm: [Float]?
         /// queries -> embedding
         let attentionOutput: Linear
         /// (embedding)
@@ -27,6 +33,11 @@ package struct Weights: Sendable {
         let gateUp: Linear
         /// feed-forward -> embedding
         let down: Linear
+
+        /// All vectors that are held.
+        var vectors: [[Float]] {
+            [attentionNorm, feedForwardNorm] + [queryKeyValueBias, queryNorm, keyNorm].compactMap { $0 }
+        }
     }
 
     /// Takes the tensors of `layout`, which has checked `file`, from `store`.
@@ -38,6 +49,8 @@ package struct Weights: Sendable {
         embedding = try tensors.matrix(layout.embedding)
         var blocks: [Block] = []
         for block in layout.blocks {
+            var biases: [Float] = []
+            for bias in block.queryKeyValueBiases { biases += try tensors.vector(bias) }
             blocks.append(
                 Block(
                     attentionNorm: try tensors.vector(block.attentionNorm),
@@ -46,6 +59,8 @@ package struct Weights: Sendable {
                             try tensors.matrix(block.query), try tensors.matrix(block.key),
                             try tensors.matrix(block.value),
                         ], batchPrecision: batch),
+                    queryKeyValueBias: biases.isEmpty ? nil : biases,
+                    queryNorm: try tensors.vector(block.queryNorm), keyNorm: try tensors.vector(block.keyNorm),
                     attentionOutput: Linear([try tensors.matrix(block.attentionOutput)], batchPrecision: batch),
                     feedForwardNorm: try tensors.vector(block.feedForwardNorm),
                     gateUp: Linear(
@@ -92,13 +107,13 @@ package struct Weights: Sendable {
         prefill == .sgemm ? .f32 : activations == .f32 ? .int16 : activations
     }
 
-    /// Bytes of the norms and factors that are held.
+    /// Bytes of the norms, biases and factors that are held.
     package var vectorBytes: Int {
-        let norms = blocks.reduce(outputNorm.count) { $0 + $1.attentionNorm.count + $1.feedForwardNorm.count }
-        return (norms + (ropeFactors?.count ?? 0)) * MemoryLayout<Float>.stride
+        let vectors = blocks.flatMap(\.vectors) + [outputNorm, ropeFactors ?? []]
+        return vectors.reduce(0) { $0 + $1.count } * MemoryLayout<Float>.stride
     }
 
-    /// Floats of the norms and factors of `tensors`, which are copied out of the file.
+    /// Floats of the norms, biases and factors of `tensors`, which are copied out of the file.
     package static func vectorFloats(_ tensors: [TensorInfo]) -> Int {
         tensors.reduce(0) { $0 + ($1.dimensions.count == 1 ? $1.elementCount : 0) }
     }
@@ -117,6 +132,12 @@ private struct TensorFetcher {
             throw .missingTensor(name: tensor.name, expected: tensor.dimensions)
         }
         return store.matrix(info)
+    }
+
+    /// The vector that an architecture may do without.
+    func vector(_ tensor: ExpectedTensor?) throws(ModelError) -> [Float]? {
+        guard let tensor else { return nil }
+        return try vector(tensor, isPositive: false)
     }
 
     /// A vector as floats, all of them finite, and above zero if `isPositive`: one bad number here would spoil every

@@ -137,6 +137,29 @@ private struct Damage: Sendable, CustomTestStringConvertible {
             guard case .invalidWeight("rope_freqs.weight", 3, _, _) = error else { return false }
             return true
         },
+        Damage("an architecture whose biases are not there") { file in
+            file.rename(to: "qwen2")
+        } expected: {
+            $0 == .missingTensor(name: "blk.0.attn_q.bias", expected: [64])
+        },
+        Damage("a bias that is too long") { file in
+            file.rename(to: "qwen2")
+            for layer in 0..<2 {
+                for (name, count) in [("q", 64), ("k", 32), ("v", layer == 0 ? 32 : 64)] {
+                    file.tensors.append(
+                        .init(
+                            name: "blk.\(layer).attn_\(name).bias", dimensions: [count], type: .f32,
+                            bytes: bytes(of: Array(repeating: 1, count: count))))
+                }
+            }
+        } expected: {
+            $0 == .wrongShape(tensor: "blk.1.attn_v.bias", expected: [32], found: [64])
+        },
+        Damage("norms of heads that are not there") { file in
+            file.rename(to: "qwen3")
+        } expected: {
+            $0 == .missingTensor(name: "blk.0.attn_q_norm.weight", expected: [16])
+        },
         Damage("a vocabulary with more tokens than embeddings") { file in
             for name in ["token_embd.weight", "output.weight"] {
                 try file.change(name) { tensor in
@@ -160,7 +183,7 @@ private struct Damage: Sendable, CustomTestStringConvertible {
         Damage("an unknown architecture") { file in
             file.metadata["general.architecture"] = .string("lama")
         } expected: {
-            $0 == .unsupportedArchitecture(found: "lama", known: ["llama"])
+            $0 == .unsupportedArchitecture(found: "lama", known: ["llama", "qwen2", "qwen3"])
         },
         key("general.architecture", nil, "missing"),
         type("general.architecture", .uint32(1)),

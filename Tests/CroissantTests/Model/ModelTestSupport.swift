@@ -111,6 +111,15 @@ struct ModelFile {
         }
     }
 
+    /// Makes it a file of another architecture, with the same sizes.
+    mutating func rename(to architecture: String) {
+        for key in metadata.keys where key.hasPrefix("llama.") {
+            metadata[architecture + key.dropFirst("llama".count)] = metadata[key]
+            metadata[key] = nil
+        }
+        metadata["general.architecture"] = .string(architecture)
+    }
+
     /// Writes the file.
     func write(to path: String) throws {
         let declarations = tensors.map {
