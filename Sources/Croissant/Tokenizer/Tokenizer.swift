@@ -63,6 +63,7 @@ public struct Tokenizer: Sendable {
     /// Reads the `tokenizer.ggml.*` keys of a file.
     public init(metadata: GGUFMetadata) throws(TokenizerError) {
         let reader = TokenizerMetadata(metadata: metadata)
+        try reader.checkOptions()
         guard let modelName = try reader.value("model", as: .string) else {
             throw .missingKey(TokenizerMetadata.prefix + "model")
         }
@@ -82,7 +83,7 @@ public struct Tokenizer: Sendable {
         let eos = try reader.id("eos_token_id", default: ids?.eos, of: .control, in: vocabulary)
         unknown = try reader.id("unknown_token_id", default: ids?.unknown, of: .unknown, in: vocabulary)
         padding = try reader.padding(in: vocabulary)
-        let ends = try [eos, reader.id("eot_token_id", in: vocabulary), reader.id("eom_token_id", in: vocabulary)]
+        let ends = try [eos] + reader.ends(in: vocabulary)
         self.bos = bos
         self.eos = eos
         if kinds == nil {
@@ -108,10 +109,11 @@ public struct Tokenizer: Sendable {
         self.vocabulary = vocabulary
     }
 
-    /// Texts by which models name the end of a turn or of a text.
+    /// Texts by which models name the end of a turn, of a text, or of a file of source code.
     private static let textsOfEnds = [
         "</s>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>", "<|end|>",
-        "<end_of_turn>", "<EOT>", "<eos>",
+        "<end_of_turn>", "<end_of_utterance>", "<EOT>", "<eos>", "<｜end▁of▁sentence｜>", "<|fim_pad|>",
+        "<|repo_name|>", "<|file_sep|>",
     ]
 
     /// The tokens with a text of `textsOfEnds`, which become control tokens where the file calls them user-defined: an

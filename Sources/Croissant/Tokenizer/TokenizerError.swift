@@ -10,6 +10,8 @@ public enum TokenizerError: Error, Equatable, Sendable {
     case unknownModel(found: String, known: [String])
     /// `tokenizer.ggml.pre` names a way to cut texts into words that this library does not have.
     case unknownPreTokenizer(found: String, known: [String])
+    /// A key asks for something that is done to no text here: ignoring it would give wrong tokens.
+    case unsupportedOption(key: String, feature: String)
     /// The list of tokens has no entry.
     case emptyVocabulary
     /// More tokens than 32-bit ids can name.
@@ -27,31 +29,35 @@ public enum TokenizerError: Error, Equatable, Sendable {
 }
 
 extension TokenizerError: CustomStringConvertible {
-    /// The message for a person: what was expected, what the file says.
+    /// One line: what is wrong, where, what was expected and what was found.
     public var description: String {
         switch self {
         case .metadata(let error):
             "\(error)"
         case .missingKey(let key):
-            "the file has no tokenizer: its metadata lacks '\(key)'"
+            "incomplete tokenizer: \(key) (expected a value, found nothing)"
         case .unknownModel(let found, let known):
-            "tokenizer model '\(found)' is not supported; known: \(known.joined(separator: ", "))"
+            "unknown tokenizer: tokenizer.ggml.model "
+                + "(expected one of \(known.joined(separator: ", ")), found \(found.quoted))"
         case .unknownPreTokenizer(let found, let known):
-            "pre-tokenizer '\(found)' is not supported; known: \(known.joined(separator: ", "))"
+            "unknown pre-tokenizer: tokenizer.ggml.pre "
+                + "(expected one of \(known.joined(separator: ", ")), found \(found.quoted))"
+        case .unsupportedOption(let key, let feature):
+            "\(feature) is not supported: \(key)"
         case .emptyVocabulary:
-            "the vocabulary is empty"
+            "empty vocabulary: tokenizer.ggml.tokens (expected at least one token, found none)"
         case .vocabularyTooLarge(let tokens):
-            "a vocabulary of \(tokens) tokens is too large"
+            "vocabulary too large: tokenizer.ggml.tokens (expected less than 2^31 tokens, found \(tokens))"
         case .countMismatch(let key, let expected, let found):
-            "'\(key)' has \(found) values for \(expected) tokens"
+            "wrong count: \(key) (expected one value for each of \(expected) tokens, found \(found))"
         case .duplicateToken(let text, let first, let second):
-            "tokens \(first) and \(second) have the same text '\(text)'"
+            "token appears twice: \(text.quoted) (expected one id, found \(first) and \(second))"
         case .unknownTokenKind(let id, let found):
-            "token \(id) is of type \(found); the format defines 0 to 6"
+            "unknown token type: token \(id) (expected 0 to 6, found \(found))"
         case .malformedByteToken(let id, let text):
-            "token \(id) is a byte token, but its text '\(text)' is not of the form <0x00> … <0xFF>"
+            "bad byte token: token \(id) (expected a text from <0x00> to <0xFF>, found \(text.quoted))"
         case .idOutOfRange(let key, let id, let vocabularySize):
-            "'\(key)' is \(id), but the vocabulary has \(vocabularySize) tokens"
+            "unknown token: \(key) (expected 0 to \(vocabularySize - 1), found \(id))"
         }
     }
 }

@@ -63,6 +63,35 @@ struct TokenizerMetadata {
         return vocabulary.kinds[Int(conventional)] == kind ? conventional : nil
     }
 
+    /// The tokens that keys other than `eos_token_id` name as ends: of a turn, of a message, and of what is to be filled
+    /// in or of a file, after which models of source code write another file.
+    func ends(in vocabulary: Vocabulary) throws(TokenizerError) -> [Int32?] {
+        var ends: [Int32?] = []
+        for name in ["eot", "eom", "fim_pad", "fim_rep", "fim_sep"] {
+            ends.append(try id(name + "_token_id", in: vocabulary))
+        }
+        return ends
+    }
+
+    /// Refuses options that change how texts become tokens, or which tokens may come, and that nothing here does.
+    func checkOptions() throws(TokenizerError) {
+        for (name, feature) in [
+            ("normalizer.lowercase", "turning text into lower case"),
+            ("normalizer.strip_accents", "removing accents"),
+        ] where try value(name, as: .bool) == true {
+            throw .unsupportedOption(key: Self.prefix + name, feature: feature)
+        }
+        for (name, feature) in [
+            ("precompiled_charsmap", "replacing characters by a table"),
+            ("suppress_tokens", "suppressing tokens"),
+        ] {
+            if let array = metadata[Self.prefix + name]?.asArray, array.count == 0 { continue }
+            guard metadata[Self.prefix + name] == nil else {
+                throw .unsupportedOption(key: Self.prefix + name, feature: feature)
+            }
+        }
+    }
+
     /// The padding token. Published files name one behind the end of the vocabulary, which training added and the
     /// conversion left out; as nothing is padded here, such a file has none.
     func padding(in vocabulary: Vocabulary) throws(TokenizerError) -> Int32? {

@@ -46,6 +46,24 @@ struct HostileVocabularyTests {
             $0["tokenizer.ggml.merges"] = .array(.string([]))
             $0["tokenizer.ggml.pre"] = .string("tekken")
         },
+        Damage(
+            "text in lower case",
+            .unsupportedOption(
+                key: "tokenizer.ggml.normalizer.lowercase", feature: "turning text into lower case"),
+            set("normalizer.lowercase", .bool(true))),
+        Damage(
+            "text without accents",
+            .unsupportedOption(key: "tokenizer.ggml.normalizer.strip_accents", feature: "removing accents"),
+            set("normalizer.strip_accents", .bool(true))),
+        Damage(
+            "a table of characters",
+            .unsupportedOption(
+                key: "tokenizer.ggml.precompiled_charsmap", feature: "replacing characters by a table"),
+            set("precompiled_charsmap", .array(.uint8([1, 2])))),
+        Damage(
+            "tokens that must not come",
+            .unsupportedOption(key: "tokenizer.ggml.suppress_tokens", feature: "suppressing tokens"),
+            set("suppress_tokens", .array(.int32([3])))),
         Damage("no tokens", .missingKey("tokenizer.ggml.tokens"), set("tokens", nil)),
         Damage(
             "an empty vocabulary", .countMismatch(key: "tokenizer.ggml.token_type", expected: 0, found: 8),
@@ -93,6 +111,32 @@ struct HostileVocabularyTests {
         damage.change(&metadata)
         #expect(throws: damage.error) { try Tokenizer(metadata: metadata) }
         #expect(!damage.error.description.isEmpty)
+    }
+
+    @Test("are not refused for options that ask for nothing")
+    func neutralOptions() throws {
+        var metadata = Self.valid.metadata
+        metadata["tokenizer.ggml.normalizer.lowercase"] = .bool(false)
+        metadata["tokenizer.ggml.normalizer.strip_accents"] = .bool(false)
+        metadata["tokenizer.ggml.precompiled_charsmap"] = .array(.uint8([]))
+        metadata["tokenizer.ggml.suppress_tokens"] = .array(.int32([]))
+        #expect(try Tokenizer(metadata: metadata).encode("a", addBOS: false) == [5, 3])
+    }
+
+    @Test("are described in one line, with what was expected and what was found, escaped")
+    func messages() {
+        let model = TokenizerError.unknownModel(found: "\u{1B}[31mrwkv", known: ["llama", "gpt2"])
+        #expect(
+            "\(model)" == "unknown tokenizer: tokenizer.ggml.model "
+                + "(expected one of llama, gpt2, found \"\\u{1b}[31mrwkv\")")
+        let preTokenizer = TokenizerError.unknownPreTokenizer(found: "tekken", known: ["default", "gpt-2"])
+        #expect(
+            "\(preTokenizer)" == "unknown pre-tokenizer: tokenizer.ggml.pre "
+                + "(expected one of default, gpt-2, found \"tekken\")")
+        let option = TokenizerError.unsupportedOption(key: "tokenizer.ggml.x", feature: "juggling")
+        #expect("\(option)" == "juggling is not supported: tokenizer.ggml.x")
+        let twice = TokenizerError.duplicateToken(text: "a\n", first: 3, second: 5)
+        #expect("\(twice)" == "token appears twice: \"a\\n\" (expected one id, found 3 and 5)")
     }
 
     @Test(

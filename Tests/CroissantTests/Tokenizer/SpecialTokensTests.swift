@@ -52,6 +52,16 @@ struct SpecialTokensTests {
         #expect(!tokenizer.encode("<|im_end|>", parseSpecial: false).contains(imEnd))
     }
 
+    @Test("end a generation where models of source code begin another file")
+    func endOfFile() throws {
+        var fixture = fixture
+        let first = Int32(fixture.texts.count)
+        for text in ["<|fim_prefix|>", "<|fim_pad|>", "<|file_sep|>", "<REPO>"] { fixture.add(text, .userDefined) }
+        fixture.options["fim_pre_token_id"] = .uint32(UInt32(first))
+        fixture.options["fim_rep_token_id"] = .uint32(UInt32(first + 3))
+        #expect(try fixture.tokenizer().endOfGeneration == [2, first + 1, first + 2, first + 3])
+    }
+
     @Test("begin and end a text as the file says, unless the caller says otherwise")
     func markers() throws {
         var fixture = fixture
