@@ -13,6 +13,7 @@ let swiftSettings: [SwiftSetting] = [
 
 let package = Package(
     name: "croissant-gguf",
+    platforms: [.macOS(.v15)],
     products: [
         .library(name: "Croissant", targets: ["Croissant"]),
         .library(name: "GGUF", targets: ["GGUF"]),
@@ -28,12 +29,16 @@ let package = Package(
         .systemLibrary(
             name: "COpenBLAS",
             pkgConfig: "openblas",
-            providers: [.apt(["libopenblas-dev", "liblapacke-dev"]), .brew(["openblas"])]),
+            providers: [.apt(["libopenblas-dev", "liblapacke-dev"])]),
         .target(name: "CKernels"),
         .target(name: "GGUF", swiftSettings: swiftSettings),
         .target(
             name: "Croissant",
-            dependencies: ["GGUF", "CKernels", "COpenBLAS"],
+            dependencies: [
+                "GGUF", "CKernels",
+                // On macOS, Accelerate is the BLAS.
+                .target(name: "COpenBLAS", condition: .when(platforms: [.linux])),
+            ],
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "CroissantCLI",

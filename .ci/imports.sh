@@ -25,7 +25,7 @@ forbid "the command line reaches C only through Croissant" "$import(CKernels|COp
 forbid "CKernels neither allocates, prints nor starts threads" \
     '(malloc|calloc|realloc|printf|fopen|pthread_[a-z]+)[[:space:]]*\(' Sources/CKernels
 
-# Of Croissant, one file each knows the kernels and the BLAS.
+# Of Croissant, one file each knows the kernels and a BLAS.
 only() {
     local module=$1 file=$2
     if grep -rlE --include='*.swift' "$import$module" Sources/Croissant | grep -v "/$file\$"; then
@@ -34,10 +34,11 @@ only() {
     fi
 }
 only CKernels Kernels.swift
-only COpenBLAS BLAS.swift
+only COpenBLAS BLASOpenBLAS.swift
+only Accelerate BLASAccelerate.swift
 
 # The compiler demands 'unsafe' before every unsafe expression (strict memory safety): only these files have any.
-pointers='/(MappedFile|FloatBuffer|WeightStore|Kernels|BLAS|ThreadPool)\.swift$'
+pointers='/(MappedFile|FloatBuffer|WeightStore|Kernels|BLAS|BLASOpenBLAS|BLASAccelerate|ThreadPool)\.swift$'
 if grep -rlE --include='*.swift' '(^|[^[:alnum:]_."`])(unsafe|nonisolated\(unsafe\)) ' Sources | grep -vE "$pointers" | while read -r file; do
     # Words in comments do not count.
     if sed 's,//.*,,' "$file" | grep -qE '(^|[^[:alnum:]_."`])unsafe '; then echo "$file"; fi
@@ -45,7 +46,7 @@ done | grep .; then
     echo "rule broken: unsafe code outside the pointer files" >&2
     status=1
 fi
-if grep -rnE --include='*.swift' '@unchecked[[:space:]]+Sendable' Sources | grep -vE "/(MappedFile|FloatBuffer|WeightStore|Kernels|BLAS|ThreadPool)\.swift:"; then
+if grep -rnE --include='*.swift' '@unchecked[[:space:]]+Sendable' Sources | grep -vE "${pointers%\$}:"; then
     echo "rule broken: @unchecked Sendable outside the pointer files" >&2
     status=1
 fi

@@ -3,7 +3,7 @@ import Foundation
 
 /// What is known about the machine and this process.
 enum Host {
-    /// The kernels that OpenBLAS uses.
+    /// The kernels that the BLAS uses.
     static var blasName: String { BLAS.coreName }
 
     /// Memory of this process, for reports.

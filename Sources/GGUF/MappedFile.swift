@@ -313,6 +313,35 @@ struct OutputFile: ~Copyable {
     }
 }
 
+#if canImport(Darwin)
+/// What the kernel of macOS says about itself and this process, where Linux has files: untested.
+package enum SystemControl {
+    /// The number called `name`; nil where there is none.
+    package static func integer(_ name: String) -> Int? {
+        // Numbers of 32 bits fill the lower half.
+        var value: Int64 = 0
+        var size = MemoryLayout<Int64>.size
+        guard unsafe sysctlbyname(name, &value, &size, nil, 0) == 0 else { return nil }
+        return Int(value)
+    }
+
+    /// The text called `name`; nil where there is none.
+    package static func text(_ name: String) -> String? {
+        var size = 0
+        guard unsafe sysctlbyname(name, nil, &size, nil, 0) == 0, size > 0 else { return nil }
+        var bytes = [UInt8](repeating: 0, count: size)
+        guard unsafe sysctlbyname(name, &bytes, &size, nil, 0) == 0 else { return nil }
+        return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    }
+
+    /// The most memory that was ever in use by this process at one time, in bytes.
+    package static var peakResident: Int? {
+        var usage = rusage()
+        return unsafe getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss : nil
+    }
+}
+#endif
+
 /// Small files that the kernel makes up as they are read, such as those in `/proc`: they cannot be mapped.
 package enum SystemFile {
     /// The text of the file at `path`, up to 64 KiB of it; nil where it cannot be read.

@@ -1,21 +1,9 @@
-import COpenBLAS
-
-/// The single-precision matrix product of OpenBLAS, one thread to a call.
+/// The single-precision matrix product of the system's BLAS, one thread to a call.
 ///
-/// The engine's own workers call it side by side, each for its own tile, so OpenBLAS is told once to keep its own
-/// threads out of the way.
+/// The engine's own workers call it side by side, each for its own tile, so the library is told to keep its own threads
+/// out of the way. Which library that is, the two files beside this one say: each gives `coreName`, `configuration` and
+/// `sgemm`.
 package enum BLAS {
-    /// The kernels that OpenBLAS uses, such as "SkylakeX".
-    package static let coreName: String = {
-        openblas_set_num_threads(1)
-        return unsafe openblas_get_corename().map { unsafe String(cString: $0) } ?? "unknown"
-    }()
-
-    /// The version and the build options of the library that is loaded.
-    package static var configuration: String {
-        unsafe openblas_get_config().map { unsafe String(cString: $0) } ?? "unknown"
-    }
-
     /// `c = alpha * a * transpose(b)` in rows: a (m, k), b (n, k), c (m, n), each with its own distance between rows.
     package static func multiplyTransposed(
         m: Int, n: Int, k: Int, alpha: Float = 1,
@@ -29,9 +17,10 @@ package enum BLAS {
         checkBounds(rows: m, columns: n, stride: cStride, count: c.count - offset)
         unsafe a.withUnsafeBufferPointer { a in
             unsafe b.withUnsafeBufferPointer { b in
-                unsafe cblas_sgemm(
-                    CblasRowMajor, CblasNoTrans, CblasTrans, Int32(m), Int32(n), Int32(k), alpha,
-                    a.baseAddress, Int32(aStride), b.baseAddress, Int32(bStride), 0, c.base + offset, Int32(cStride))
+                unsafe sgemm(
+                    transposesB: true, m: Int32(m), n: Int32(n), k: Int32(k), alpha: alpha,
+                    a: a.baseAddress, aStride: Int32(aStride), b: b.baseAddress, bStride: Int32(bStride), beta: 0,
+                    c: c.base + offset, cStride: Int32(cStride))
             }
         }
     }
@@ -49,9 +38,10 @@ package enum BLAS {
         checkBounds(rows: m, columns: n, stride: cStride, count: c.count - offset)
         unsafe a.withUnsafeBufferPointer { a in
             unsafe b.withUnsafeBufferPointer { b in
-                unsafe cblas_sgemm(
-                    CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(m), Int32(n), Int32(k), 1,
-                    a.baseAddress, Int32(aStride), b.baseAddress, Int32(bStride), beta, c.base + offset, Int32(cStride))
+                unsafe sgemm(
+                    transposesB: false, m: Int32(m), n: Int32(n), k: Int32(k), alpha: 1,
+                    a: a.baseAddress, aStride: Int32(aStride), b: b.baseAddress, bStride: Int32(bStride), beta: beta,
+                    c: c.base + offset, cStride: Int32(cStride))
             }
         }
     }

@@ -8,10 +8,17 @@ import Musl
 import Darwin
 #endif
 
-/// What the kernel says about memory: of this process, and of the machine or container that it runs in. In bytes.
+/// What the kernel says about memory: of this process, and of the machine or container that it runs in. In bytes; nil
+/// where it does not say, as most of it on macOS.
 package enum HostMemory {
     /// The most memory that was ever in use by this process at one time, shared file pages included.
-    package static var peakResident: Int? { statusField("VmHWM") }
+    package static var peakResident: Int? {
+        #if canImport(Darwin)
+        return SystemControl.peakResident
+        #else
+        return statusField("VmHWM")
+        #endif
+    }
 
     /// The memory of its own that this process has now.
     package static var anonymous: Int? { statusField("RssAnon") }
@@ -20,7 +27,13 @@ package enum HostMemory {
     package static var fileBacked: Int? { statusField("RssFile") }
 
     /// The memory of the machine.
-    package static var total: Int? { field("MemTotal", of: "/proc/meminfo") }
+    package static var total: Int? {
+        #if canImport(Darwin)
+        return SystemControl.integer("hw.memsize")
+        #else
+        return field("MemTotal", of: "/proc/meminfo")
+        #endif
+    }
 
     /// The memory that could be had without swapping.
     package static var available: Int? { field("MemAvailable", of: "/proc/meminfo") }
@@ -54,21 +67,30 @@ package enum HostMemory {
 /// The processors that this process may use.
 package enum HostProcessors {
     /// One thread for each physical core that the process's affinity mask touches, at most the container's quota: the
-    /// second hardware thread of a core has no arithmetic units of its own to gain from.
+    /// second hardware thread of a core has no arithmetic units of its own to gain from. On macOS one for each core of
+    /// the fast kind.
     package static var recommendedThreads: Int {
-        var count =
-            allowed.map { physicalCores(of: $0) ?? $0.count } ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        #if canImport(Darwin)
+        let cores = SystemControl.integer("hw.perflevel0.physicalcpu") ?? SystemControl.integer("hw.physicalcpu")
+        #else
+        let cores = allowed.map { physicalCores(of: $0) ?? $0.count }
+        #endif
+        var count = cores ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
         if let quota { count = min(count, max(1, Int(quota.rounded(.up)))) }
         return max(1, min(count, ThreadPool.maximumThreads))
     }
 
     /// The model name that the kernel gives.
     package static var modelName: String? {
+        #if canImport(Darwin)
+        return SystemControl.text("machdep.cpu.brand_string")
+        #else
         guard let text = SystemFile.text("/proc/cpuinfo") else { return nil }
         for line in text.split(separator: "\n") where line.hasPrefix("model name") {
             return line.split(separator: ":", maxSplits: 1).last.map { String($0).trimmingWhitespace }
         }
         return nil
+        #endif
     }
 
     /// Processors that the scheduler may put this process on, where the kernel says so.

@@ -1,0 +1,25 @@
+// For macOS, and untested: this has been compiled on Linux only, where it is empty.
+#if canImport(Accelerate)
+import Accelerate
+
+extension BLAS {
+    /// The library, which does not say what kernels it uses.
+    package static let coreName = "Accelerate"
+
+    /// The library, which has the version of the system.
+    package static var configuration: String { coreName }
+
+    /// `c = alpha * a * b + beta * c`, or with the transpose of `b`, in rows with their own distances.
+    @unsafe static func sgemm(
+        transposesB: Bool, m: Int32, n: Int32, k: Int32, alpha: Float,
+        a: UnsafePointer<Float>?, aStride: Int32, b: UnsafePointer<Float>?, bStride: Int32,
+        beta: Float, c: UnsafeMutablePointer<Float>, cStride: Int32
+    ) {
+        // The setting belongs to the calling thread.
+        _ = BLASSetThreading(BLAS_THREADING_SINGLE_THREADED)
+        unsafe cblas_sgemm(
+            CblasRowMajor, CblasNoTrans, transposesB ? CblasTrans : CblasNoTrans, m, n, k, alpha,
+            a, aStride, b, bStride, beta, c, cStride)
+    }
+}
+#endif
