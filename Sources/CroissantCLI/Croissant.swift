@@ -16,7 +16,7 @@ struct CroissantCommand: ParsableCommand {
             """,
         version: version,
         subcommands: [
-            Generate.self, Bench.self, Inspect.self, Tokenize.self, Detokenize.self, Synthesize.self,
+            Generate.self, Bench.self, Perplexity.self, Inspect.self, Tokenize.self, Detokenize.self, Synthesize.self,
         ],
         defaultSubcommand: Generate.self)
 
@@ -37,6 +37,8 @@ struct CroissantCommand: ParsableCommand {
         } catch let failure as Failure {
             Console.fail(failure)
         } catch let error as ModelError {
+            Console.fail(Failure("\(error)", hint: error.hint))
+        } catch let error as EvaluationError {
             Console.fail(Failure("\(error)", hint: error.hint))
         } catch let error as GGUFError {
             Console.fail(Failure("\(error)", hint: error.hint))

@@ -56,6 +56,18 @@ struct ErrorLineTests {
             Case(["tokenize", "-m", "/no/such.gguf", "a"], "error: no such file: /no/such.gguf\n"),
             Case(["bench", "-m", "/no/such.gguf"], "error: no such file: /no/such.gguf\n"),
             Case(
+                ["perplexity", "-m", "/no/such.gguf", "-f", text ?? ""], "error: no such file: /no/such.gguf\n"),
+            Case(
+                ["perplexity", "-m", Fixture.tiny, "-f", "/no/such.txt"],
+                "error: cannot read text: /no/such.txt (No such file or directory)\n"),
+            Case(
+                ["perplexity", "-m", Fixture.tiny, "-f", text ?? "", "-c", "20"],
+                """
+                error: too few tokens: the text (expected at least one chunk of 20, found 14)
+                hint: a longer text, or shorter chunks (-c)
+
+                """),
+            Case(
                 ["-m", Fixture.tiny, "-f", "/no/such.txt"],
                 "error: cannot read text: /no/such.txt (No such file or directory)\n"),
             Case(
@@ -82,7 +94,8 @@ struct ErrorLineTests {
             Case(
                 ["frobnicate"],
                 """
-                error: unknown command: frobnicate (expected generate, bench, inspect, tokenize, detokenize, synthesize)
+                error: unknown command: frobnicate (expected generate, bench, perplexity, \
+                inspect, tokenize, detokenize, synthesize)
                 hint: 'croissant-gguf --help' says what they do
 
                 """),

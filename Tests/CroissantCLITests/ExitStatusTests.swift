@@ -7,7 +7,8 @@ struct ExitStatusTests {
         arguments: [
             ["--version"], ["--help"], ["-h"], ["help"], ["help", "bench"], ["generate", "--help"],
             ["bench", "--help"],
-            ["inspect", "--help"], ["tokenize", "--help"], ["detokenize", "--help"], ["synthesize", "--help"],
+            ["inspect", "--help"], ["perplexity", "--help"], ["tokenize", "--help"], ["detokenize", "--help"],
+            ["synthesize", "--help"],
         ])
     func help(arguments: [String]) throws {
         let result = try CLI.run(arguments)
@@ -72,6 +73,9 @@ struct ExitStatusTests {
             ["bench", "-m", "x", "-o", "md", "--json"],
             ["bench", "-m", "x", "--type", "Q8_0"],
             ["bench", "-m", "x", "-t", "1000000000000"],
+            ["perplexity", "-m", "x", "-f", "y", "--chunks", "0"],
+            ["perplexity", "-m", "x", "-f", "y", "-c", "2"],
+            ["perplexity", "-m", "x", "-f", "y", "z"],
             ["inspect"],
             ["inspect", "x", "--tensors", "--metadata", "k"],
             ["tokenize", "-m", "x", "a", "-f", "b"],

@@ -25,6 +25,7 @@ struct PipeTests {
             #""$BIN" inspect "$MODEL" --json | head -1 > /dev/null"#,
             #""$BIN" inspect "$MODEL" --tensors | true"#,
             #""$BIN" bench -m "$MODEL" -p 1-50 -n 0 -r 1 -q -o jsonl | head -1 > /dev/null"#,
+            #"echo le roi et la reine | "$BIN" perplexity -m "$MODEL" -c 4 -q | true"#,
             #""$BIN" --help | true"#,
         ])
     func reader(command: String) throws {
@@ -51,6 +52,14 @@ struct PipeTests {
             (#""$BIN" -m "$MODEL" --ids 1 -n 5 -q"#, "Bad file descriptor", ">&-"),
             (#""$BIN" tokenize -m "$MODEL" a"#, "Bad file descriptor", ">&-"),
             (#""$BIN" bench -m "$MODEL" -p 1 -n 0 -r 1 -q"#, "Bad file descriptor", ">&-"),
+            (
+                #"echo le roi et la reine | "$BIN" perplexity -m "$MODEL" -c 4 -q"#, "No space left on device",
+                "> /dev/full"
+            ),
+            (
+                #"echo le roi et la reine | "$BIN" perplexity -m "$MODEL" -c 4 -q --json"#, "Bad file descriptor",
+                ">&-"
+            ),
         ].filter { hasFullDevice || !$0.2.contains("/dev/full") })
     func unwritable(command: String, reason: String, redirection: String) throws {
         let result = try CLI.shell("\(command) \(redirection)", environment: model)

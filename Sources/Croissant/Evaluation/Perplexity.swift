@@ -1,0 +1,112 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// How well a model predicts tokens: the exponential of the mean negative logarithm of their probabilities.
+public struct PerplexityEstimate: Sendable, Equatable {
+    /// The mean negative log-likelihood of a token, in nats.
+    public private(set) var loss = SampleMean()
+
+    /// Nothing scored yet.
+    public init() {}
+
+    /// Tokens that were scored.
+    public var scored: Int { loss.count }
+    /// exp(loss): as many equally likely tokens would be as hard to guess among.
+    public var perplexity: Double { exp(loss.value) }
+    /// The standard error of ``perplexity``, that of the loss carried through the exponential; nil for fewer than two
+    /// tokens.
+    public var error: Double? { loss.error.map { $0 * perplexity } }
+
+    /// Adds a token by its negative log-likelihood.
+    package mutating func add(_ loss: Double) { self.loss.add(loss) }
+}
+
+/// The perplexity of a model over a text, chunk by chunk, as llama.cpp's llama-perplexity measures it.
+///
+/// ```swift
+/// let options = RuntimeOptions().evaluating(chunksOf: 512)
+/// let model = try Model(contentsOf: "model.gguf", options: options)
+/// var perplexity = try Perplexity(model, text: text)
+/// while let chunk = try perplexity.next() {
+///     print(chunk.perplexity, "of this chunk,", perplexity.estimate.perplexity, "so far")
+/// }
+/// ```
+///
+/// Memory is that of a session with a context of one chunk; the logits of a pass are scored before the next one. The
+/// result does not depend on the number of threads.
+public struct Perplexity: ~Copyable {
+    /// What all chunks so far give.
+    public private(set) var estimate = PerplexityEstimate()
+    /// Chunks that are done.
+    public private(set) var doneChunks = 0
+    private var feeder: ChunkFeeder
+
+    /// Prepares to measure `model`, which must have been loaded with ``RuntimeOptions/evaluating(chunksOf:)``.
+    public init(_ model: Model, _ chunks: TokenChunks) throws(EvaluationError) {
+        feeder = try ChunkFeeder(model, chunks)
+    }
+
+    /// Prepares to measure `model` over a text, in chunks of the context length that it was loaded with.
+    ///
+    /// - Parameter chunks: the most chunks to take; all when nil.
+    public init(_ model: Model, text: String, chunks: Int? = nil) throws(EvaluationError) {
+        let encoding = try TokenChunks.encoding(of: text, model)
+        try self.init(
+            model,
+            TokenChunks(
+                encoding.ids, length: model.plan.contextLength, beginning: TokenChunks.beginning(model), limit: chunks))
+    }
+
+    /// The chunks.
+    public var chunks: TokenChunks { feeder.chunks }
+    /// The memory that was planned.
+    public var plan: MemoryPlan { feeder.plan }
+    /// Tokens that have been fed so far.
+    public var fedTokens: Int { feeder.fedTokens }
+    /// Tokens that will have been fed after the last chunk.
+    public var totalTokens: Int { chunks.count * chunks.fedPerChunk }
+
+    /// Measures the next chunk.
+    ///
+    /// - Parameter progress: called after each pass with the tokens fed so far; returning false stops, and this chunk
+    ///   counts for nothing.
+    /// - Returns: what this chunk alone gives; nil at the end, and when stopped.
+    public mutating func next(progress: ((Int) -> Bool)? = nil) throws(EvaluationError) -> PerplexityEstimate? {
+        let index = doneChunks
+        let chunks = chunks
+        guard index < chunks.count else { return nil }
+        let backend = feeder.model.transformer.backend
+        var losses = try Self.buffer(of: chunks.scoredPerChunk)
+        let isWhole = try feeder.feed(index, progress: progress) { positions, logits in
+            let size = logits.count / positions.count
+            let losses = losses.shared
+            backend.pool.parallelFor(positions.count) { row, _ in
+                let logits = logits.extracting(row * size..<(row + 1) * size)
+                let position = positions.lowerBound + row
+                let target = Int(chunks.target(chunk: index, position: position))
+                let slot = position - chunks.firstScored
+                var loss = losses.slice(slot..<slot + 1)
+                loss[0] = -LogSoftmax(logits, kernels: backend.kernels).logProbability(of: logits[target])
+            }
+        }
+        guard isWhole else { return nil }
+        var chunk = PerplexityEstimate()
+        for slot in 0..<losses.count {
+            let loss = losses.span[slot]
+            guard loss.isFinite else { throw .notFinite(chunk: index, position: chunks.firstScored + slot) }
+            chunk.add(loss)
+            estimate.add(loss)
+        }
+        doneChunks += 1
+        return chunk
+    }
+
+    private static func buffer(of count: Int) throws(EvaluationError) -> Buffer<Double> {
+        do throws(ModelError) { return try .allocate(count, purpose: "scores") } catch { throw .model(error) }
+    }
+}
