@@ -12,17 +12,13 @@ import pathlib
 import sys
 
 import numpy
+from logits_file import Divergence, LogitsFile, encode, header, log_softmax, standard_error
 
-
-def log_softmax(logits: numpy.ndarray) -> numpy.ndarray:
-    """Logits (positions, vocabulary) as natural logarithms of probabilities."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - numpy.log(numpy.exp(shifted).sum(axis=1, keepdims=True))
-
-
-def mean_and_error(values: numpy.ndarray) -> tuple[float, float]:
-    """The mean and its standard error."""
-    return values.mean(), values.std() / numpy.sqrt(len(values) - 1)
+FIGURES = (
+    "basePerplexity", "logRatio", "logRatio.error", "divergence.mean", "divergence.mean.error", "divergence.median",
+    "divergence.maximum", "divergence.90", "probabilityChange.mean", "rootMeanSquareChange",
+    "rootMeanSquareChange.error", "sameTop",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -31,15 +27,29 @@ def main() -> None:
     ids = json.loads((folder / "random-mha-logits.json").read_text())["ids"]
     first = len(ids) // 2
     targets = numpy.array(ids[first + 1 :])
-    rows = numpy.arange(len(targets))
-    print("perplexity: model, perplexity, error")
+    scored = {}
     for path in sorted(folder.glob("random-mha-*.logits.f32")):
         logits = numpy.fromfile(path, "<f4").astype(numpy.float64).reshape(len(ids), -1)
-        losses = -log_softmax(logits[first : len(ids) - 1])[rows, targets]
-        mean, error = mean_and_error(losses)
-        perplexity = numpy.exp(mean)
-        name = path.name.removeprefix("random-mha-").removesuffix(".logits.f32")
-        print(f'    ("{name}", {perplexity:.9f}, {error * perplexity:.9f}),')
+        scored[path.name.removeprefix("random-mha-").removesuffix(".logits.f32")] = logits[first : len(ids) - 1]
+
+    print("perplexity: model, perplexity, error")
+    for name, logits in scored.items():
+        losses = -log_softmax(logits)[numpy.arange(len(targets)), targets]
+        perplexity = numpy.exp(losses.mean())
+        print(f'    ("{name}", {perplexity:.9f}, {standard_error(losses) * perplexity:.9f}),')
+
+    data = header(numpy.array([ids]), scored["f32"].shape[1]) + encode(scored["f32"])
+    print(f"logits of f32: {len(data)} bytes; scale, minimum, sum of q of each row")
+    base = LogitsFile(data)
+    for row in base.rows[0]:
+        print(f"    ({row['scale']:.9g}, {row['minimum']:.9g}, {int(row['q'].sum())}),")
+
+    print("divergence from f32: model, " + ", ".join(FIGURES))
+    for name, logits in scored.items():
+        divergence = Divergence()
+        divergence.add(logits, base.log_probabilities(0), targets)
+        statistics = divergence.statistics()
+        print(f'    ("{name}", [{", ".join(f"{statistics[figure]:.9g}" for figure in FIGURES)}]),')
 
 
 if __name__ == "__main__":

@@ -65,10 +65,3 @@ class Peer:
             for position in range(first, len(chunk) - 1)
         ]
         return numpy.stack(rows)
-
-
-def log_softmax(logits: numpy.ndarray) -> numpy.ndarray:
-    """Logits (positions, vocabulary) as natural logarithms of probabilities, in float64."""
-    logits = logits.astype(numpy.float64)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - numpy.log(numpy.exp(shifted).sum(axis=1, keepdims=True))

@@ -15,7 +15,8 @@ import subprocess
 import sys
 
 import numpy
-from llama_logits import Peer, log_softmax
+from llama_logits import Peer
+from logits_file import log_softmax, standard_error
 
 HERE = pathlib.Path(__file__).resolve().parent
 EXECUTABLE = HERE.parent.parent / ".build" / "release" / "croissant-gguf"
@@ -63,7 +64,7 @@ def main() -> None:
         raise SystemExit(f"{len(mine['chunks'])} chunks here, {len(peers)} in llama.cpp: other tokens")
     losses = numpy.concatenate(peers)
     perplexity = math.exp(losses.mean())
-    error = losses.std() / math.sqrt(len(losses) - 1) * perplexity
+    error = standard_error(losses) * perplexity
     difference = mine["perplexity"] / perplexity - 1
     worst = max(
         abs(math.exp(chunk["loss"] - peer.mean()) - 1) for chunk, peer in zip(mine["chunks"], peers)

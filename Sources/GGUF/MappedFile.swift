@@ -176,7 +176,7 @@ extension RawSpan {
     /// The little-endian integer at byte `offset`.
     ///
     /// - Precondition: the integer lies within the span.
-    func integer<T: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as type: T.Type = T.self) -> T {
+    package func integer<T: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as type: T.Type = T.self) -> T {
         precondition(offset >= 0 && MemoryLayout<T>.size <= byteCount - offset, "integer outside the span")
         // Any bit pattern is an integer, and the precondition keeps the load inside.
         return T(littleEndian: unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: T.self))
@@ -215,9 +215,9 @@ private func systemWrite(_ descriptor: Int32, _ start: UnsafeRawPointer?, _ coun
 ///
 /// It is written under a temporary name in the same folder; `commit()` flushes it to the disk and renames it, and
 /// without that `deinit` removes it.
-struct OutputFile: ~Copyable {
+package struct OutputFile: ~Copyable {
     /// The path that the file will have.
-    let path: String
+    package let path: String
     private let temporaryPath: String
     private let descriptor: Int32
     private var buffer: [UInt8] = []
@@ -231,7 +231,7 @@ struct OutputFile: ~Copyable {
     /// A symbolic link at `path` is replaced, not followed. What exists there and is no regular file is refused.
     ///
     /// - Parameter inputs: files that must not be replaced.
-    init(path: String, inputs: [String]) throws(GGUFError) {
+    package init(path: String, inputs: [String]) throws(GGUFError) {
         guard !path.isEmpty, !path.utf8.contains(0) else { throw .fileNotFound(path) }
         if let existing = Self.status(of: path) {
             try requireRegular(existing, path: path)
@@ -258,7 +258,7 @@ struct OutputFile: ~Copyable {
     }
 
     /// Appends bytes.
-    mutating func write(_ bytes: RawSpan) throws(GGUFError) {
+    package mutating func write(_ bytes: RawSpan) throws(GGUFError) {
         if bytes.byteCount > Self.bufferSize - buffer.count { try flush() }
         if bytes.byteCount >= Self.bufferSize {
             try writeThrough(bytes)
@@ -268,7 +268,7 @@ struct OutputFile: ~Copyable {
     }
 
     /// Flushes everything to the disk and gives the file its name.
-    mutating func commit() throws(GGUFError) {
+    package mutating func commit() throws(GGUFError) {
         try flush()
         guard fsync(descriptor) == 0 else { throw .system(operation: "write", path: path, code: errno) }
         guard unsafe rename(temporaryPath, path) == 0 else {

@@ -76,6 +76,8 @@ struct ExitStatusTests {
             ["perplexity", "-m", "x", "-f", "y", "--chunks", "0"],
             ["perplexity", "-m", "x", "-f", "y", "-c", "2"],
             ["perplexity", "-m", "x", "-f", "y", "z"],
+            ["perplexity", "-m", "x", "-f", "y", "--kl-divergence", "z"],
+            ["perplexity", "-m", "x", "--save-logits", "y", "--kl-divergence", "z"],
             ["inspect"],
             ["inspect", "x", "--tensors", "--metadata", "k"],
             ["tokenize", "-m", "x", "a", "-f", "b"],

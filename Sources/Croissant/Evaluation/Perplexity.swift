@@ -45,10 +45,19 @@ public struct Perplexity: ~Copyable {
     /// Chunks that are done.
     public private(set) var doneChunks = 0
     private var feeder: ChunkFeeder
+    private var writer: LogitsFileWriter?
+    /// Whether a run that saves logits was stopped within a chunk: its file cannot be continued.
+    private var isAbandoned = false
 
     /// Prepares to measure `model`, which must have been loaded with ``RuntimeOptions/evaluating(chunksOf:)``.
-    public init(_ model: Model, _ chunks: TokenChunks) throws(EvaluationError) {
+    ///
+    /// - Parameter logits: where to save the probabilities of all scored positions, for ``KLDivergence``. The file
+    ///   appears with the last chunk; stopping before leaves none.
+    public init(
+        _ model: Model, _ chunks: TokenChunks, savingTo logits: consuming LogitsFileWriter? = nil
+    ) throws(EvaluationError) {
         feeder = try ChunkFeeder(model, chunks)
+        writer = logits
     }
 
     /// Prepares to measure `model` over a text, in chunks of the context length that it was loaded with.
@@ -68,8 +77,6 @@ public struct Perplexity: ~Copyable {
     public var plan: MemoryPlan { feeder.plan }
     /// Tokens that have been fed so far.
     public var fedTokens: Int { feeder.fedTokens }
-    /// Tokens that will have been fed after the last chunk.
-    public var totalTokens: Int { chunks.count * chunks.fedPerChunk }
 
     /// Measures the next chunk.
     ///
@@ -79,34 +86,63 @@ public struct Perplexity: ~Copyable {
     public mutating func next(progress: ((Int) -> Bool)? = nil) throws(EvaluationError) -> PerplexityEstimate? {
         let index = doneChunks
         let chunks = chunks
-        guard index < chunks.count else { return nil }
+        guard index < chunks.count, !isAbandoned else { return nil }
         let backend = feeder.model.transformer.backend
-        var losses = try Self.buffer(of: chunks.scoredPerChunk)
-        let isWhole = try feeder.feed(index, progress: progress) { positions, logits in
-            let size = logits.count / positions.count
-            let losses = losses.shared
-            backend.pool.parallelFor(positions.count) { row, _ in
-                let logits = logits.extracting(row * size..<(row + 1) * size)
-                let position = positions.lowerBound + row
-                let target = Int(chunks.target(chunk: index, position: position))
-                let slot = position - chunks.firstScored
-                var loss = losses.slice(slot..<slot + 1)
-                loss[0] = -LogSoftmax(logits, kernels: backend.kernels).logProbability(of: logits[target])
+        var writer = writer.take()
+        isAbandoned = writer != nil
+        var positions = try Buffer<PositionLoss>.scores(chunks.scoredPerChunk)
+        let isWhole = try feeder.feed(index, progress: progress) { scored, logits throws(EvaluationError) in
+            let size = logits.count / scored.count
+            let results = positions.shared
+            backend.pool.parallelFor(scored.count) { row, _ in
+                let slot = scored.lowerBound + row - chunks.firstScored
+                var result = results.slice(slot..<slot + 1)
+                result[0] = PositionLoss(
+                    logits.extracting(row * size..<(row + 1) * size),
+                    target: Int(chunks.target(chunk: index, position: scored.lowerBound + row)),
+                    kernels: backend.kernels)
+            }
+            for row in 0..<scored.count {
+                let slot = scored.lowerBound + row - chunks.firstScored
+                let softmax = results.slice(slot..<slot + 1)[0].softmax
+                try writer?.append(logits.extracting(row * size..<(row + 1) * size), softmax)
             }
         }
         guard isWhole else { return nil }
         var chunk = PerplexityEstimate()
-        for slot in 0..<losses.count {
-            let loss = losses.span[slot]
+        for slot in 0..<positions.count {
+            let loss = positions.span[slot].loss
             guard loss.isFinite else { throw .notFinite(chunk: index, position: chunks.firstScored + slot) }
             chunk.add(loss)
             estimate.add(loss)
         }
         doneChunks += 1
+        isAbandoned = false
+        if doneChunks == chunks.count {
+            try writer?.finish()
+        } else {
+            self.writer = writer
+        }
         return chunk
     }
+}
 
-    private static func buffer(of count: Int) throws(EvaluationError) -> Buffer<Double> {
+/// What is known of one position.
+private struct PositionLoss: BitwiseCopyable, Sendable {
+    /// -ln p of the next token.
+    var loss = 0.0
+    /// What makes probabilities of the logits.
+    var softmax: LogSoftmax
+
+    init(_ logits: Span<Float>, target: Int, kernels: Kernels) {
+        softmax = LogSoftmax(logits, kernels: kernels)
+        loss = -softmax.logProbability(of: logits[target])
+    }
+}
+
+extension Buffer {
+    /// A buffer for the scores of `count` positions.
+    static func scores(_ count: Int) throws(EvaluationError) -> Buffer {
         do throws(ModelError) { return try .allocate(count, purpose: "scores") } catch { throw .model(error) }
     }
 }

@@ -60,9 +60,11 @@ public struct TokenChunks: Sendable {
     public var count: Int { tokens.count / length }
     /// The tokens of each chunk whose probability counts.
     public var scoredPerChunk: Int { length - 1 - firstScored }
+    /// Tokens that have been fed after the last chunk: the last one of each predicts nothing that is known.
+    public var fedTokens: Int { count * fedPerChunk }
     /// The first position whose logits are looked at.
     package var firstScored: Int { length / 2 }
-    /// Tokens of each chunk that are fed: the last one predicts nothing that is known.
+    /// Tokens of each chunk that are fed.
     package var fedPerChunk: Int { length - 1 }
 
     /// What is fed of a chunk.
@@ -109,10 +111,12 @@ struct ChunkFeeder: ~Copyable {
         if let stranger = all.first(where: { $0 < 0 || Int($0) >= size }) {
             throw .model(.invalidToken(id: Int(stranger), vocabularySize: size))
         }
-        do throws(ModelError) { session = try Session(model, contextLength: chunks.length) } catch {
-            throw .model(error)
-        }
+        session = try Self.session(model, contextLength: chunks.length)
         self.chunks = chunks
+    }
+
+    private static func session(_ model: Model, contextLength: Int) throws(EvaluationError) -> Session {
+        do throws(ModelError) { return try Session(model, contextLength: contextLength) } catch { throw .model(error) }
     }
 
     /// The model.
@@ -122,13 +126,17 @@ struct ChunkFeeder: ~Copyable {
 
     /// Feeds a chunk, and hands over the logits (positions, vocabulary) of its scored positions, pass by pass.
     ///
-    /// - Parameter progress: called after each pass with the tokens fed so far; returning false stops.
+    /// - Parameters:
+    ///   - progress: called after each pass with the tokens fed so far; returning false stops.
+    ///   - body: an error that it throws ends the chunk.
     /// - Returns: whether all of the chunk was fed.
     mutating func feed(
-        _ index: Int, progress: ((Int) -> Bool)?, _ body: (_ positions: Range<Int>, _ logits: Span<Float>) -> Void
+        _ index: Int, progress: ((Int) -> Bool)?,
+        _ body: (_ positions: Range<Int>, _ logits: Span<Float>) throws(EvaluationError) -> Void
     ) throws(EvaluationError) -> Bool {
         let input = chunks.input(ofChunk: index)
         let before = fedTokens
+        var failure: EvaluationError?
         session.rewind(to: 0)
         do throws(ModelError) {
             var isStopped = false
@@ -140,13 +148,17 @@ struct ChunkFeeder: ~Copyable {
             if isStopped { return false }
             for start in stride(from: chunks.firstScored, to: input.count, by: session.plan.batchSize) {
                 let end = min(start + session.plan.batchSize, input.count)
-                try session.evaluateAll(Array(input[start..<end])) { _, logits in body(start..<end, logits) }
+                try session.evaluateAll(Array(input[start..<end])) { _, logits in
+                    do throws(EvaluationError) { try body(start..<end, logits) } catch { failure = error }
+                }
                 fedTokens = before + end
+                if failure != nil { break }
                 if let progress, !progress(fedTokens), end < input.count { return false }
             }
-            return true
         } catch {
             throw .model(error)
         }
+        if let failure { throw failure }
+        return true
     }
 }

@@ -6,11 +6,14 @@ import GGUF
 /// Measures how well a model predicts a text.
 struct Perplexity: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measures perplexity over a text.",
+        abstract: "Measures perplexity over a text, or divergence from another model.",
         discussion: """
             The text comes from -f or standard input. It is cut into chunks of -c tokens, \(defaultChunkLength) where \
             -c is not given; the second half of each is scored, as llama.cpp's llama-perplexity does it. What is left \
             over at the end of the text is not used.
+
+            To judge a quantised model, save the logits of its original over a text with --save-logits, and give them \
+            to the quantised one with --kl-divergence. llama-perplexity reads and writes the same files.
             """)
 
     /// Tokens in a chunk where the user does not say: what published figures are measured with.
@@ -26,6 +29,13 @@ struct Perplexity: ParsableCommand {
         help: ArgumentHelp("The most chunks to take. (default: all of the text)", valueName: "n"))
     var chunks: Int?
 
+    @Option(help: ArgumentHelp("Save the probabilities of all tokens at each scored position.", valueName: "file"))
+    var saveLogits: String?
+
+    @Option(
+        help: ArgumentHelp("Compare with logits saved from another model; they hold their text.", valueName: "file"))
+    var klDivergence: String?
+
     @Flag(help: "Print a JSON document, with the values of each chunk.")
     var json = false
 
@@ -37,18 +47,29 @@ struct Perplexity: ParsableCommand {
         if runtime.contextLength != 0 {
             try requireRange("--ctx-size", runtime.contextLength, TokenChunks.minimumLength...1 << 24)
         }
+        if klDivergence != nil && file != nil {
+            throw ValidationError("--kl-divergence names logits that hold their text, and -f another: use one of them")
+        }
+        if klDivergence != nil && saveLogits != nil {
+            throw ValidationError("--kl-divergence reads logits and --save-logits writes them: use one of them")
+        }
     }
 
     func run() throws {
         let path = try model.path()
+        if let klDivergence { try compare(path, with: klDivergence) } else { try measure(path) }
+    }
+
+    // MARK: Perplexity
+
+    private func measure(_ path: String) throws {
         let text =
             try file.map(TextInput.file)
             ?? TextInput.standardInput(missing: "no text: give it with -f FILE or on standard input")
-        let file = try GGUFFile(path: path)
-        let trained = try ModelConfiguration(file: file).contextLength
+        let gguf = try GGUFFile(path: path)
+        let trained = try ModelConfiguration(file: gguf).contextLength
         let length = runtime.options(defaultContext: min(Self.defaultChunkLength, trained)).contextLength ?? trained
-        let options = runtime.options().evaluating(chunksOf: length)
-        let model = try Model.load(file, options, output: output)
+        let model = try Model.load(gguf, runtime.options().evaluating(chunksOf: length), output: output)
         let encoding = try TokenChunks.encoding(of: text, model)
         Interruption.setPolled(true)
         if !encoding.dropped.isEmpty && !output.quiet {
@@ -60,116 +81,81 @@ struct Perplexity: ParsableCommand {
         if output.verbose {
             Console.note("\(encoding.ids.count) tokens: \(chunks.count) chunks of \(length)")
         }
-        try measure(Croissant.Perplexity(model, chunks), model)
+        let inputs = gguf.shardPaths + [file].compactMap { $0 }
+        let logits = try saveLogits.map { path throws(EvaluationError) in
+            try LogitsFileWriter(
+                path: path, chunks: chunks, vocabularySize: model.configuration.vocabularySize, inputs: inputs)
+        }
+        try measure(model, chunks, savingTo: logits)
     }
 
-    private func measure(_ perplexity: consuming Croissant.Perplexity, _ model: Model) throws {
-        var chunks: [Chunk] = []
-        let total = perplexity.chunks.count
-        let begin = ContinuousClock.now
-        let bar = ProgressBar("perplexity", total: perplexity.totalTokens, isQuiet: output.quiet)
-        while !Interruption.isRequested {
-            let chunk = try perplexity.next { done in
-                bar.update(done)
-                return !Interruption.isRequested
-            }
-            guard let chunk else { break }
-            chunks.append(Chunk(chunk, running: perplexity.estimate))
-            guard output.verbose else { continue }
-            bar.finish()
-            Console.note("chunk \(chunks.count) of \(total): \(perplexity.estimate.text)")
+    private func measure(_ model: Model, _ chunks: TokenChunks, savingTo logits: consuming LogitsFileWriter?) throws {
+        let saved = logits?.byteCount
+        var perplexity = try Croissant.Perplexity(model, chunks, savingTo: logits)
+        var values: [PerplexityReport.Chunk] = []
+        let progress = EvaluationProgress("perplexity", chunks, output)
+        while !Interruption.isRequested, let chunk = try perplexity.next(progress: progress.update) {
+            values.append(PerplexityReport.Chunk(chunk, running: perplexity.estimate))
+            progress.note(chunk: values.count, perplexity.estimate.text)
         }
-        bar.finish()
-        let timings = Timings(tokens: perplexity.fedTokens, seconds: (ContinuousClock.now - begin).seconds)
-        let result = Result(perplexity, chunks: chunks, timings: timings, model: model.file.path)
+        let timings = progress.finish(tokens: perplexity.fedTokens)
         if json {
-            try Console.writeJSON(result)
-        } else if !chunks.isEmpty {
+            try Console.writeJSON(
+                PerplexityReport(
+                    estimate: perplexity.estimate, chunks: values, of: chunks, timings: timings, plan: perplexity.plan,
+                    model: model))
+        } else if !values.isEmpty {
             try Console.writeLine(perplexity.estimate.text)
         }
         if !output.quiet {
-            Console.note(timings.report(chunks: chunks.count, of: total, scored: perplexity.estimate.scored))
+            Console.note(timings.text(chunks: values.count, of: chunks.count, scored: perplexity.estimate.scored))
+            if let saved, let saveLogits, values.count == chunks.count {
+                Console.note("wrote \(saveLogits.escaped): \(ByteCount(saved))")
+            }
         }
         try Interruption.check()
     }
 
-    private struct Result: Encodable {
-        /// Nothing where no chunk was done.
-        let perplexity: Double?
-        let error: Double?
-        /// The mean negative log-likelihood of a token in nats, and its standard error.
-        let loss: Double?
-        let lossError: Double?
-        let scored: Int
-        let chunkLength: Int
-        let totalChunks: Int
-        let chunks: [Chunk]
-        let timings: Timings
-        let memory: Host.Memory
-        let model: String
+    // MARK: Divergence
 
-        init(_ run: borrowing Croissant.Perplexity, chunks: [Chunk], timings: Timings, model: String) {
-            let estimate = chunks.isEmpty ? nil : run.estimate
-            perplexity = estimate?.perplexity
-            error = estimate?.error
-            loss = estimate?.loss.value
-            lossError = estimate?.loss.error
-            scored = run.estimate.scored
-            chunkLength = run.chunks.length
-            totalChunks = run.chunks.count
-            self.chunks = chunks
-            self.timings = timings
-            memory = Host.Memory(run.plan)
-            self.model = model
+    private func compare(_ path: String, with logits: String) throws {
+        let base = try LogitsFile(path: logits)
+        let length = base.chunkLength
+        guard [0, length].contains(runtime.contextLength) else {
+            throw Failure(
+                "chunks of another length: -c \(runtime.contextLength) "
+                    + "(expected that of \(logits), \(length))", hint: "without -c it is that of the logits")
         }
-    }
-
-    /// The values of one chunk.
-    private struct Chunk: Encodable {
-        /// Of this chunk alone.
-        let perplexity: Double
-        /// The mean negative log-likelihood of its tokens, in nats.
-        let loss: Double
-        /// Of all chunks up to this one.
-        let runningPerplexity: Double
-        let runningError: Double?
-
-        init(_ chunk: PerplexityEstimate, running: PerplexityEstimate) {
-            perplexity = chunk.perplexity
-            loss = chunk.loss.value
-            runningPerplexity = running.perplexity
-            runningError = running.error
+        let gguf = try GGUFFile(path: path)
+        // Known before the weights are read.
+        try base.check(vocabularySize: ModelConfiguration(file: gguf).vocabularySize)
+        let model = try Model.load(gguf, runtime.options().evaluating(chunksOf: length), output: output)
+        Interruption.setPolled(true)
+        var comparison = try KLDivergence(model, base: base, chunks: chunks)
+        let chunks = comparison.chunks
+        if output.verbose { Console.note("\(base.chunkCount) chunks of \(length) saved, \(chunks.count) to compare") }
+        var values: [DivergenceReport.Chunk] = []
+        let progress = EvaluationProgress("divergence", chunks, output)
+        while !Interruption.isRequested, let chunk = try comparison.next(progress: progress.update) {
+            values.append(DivergenceReport.Chunk(chunk))
+            let mean = comparison.statistics.divergence.mean
+            progress.note(
+                chunk: values.count,
+                "\(comparison.statistics.perplexity.text), mean KLD = \(mean.text(places: 6))")
         }
-    }
-
-    /// How long it took.
-    struct Timings: Encodable {
-        let tokens: Int
-        let seconds: Double
-        let perSecond: Double
-
-        init(tokens: Int, seconds: Double) {
-            self.tokens = tokens
-            self.seconds = seconds
-            perSecond = seconds > 0 ? Double(tokens) / seconds : 0
+        let timings = progress.finish(tokens: comparison.fedTokens)
+        let statistics = comparison.statistics
+        if json {
+            try Console.writeJSON(
+                DivergenceReport(
+                    statistics, chunks: values, of: chunks, timings: timings, plan: comparison.plan, model: model,
+                    base: base))
+        } else if !values.isEmpty {
+            try Console.writeLine(statistics.text)
         }
-
-        /// What a person wants to know at the end.
-        func report(chunks: Int, of total: Int, scored: Int) -> String {
-            var parts = [
-                chunks == total ? "\(chunks) chunks" : "\(chunks) of \(total) chunks", "\(scored) tokens scored",
-                "\(perSecond.formatted(places: 1)) t/s",
-            ]
-            if let peak = HostMemory.peakResident { parts.append("peak \(ByteCount(peak))") }
-            if Interruption.isRequested { parts.append("interrupted") }
-            return parts.joined(separator: "; ")
+        if !output.quiet {
+            Console.note(timings.text(chunks: values.count, of: chunks.count, scored: statistics.count))
         }
-    }
-}
-
-extension PerplexityEstimate {
-    /// Such as "PPL = 13.5106 ± 0.0923".
-    fileprivate var text: String {
-        "PPL = \(perplexity.formatted(places: 4)) ± \(error?.formatted(places: 4) ?? "unknown")"
+        try Interruption.check()
     }
 }

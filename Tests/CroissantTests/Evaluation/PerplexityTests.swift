@@ -55,7 +55,7 @@ struct ReferencePerplexityTests {
             #expect(abs(perplexity.estimate.perplexity / expected - 1) < 1e-4)
             #expect(abs((perplexity.estimate.error ?? 0) / error - 1) < 1e-3)
             #expect(perplexity.estimate.scored == 23)
-            #expect(perplexity.fedTokens == 47 && perplexity.totalTokens == 47)
+            #expect(perplexity.fedTokens == 47 && chunks.fedTokens == 47)
         }
     }
 
