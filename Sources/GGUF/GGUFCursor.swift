@@ -14,6 +14,8 @@ package struct GGUFCursor: ~Escapable {
     private let path: String
     /// The offset of the next field.
     package private(set) var position = 0
+    /// The key or tensor that the next fields belong to, such as `key "general.name"`: for messages.
+    package var item: String?
 
     /// A cursor at the start of `bytes`; `path` is for messages.
     @_lifetime(copy bytes)
@@ -26,7 +28,7 @@ package struct GGUFCursor: ~Escapable {
     package var remaining: Int { bytes.byteCount - position }
 
     /// The place of byte `offset`, for an error.
-    package func location(_ offset: Int) -> GGUFLocation { GGUFLocation(path: path, offset: offset) }
+    package func location(_ offset: Int) -> GGUFLocation { GGUFLocation(path: path, offset: offset, item: item) }
 
     /// Reads an integer; `what` names it in the error.
     package mutating func integer<T: FixedWidthInteger & BitwiseCopyable>(

@@ -4,15 +4,18 @@ public struct GGUFLocation: Sendable, Equatable, CustomStringConvertible {
     public let path: String
     /// Bytes from its start.
     public let offset: Int
+    /// What the bytes belong to, such as `key "general.name"`; nil where they are no part of a named thing.
+    public let item: String?
 
     /// Byte `offset` of the file at `path`.
-    public init(path: String, offset: Int) {
+    public init(path: String, offset: Int, item: String? = nil) {
         self.path = path
         self.offset = offset
+        self.item = item
     }
 
-    /// "model.gguf, byte 24".
-    public var description: String { "\(path.escaped), byte \(offset)" }
+    /// `model.gguf, key "general.name", byte 24`.
+    public var description: String { "\(path.escaped), \(item.map { $0 + ", " } ?? "")byte \(offset)" }
 }
 
 /// What is wrong with a file, or with reading or writing it.

@@ -37,7 +37,9 @@ package struct GGUFHeader: Sendable {
             let start = cursor.position
             let key = try cursor.name("metadata key")
             guard metadata[key] == nil else { throw .duplicateKey(key, cursor.location(start)) }
+            cursor.item = "key \(key.quoted)"
             metadata[key] = try cursor.value()
+            cursor.item = nil
         }
         self.metadata = metadata
         alignment = try Self.alignment(of: metadata)
@@ -108,6 +110,7 @@ private struct TensorEntry {
 
     init(_ cursor: inout GGUFCursor) throws(GGUFError) {
         let name = try cursor.name("tensor name")
+        cursor.item = "tensor \(name.quoted)"
         let dimensionCount: UInt32 = try cursor.integer("a number of dimensions")
         guard dimensionCount >= 1, dimensionCount <= TensorShape.dimensionLimit else {
             throw .invalidTensor(
@@ -131,6 +134,7 @@ private struct TensorEntry {
         }
         byteCount = try TensorShape.byteCount(name: name, dimensions: dimensions, type: type)
         offset = try cursor.integer("a tensor offset")
+        cursor.item = nil
         self.name = name
         self.dimensions = dimensions
         self.type = type

@@ -61,8 +61,25 @@ struct HeaderTests {
     @Test("a string longer than the file is refused at its offset", arguments: [50, 1 << 60, .max] as [UInt64])
     func longString(length: UInt64) {
         let error = parseError(RawFile.pair("k", type: 8, GGUFTests.bytes(length)))
-        let location = GGUFLocation(path: "x.gguf", offset: 45)
+        let location = GGUFLocation(path: "x.gguf", offset: 45, item: "key \"k\"")
         #expect(error == .truncated(what: "a string", location, needed: length, available: 19))
+    }
+
+    @Test("what is wrong inside a value or a tensor names its key or the tensor")
+    func items() {
+        func location(_ bytes: [UInt8]) -> String? {
+            switch parseError(bytes) {
+            case .invalidField(_, let location, _, _), .truncated(_, let location, _, _): location.description
+            default: nil
+            }
+        }
+        #expect(location(RawFile.pair("k", type: 13, [0])) == "x.gguf, key \"k\", byte 33")
+        #expect(location(RawFile.pair("k", type: 7, [2])) == "x.gguf, key \"k\", byte 37")
+        let tensors = RawFile.tensors(Tensor(name: "first"), Tensor(name: "", offset: 32))
+        #expect(location(tensors)?.contains("tensor") == false)
+        #expect(
+            location(Array(RawFile.tensors(Tensor(name: "weights")).prefix(60)))
+                == "x.gguf, tensor \"weights\", byte 55")
     }
 
     @Test("value types, booleans and nesting outside the format are refused")
