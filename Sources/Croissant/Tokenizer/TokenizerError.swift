@@ -29,7 +29,7 @@ public enum TokenizerError: Error, Equatable, Sendable {
 }
 
 extension TokenizerError: CustomStringConvertible {
-    /// One line: what is wrong, where, what was expected and what was found.
+    /// One line: what is wrong, where, what was expected and what was found. Text from the file is escaped.
     public var description: String {
         switch self {
         case .metadata(let error):
@@ -47,15 +47,17 @@ extension TokenizerError: CustomStringConvertible {
         case .emptyVocabulary:
             "empty vocabulary: tokenizer.ggml.tokens (expected at least one token, found none)"
         case .vocabularyTooLarge(let tokens):
-            "vocabulary too large: tokenizer.ggml.tokens (expected less than 2^31 tokens, found \(tokens))"
+            "vocabulary too large: tokenizer.ggml.tokens (expected fewer than 2^31 tokens, found \(tokens))"
         case .countMismatch(let key, let expected, let found):
-            "wrong count: \(key) (expected one value for each of \(expected) tokens, found \(found))"
+            "wrong number of values: \(key) (expected \(expected), one per token, found \(found))"
         case .duplicateToken(let text, let first, let second):
-            "token appears twice: \(text.quoted) (expected one id, found \(first) and \(second))"
+            "two tokens of the same text: tokenizer.ggml.tokens[\(second)] "
+                + "(expected a text of its own, found \(text.quoted), which is token \(first))"
         case .unknownTokenKind(let id, let found):
-            "unknown token type: token \(id) (expected 0 to 6, found \(found))"
+            "unknown kind of token: tokenizer.ggml.token_type[\(id)] (expected 0 to 6, found \(found))"
         case .malformedByteToken(let id, let text):
-            "bad byte token: token \(id) (expected a text from <0x00> to <0xFF>, found \(text.quoted))"
+            "byte token that names no byte: tokenizer.ggml.tokens[\(id)] "
+                + "(expected <0x00> to <0xFF>, found \(text.quoted))"
         case .idOutOfRange(let key, let id, let vocabularySize):
             "unknown token: \(key) (expected 0 to \(vocabularySize - 1), found \(id))"
         }
