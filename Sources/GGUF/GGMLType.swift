@@ -146,9 +146,6 @@ extension GGMLType {
     /// whose size differs from program to program.
     public var isStoredInFiles: Bool { self != .q8_1 && self != .q8_K }
 
-    /// Whether elements share scales in blocks, in contrast to plain numbers.
-    public var isQuantized: Bool { blockSize > 1 }
-
     /// The type of a name such as "Q4_K", in upper or lower case.
     public init?(name: String) {
         let wanted = name.uppercased()
