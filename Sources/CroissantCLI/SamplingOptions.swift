@@ -52,18 +52,7 @@ struct SamplingOptions: ParsableArguments {
     var seed: UInt64? = nil
 
     func validate() throws {
-        try require("--temp", temperature, temperature >= 0 && temperature.isFinite, "0 or more")
-        try require("--top-k", topK, topK >= 0, "0 or more")
-        try require("--top-p", topP, topP > 0 && topP <= 1, "above 0, at most 1")
-        try require("--min-p", minP, minP >= 0 && minP <= 1, "0 to 1")
-        try require("--repeat-penalty", repeatPenalty, repeatPenalty > 0 && repeatPenalty.isFinite, "above 0")
-        try require("--repeat-last-n", repeatLastN, repeatLastN >= -1, "-1 or more")
-        try require("--presence-penalty", presencePenalty, presencePenalty.isFinite, "a number")
-        try require("--frequency-penalty", frequencyPenalty, frequencyPenalty.isFinite, "a number")
-    }
-
-    private func require<Value>(_ option: String, _ value: Value, _ isValid: Bool, _ expected: String) throws {
-        guard isValid else { throw ValidationError("\(option): expected \(expected), found \(value)") }
+        do { try parameters.validate() } catch { throw ValidationError("\(error)") }
     }
 
     /// The parameters as the library takes them.
