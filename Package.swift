@@ -43,7 +43,7 @@ let package = Package(
         .executableTarget(
             name: "CroissantCLI",
             dependencies: [
-                "Croissant",
+                "Croissant", "GGUF",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "Rainbow", package: "Rainbow"),
