@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# A package of somebody else that depends on the library by path: builds without any flags, and generates text.
+# A package of somebody else that depends on the library by path: builds without any flags, and generates text. One of
+# its two programs is the README's example.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-mkdir -p "$work/Sources/Dependent"
+mkdir -p "$work/Sources/Dependent" "$work/Sources/Example"
 cat >"$work/Package.swift" <<EOF
 // swift-tools-version: 6.2
 import PackageDescription
@@ -15,7 +16,9 @@ let package = Package(
     dependencies: [.package(path: "$root")],
     targets: [
         .executableTarget(
-            name: "Dependent", dependencies: [.product(name: "Croissant", package: "$(basename "$root")")])
+            name: "Dependent", dependencies: [.product(name: "Croissant", package: "$(basename "$root")")]),
+        .executableTarget(
+            name: "Example", dependencies: [.product(name: "Croissant", package: "$(basename "$root")")]),
     ]
 )
 EOF
@@ -44,13 +47,19 @@ struct Dependent {
     }
 }
 EOF
+sed -n '/^import Croissant$/,/^```$/p' "$root/README.md" | sed '$d; s/"model.gguf"/CommandLine.arguments[1]/' \
+    >"$work/Sources/Example/main.swift"
+grep -q 'CommandLine.arguments' "$work/Sources/Example/main.swift"
 swift build --package-path "$work" -c release 2>&1 | tail -n 3
 program="$work/.build/release/Dependent"
 stories="$root/../shared/data/models/stories260K.gguf"
+model="$stories"
 if [ -f "$stories" ]; then
     "$program" "$stories" | tee "$work/output"
     grep -q '24 tokens: , there was a little girl' "$work/output"
 else
-    "$program" "$work/tiny.gguf" synthesize | tee "$work/output"
+    model="$work/tiny.gguf"
+    "$program" "$model" synthesize | tee "$work/output"
     grep -q '24 tokens' "$work/output"
 fi
+"$work/.build/release/Example" "$model" >/dev/null
