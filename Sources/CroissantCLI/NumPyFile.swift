@@ -9,8 +9,12 @@ struct NumPyFile: ~Copyable {
     private let file: FileDescriptor
     private let path: String
 
-    /// Creates the file for `rows` rows of `columns` floats.
-    static func create(path: String, rows: Int, columns: Int) throws -> NumPyFile {
+    /// Creates the file for `rows` rows of `columns` floats, in place of what is there.
+    ///
+    /// - Parameter inputs: files that must not be overwritten. To shorten a file whose mapping is in use would end the
+    ///   process.
+    static func create(path: String, rows: Int, columns: Int, inputs: [String]) throws -> NumPyFile {
+        for input in inputs where SystemFile.areSame(path, input) { throw GGUFError.outputIsInput(path) }
         let descriptor = try explained(path) {
             try FileDescriptor.open(
                 FilePath(path), .writeOnly, options: [.create, .truncate],

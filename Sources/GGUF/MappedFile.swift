@@ -233,12 +233,9 @@ package struct OutputFile: ~Copyable {
     /// - Parameter inputs: files that must not be replaced.
     package init(path: String, inputs: [String]) throws(GGUFError) {
         guard !path.isEmpty, !path.utf8.contains(0) else { throw .fileNotFound(path) }
-        if let existing = Self.status(of: path) {
+        if let existing = SystemFile.status(of: path) {
             try requireRegular(existing, path: path)
-            for input in inputs {
-                guard let other = Self.status(of: input) else { continue }
-                if existing.st_dev == other.st_dev, existing.st_ino == other.st_ino { throw .outputIsInput(path) }
-            }
+            for input in inputs where SystemFile.areSame(path, input) { throw .outputIsInput(path) }
         }
         let random = String(UInt64.random(in: .min ... .max), radix: 16)
         let temporaryPath = "\(Self.folder(of: path))/.gguf-\(random).partial"
@@ -302,11 +299,6 @@ package struct OutputFile: ~Copyable {
         }
     }
 
-    private static func status(of path: String) -> stat? {
-        var status = stat()
-        return unsafe stat(path, &status) == 0 ? status : nil
-    }
-
     private static func folder(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
@@ -342,9 +334,21 @@ package enum SystemControl {
 }
 #endif
 
-/// Small files that the kernel makes up as they are read, such as those in `/proc`: they cannot be mapped.
+/// Questions to the system about files that are not mapped.
 package enum SystemFile {
-    /// The text of the file at `path`, up to 64 KiB of it; nil where it cannot be read.
+    /// Whether two paths lead to one file, by whatever names; false where one of them leads nowhere.
+    package static func areSame(_ path: String, _ other: String) -> Bool {
+        guard let one = status(of: path), let two = status(of: other) else { return false }
+        return one.st_dev == two.st_dev && one.st_ino == two.st_ino
+    }
+
+    fileprivate static func status(of path: String) -> stat? {
+        var status = stat()
+        return unsafe stat(path, &status) == 0 ? status : nil
+    }
+
+    /// The text of the file at `path`, up to 64 KiB of it; nil where it cannot be read. For small files that the kernel
+    /// makes up as they are read, such as those in `/proc`, which cannot be mapped.
     package static func text(_ path: String) -> String? {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }

@@ -130,6 +130,13 @@ struct ErrorLineTests {
 
                 """),
             Case(
+                ["-m", Fixture.tiny, "--ids", "1,2", "-n", "0", "--weights", "mapped", "--logits", Fixture.tiny],
+                """
+                error: output is the same file as the input: \(Fixture.tiny)
+                hint: choose another output
+
+                """),
+            Case(
                 ["bench", "-m", Fixture.tiny, "-p", "16", "-n", "0", "-d", "10000"],
                 """
                 error: the context is full: 10016 tokens were given, 512 fit

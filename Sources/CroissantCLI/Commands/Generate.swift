@@ -180,14 +180,15 @@ struct Generate: ParsableCommand {
             throw ModelError.contextExceeded(tokens: tokens.count, capacity: session.contextLength)
         }
         guard !tokens.isEmpty else { throw Failure("no tokens: prompt (expected at least one token, found none)") }
-        let file = try NumPyFile.create(path: path, rows: tokens.count, columns: size)
+        let inputs = session.model.file.shardPaths + [file].compactMap { $0 }
+        let matrix = try NumPyFile.create(path: path, rows: tokens.count, columns: size, inputs: inputs)
         var failure: (any Error)?
         let bar = ProgressBar("prompt", total: tokens.count, isQuiet: output.quiet)
         let start = ContinuousClock.now
         for begin in stride(from: 0, to: tokens.count, by: session.plan.batchSize) {
             let end = min(begin + session.plan.batchSize, tokens.count)
             try session.evaluateAll(Array(tokens[begin..<end])) { _, logits in
-                do { if failure == nil { try file.append(logits) } } catch { failure = error }
+                do { if failure == nil { try matrix.append(logits) } } catch { failure = error }
             }
             bar.update(end)
             if failure != nil || Interruption.isRequested { break }
@@ -195,7 +196,7 @@ struct Generate: ParsableCommand {
         bar.finish()
         if let failure { throw failure }
         try Interruption.check()
-        file.finish()
+        matrix.finish()
         let seconds = (ContinuousClock.now - start).seconds
         if json {
             try Console.writeJSON(
