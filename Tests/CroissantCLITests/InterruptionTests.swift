@@ -32,6 +32,18 @@ struct InterruptionTests {
         #expect(try result.json(Generation.self).finishReason == "cancelled")
     }
 
+    @Test("An interrupted generation gives the text that it held back, too")
+    func heldBack() throws {
+        // What could begin one of these is held back: every letter.
+        let stops = "abcdefghijklmnopqrstuvwxyz".flatMap { ["--stop", "\($0)\u{1}\u{1}"] }
+        let running = try Running(["-m", Fixture.long, "--json", "-v"] + Self.endless + stops)
+        try waitUntilItWorks(running)
+        running.signal(SIGINT)
+        let result = try running.finish().json(Generation.self)
+        let text = try CLI.run(["detokenize", "-m", Fixture.long] + result.tokens.map { "\($0)" }).output
+        #expect(text == result.text + "\n")
+    }
+
     @Test("A long prompt can be interrupted, and what it was writing is removed", arguments: [false, true])
     func prompt(writesLogits: Bool) throws {
         let file = try Fixture.newFile("prompt.txt", String(repeating: "5 ", count: 50_000))

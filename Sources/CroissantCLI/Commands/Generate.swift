@@ -126,15 +126,16 @@ struct Generate: ParsableCommand {
         if Interruption.isRequested { generation.cancel() }
         var text = ""
         while let token = try generation.nextToken() {
+            // As any last token does, the one at which the user stops brings all text that was held back.
+            let piece = token.text + (Interruption.isRequested ? generation.cancel() : "")
             if json {
-                text += token.text
+                text += piece
             } else if jsonl {
                 let reason = generation.finishReason?.rawValue
-                try Console.writeJSON(JSONToken(id: token.id, text: token.text, finishReason: reason), pretty: false)
+                try Console.writeJSON(JSONToken(id: token.id, text: piece, finishReason: reason), pretty: false)
             } else {
-                try Console.writeForeign(token.text)
+                try Console.writeForeign(piece)
             }
-            if Interruption.isRequested { generation.cancel() }
         }
         let finishReason = generation.finishReason ?? .cancelled
         let result = Result(
