@@ -78,26 +78,42 @@ struct BenchReport {
     }
 }
 
-/// The result of one test.
+/// The result of one test, under the names that JSON and CSV have.
 struct BenchRow: Encodable {
+    /// `general.name` of the file, or its path.
     let model: String
+    /// Bytes of all tensors.
     let modelBytes: Int
+    /// Weights of all tensors.
     let parameters: Int
+    /// Compute threads.
     let threads: Int
+    /// Prompt tokens in a pass.
     let batchSize: Int
+    /// Type of cached keys.
     let keyType: String
+    /// Type of cached values.
     let valueType: String
+    /// The instruction set in use.
     let kernels: String
+    /// Where the weights are.
     let weights: String
+    /// The test's name, such as "pp512".
     let test: String
     /// Tokens a second of each run.
     let samples: [Double]
+    /// Of the samples.
     let mean: Double
+    /// Of the samples, with n - 1; 0 for a single one.
     let standardDeviation: Double
+    /// Of the samples.
     let median: Double
+    /// What the memory plan says, in bytes.
     let plannedMemory: Int
+    /// The most memory that the process has had so far, earlier tests included, in bytes.
     let peakMemory: Int?
 
+    /// The row of a test whose counted runs took `seconds`.
     init(test: BenchTest, seconds: [Double], model: Model, options: RuntimeOptions) {
         self.model = model.file.metadata["general.name"]?.asString ?? model.file.path
         modelBytes = model.weightBytes

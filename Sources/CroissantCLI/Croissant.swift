@@ -83,6 +83,7 @@ struct Failure: Error {
     /// The exit status.
     let status: Int32
 
+    /// A failure of the work, unless `status` says otherwise.
     init(_ message: String, hint: String? = nil, status: Int32 = 1) {
         self.message = message
         self.hint = hint

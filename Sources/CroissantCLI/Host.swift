@@ -13,6 +13,7 @@ enum Host {
         /// The most that was ever in use, in bytes, as the kernel counts it.
         let peak: Int?
 
+        /// The memory of a process that follows `plan`, now.
         init(_ plan: MemoryPlan) {
             planned = plan.byteCount
             peak = HostMemory.peakResident

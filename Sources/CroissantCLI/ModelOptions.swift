@@ -151,9 +151,12 @@ extension Model {
 /// A choice that may be left to the program.
 enum Choice<Value: RawRepresentable & CaseIterable & Sendable>: ExpressibleByArgument, Sendable
 where Value.RawValue == String {
+    /// The program chooses.
     case auto
+    /// The user has chosen.
     case fixed(Value)
 
+    /// Reads "auto" or the raw value of a choice.
     init?(argument: String) {
         if argument == "auto" {
             self = .auto

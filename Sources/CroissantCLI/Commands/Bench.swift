@@ -62,10 +62,15 @@ struct Bench: ParsableCommand {
     @OptionGroup(title: "Runtime") var runtime: RuntimeArguments
     @OptionGroup var output: OutputOptions
 
+    /// The form of the result.
     enum OutputForm: String, ExpressibleByArgument, CaseIterable {
+        /// A table for people, in Markdown.
         case md
+        /// One array of objects.
         case json
+        /// One object a line, each as soon as its test is done.
         case jsonl
+        /// Comma-separated, without the samples; lines as soon as their tests are done.
         case csv
     }
 
