@@ -120,7 +120,10 @@ extension Model {
             model = try Model(file, options: options) { bar.update($0) }
         }
         if output.verbose { model.describe() }
-        if !output.quiet { model.warnAboutPlan() }
+        if !output.quiet {
+            for key in model.configuration.unknownKeys { Console.warn("unknown key: \(key.escaped) is ignored") }
+            model.warnAboutPlan()
+        }
         return model
     }
 

@@ -3,7 +3,8 @@ import GGUF
 /// The keys that a file may have below the name of its architecture, such as `llama.block_count`.
 ///
 /// A key that changes what a model computes is either read, or refused unless its value asks for nothing: a model that
-/// is computed without one of its parts still writes text, only worse.
+/// is computed without one of its parts still writes text, only worse. Keys that nothing is known of, which converters
+/// add from time to time, are for the user to judge.
 enum Hyperparameters {
     /// What a key is to this runtime.
     private enum Role {
@@ -98,9 +99,11 @@ enum Hyperparameters {
         return roles[name]
     }
 
-    /// Throws where `metadata` asks `architecture` for something that is not computed here, or that is not known.
-    static func check(_ metadata: GGUFMetadata, of architecture: String) throws(ModelError) {
+    /// Throws where `metadata` asks `architecture` for something that is not computed here; returns the keys that nothing
+    /// is known of.
+    static func check(_ metadata: GGUFMetadata, of architecture: String) throws(ModelError) -> [String] {
         let prefix = architecture + "."
+        var unknown: [String] = []
         for (key, value) in metadata where key.hasPrefix(prefix) {
             switch role(of: String(key.dropFirst(prefix.count))) {
             case .read, .informative:
@@ -109,9 +112,10 @@ enum Hyperparameters {
                 if neutral.contains(where: { $0.matches(value) }) { continue }
                 throw .unsupportedFeature(feature, key: key, value: value.description)
             case nil:
-                throw .unknownHyperparameter(key: key)
+                unknown.append(key)
             }
         }
+        return unknown
     }
 }
 

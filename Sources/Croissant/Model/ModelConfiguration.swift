@@ -31,6 +31,8 @@ public struct ModelConfiguration: Sendable {
     public let ropeScale: Double
     /// Positions that a query attends to, the nearest up to its own; nil where it attends to all.
     public let slidingWindow: Int?
+    /// Keys below the architecture's name that nothing is known of, and that are ignored.
+    public let unknownKeys: [String]
 
     /// How a longer context than that of the first training is reached, where YaRN does it.
     package let yarn: YaRN?
@@ -57,7 +59,7 @@ public struct ModelConfiguration: Sendable {
         }
         let name = try reader.string("general.architecture")
         let architecture = try Architecture.named(name)
-        try Hyperparameters.check(file.metadata, of: name)
+        unknownKeys = try Hyperparameters.check(file.metadata, of: name)
         self.architecture = architecture
         architectureName = name
 
@@ -151,6 +153,7 @@ public struct ModelConfiguration: Sendable {
         ropeScale = 1
         yarn = nil
         slidingWindow = nil
+        unknownKeys = []
     }
 
     /// The rows of the embedding matrix.

@@ -10,8 +10,6 @@ public enum ModelError: Error, Sendable, Equatable {
     case unsupportedArchitecture(found: String, known: [String])
     /// A metadata key asks for something that is not computed here: ignoring it would give wrong results.
     case unsupportedFeature(_ feature: String, key: String, value: String)
-    /// A metadata key of the architecture is not known: it may well change the results.
-    case unknownHyperparameter(key: String)
     /// A metadata key has a value that makes no sense.
     case invalidHyperparameter(key: String, value: String, expected: String)
     /// A tensor that the architecture needs is not in the file. The shape is empty where it is not known.
@@ -50,8 +48,6 @@ extension ModelError: CustomStringConvertible {
                 + "(expected one of \(known.joined(separator: ", ")), found \"\(found.escaped)\")"
         case .unsupportedFeature(let feature, let key, let value):
             "\(feature) is not supported: \(key.escaped) (found \(value.escaped))"
-        case .unknownHyperparameter(let key):
-            "unknown hyperparameter: \(key.escaped) (expected only keys whose part in the computation is known)"
         case .invalidHyperparameter(let key, let value, let expected):
             "bad value: \(key.escaped) (expected \(expected), found \(value.escaped))"
         case .missingTensor(let name, let expected):
