@@ -6,15 +6,24 @@
 #include "blocks.h"
 #include "group_neon.h"
 #include "iq4.h"
+#include "panel_kernels.h"
 #include "registry.h"
 
 static const ck_format32 format = {.bytes = sizeof(ck_block_iq4_nl), .offset = 128};
 
-CK_INLINE void unpack_scalar(const void *address, uint8_t q[32]) {
+/* The n of a block. */
+CK_INLINE void indices_scalar(const void *address, uint8_t n[32]) {
     const ck_block_iq4_nl *block = address;
     for (size_t i = 0; i < 16; i++) {
-        q[i] = ck_iq4_values[block->low[i] & 0x0f];
-        q[i + 16] = ck_iq4_values[block->low[i] >> 4];
+        n[i] = block->low[i] & 0x0f;
+        n[i + 16] = block->low[i] >> 4;
+    }
+}
+
+CK_INLINE void unpack_scalar(const void *address, uint8_t q[32]) {
+    indices_scalar(address, q);
+    for (size_t i = 0; i < 32; i++) {
+        q[i] = ck_iq4_values[q[i]];
     }
 }
 
@@ -53,3 +62,9 @@ CK_DEFINE_NEON(group_format, unpack_group)
 #endif
 
 const ck_type_kernels ck_iq4_nl_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86 CK_TABLE_NEON};
+
+static const ck_panel_format panel_format = {
+    .bits = 4, .group = 32, .block = 32, .offset = 128, .codebook = ck_iq4_values};
+CK_DEFINE_PANELS32(format, indices_scalar)
+
+const ck_panel_row ck_iq4_nl_panels = {&panel_format, {CK_TABLE_PANELS}};

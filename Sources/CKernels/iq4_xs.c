@@ -14,14 +14,23 @@
 #include "block256_neon.h"
 #include "blocks.h"
 #include "iq4.h"
+#include "panel_kernels.h"
 #include "registry.h"
 
 static const ck_format256 format = {.bytes = sizeof(ck_block_iq4_xs), .unit = 1, .offset = 128};
 
-CK_INLINE void unpack_scalar(const void *address, uint8_t q[256]) {
+/* The n of a block. */
+CK_INLINE void indices_scalar(const void *address, uint8_t n[256]) {
     const ck_block_iq4_xs *block = address;
     for (size_t i = 0; i < 256; i++) {
-        q[i] = ck_iq4_values[block->low[16 * (i / 32) + i % 16] >> i / 16 % 2 * 4 & 15];
+        n[i] = block->low[16 * (i / 32) + i % 16] >> i / 16 % 2 * 4 & 15;
+    }
+}
+
+CK_INLINE void unpack_scalar(const void *address, uint8_t q[256]) {
+    indices_scalar(address, q);
+    for (size_t i = 0; i < 256; i++) {
+        q[i] = ck_iq4_values[q[i]];
     }
 }
 
@@ -88,3 +97,9 @@ CK_DEFINE_NEON_256(format, 32, unpack_group, groups_scalar)
 #endif
 
 const ck_type_kernels ck_iq4_xs_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86 CK_TABLE_NEON};
+
+static const ck_panel_format panel_format = {
+    .bits = 4, .group = 32, .block = 256, .offset = 128, .factor_bits = 8, .codebook = ck_iq4_values};
+CK_DEFINE_PANELS256(format, indices_scalar, groups_scalar)
+
+const ck_panel_row ck_iq4_xs_panels = {&panel_format, {CK_TABLE_PANELS}};

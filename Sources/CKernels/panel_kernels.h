@@ -2,6 +2,7 @@
  * `panel_format`, defines what CK_TABLE_PANELS lists. BYTES are those of a block in a file. */
 #pragma once
 
+#include "block256.h"
 #include "block32.h"
 #include "panel_isa.h"
 #include "registry.h"
@@ -66,5 +67,25 @@
             out->minimum = ck_load_u16((const uint8_t *)block + 2);                                                  \
         }                                                                                                            \
         UNPACK(block, out->q);                                                                                       \
+    }                                                                                                                \
+    CK_DEFINE_PANELS(take_panel, (FORMAT).bytes)
+
+/* Panels of a type with blocks of 256, from its format and its functions, whose groups have 16 columns. */
+#define CK_DEFINE_PANELS256(FORMAT, UNPACK, GROUPS)                                                                  \
+    CK_INLINE void take_panel(const void *block, ck_panel_source *out) {                                             \
+        int8_t scales[CK_MOST_GROUPS];                                                                               \
+        uint8_t minimums[CK_MOST_GROUPS];                                                                            \
+        UNPACK(block, out->q);                                                                                       \
+        GROUPS(block, scales, minimums);                                                                             \
+        out->scale = ck_load_u16((const uint8_t *)block + (FORMAT).scale);                                           \
+        if ((FORMAT).has_minimum) {                                                                                  \
+            out->minimum = ck_load_u16((const uint8_t *)block + (FORMAT).minimum) ^ 0x8000;                          \
+        }                                                                                                            \
+        const size_t groups = 256 / panel_format.group;                                                              \
+        for (size_t g = 0; g < groups; g++) {                                                                        \
+            const size_t sixteen = g * panel_format.group / 16;                                                      \
+            out->factors[g] = (uint8_t)(scales[sixteen] + panel_format.factor_offset);                               \
+            out->factors[groups + g] = (FORMAT).has_minimum ? minimums[sixteen] : 0;                                 \
+        }                                                                                                            \
     }                                                                                                                \
     CK_DEFINE_PANELS(take_panel, (FORMAT).bytes)

@@ -11,6 +11,7 @@
 #include "block256_avx512.h"
 #include "block256_neon.h"
 #include "blocks.h"
+#include "panel_kernels.h"
 #include "registry.h"
 #include "six_bits.h"
 
@@ -73,3 +74,9 @@ CK_DEFINE_NEON_256(format, 32, unpack_group, groups_scalar)
 #endif
 
 const ck_type_kernels ck_q5_k_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86 CK_TABLE_NEON};
+
+static const ck_panel_format panel_format = {
+    .bits = 5, .group = 32, .block = 256, .has_minimum = true, .factor_bits = 6};
+CK_DEFINE_PANELS256(format, unpack_scalar, groups_scalar)
+
+const ck_panel_row ck_q5_k_panels = {&panel_format, {CK_TABLE_PANELS}};

@@ -13,6 +13,7 @@
 #include "block256_avx512.h"
 #include "block256_neon.h"
 #include "blocks.h"
+#include "panel_kernels.h"
 #include "registry.h"
 
 static const ck_format256 format = {
@@ -88,3 +89,8 @@ CK_DEFINE_NEON_256(format, 16, unpack_group, groups_scalar)
 #endif
 
 const ck_type_kernels ck_q6_k_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86 CK_TABLE_NEON};
+
+static const ck_panel_format panel_format = {.bits = 6, .group = 16, .block = 256, .offset = 32, .factor_bits = 8};
+CK_DEFINE_PANELS256(format, unpack_scalar, groups_scalar)
+
+const ck_panel_row ck_q6_k_panels = {&panel_format, {CK_TABLE_PANELS}};

@@ -45,6 +45,13 @@ extern const ck_panel_row ck_q4_1_panels;
 extern const ck_panel_row ck_q5_0_panels;
 extern const ck_panel_row ck_q5_1_panels;
 extern const ck_panel_row ck_q8_0_panels;
+extern const ck_panel_row ck_q2_k_panels;
+extern const ck_panel_row ck_q3_k_panels;
+extern const ck_panel_row ck_q4_k_panels;
+extern const ck_panel_row ck_q5_k_panels;
+extern const ck_panel_row ck_q6_k_panels;
+extern const ck_panel_row ck_iq4_nl_panels;
+extern const ck_panel_row ck_iq4_xs_panels;
 
 /* The set that `isa` falls back on; scalar falls back on itself. */
 ck_isa ck_isa_fallback(ck_isa isa);

@@ -128,18 +128,26 @@ struct PanelTests {
     func weights(type: ck_type, isa: ck_isa) {
         var random = Random(1)
         for rows in [1, 15, 16] {
-            let columns = 3 * max(Int(ck_panel_sizes(type.rawValue).block), 32)
+            let columns = max(Int(ck_panel_sizes(type.rawValue).block), 64)
             let panel = Panel(type, isa, rows: rows, columns: columns, &random)
             let stride = rowCount + 3
             var out = [Float](repeating: .nan, count: columns * stride)
             unsafe ck_panels(type, isa).dequantize(panel.bytes, columns, &out, stride)
             for column in 0..<columns {
-                for row in 0..<rows {
-                    #expect(out[column * stride + row] == panel.weights[row * columns + column])
-                }
-                for gap in rowCount..<stride { #expect(out[column * stride + gap].isNaN) }
+                let found = out[column * stride..<column * stride + rows]
+                let expected = (0..<rows).map { panel.weights[$0 * columns + column] }
+                #expect(Array(found) == expected, "column \(column)")
+                let gap = out[column * stride + rowCount..<(column + 1) * stride]
+                #expect(gap.count { $0.isNaN } == 3)
             }
         }
+    }
+
+    @Test("A panel is as large as its rows in the file, but for the factors of IQ4_XS", arguments: panelTypes)
+    func sizes(type: ck_type) {
+        let sizes = ck_panel_sizes(type.rawValue)
+        #expect(Int(sizes.block) == type.block)
+        #expect(Int(sizes.block_bytes) == rowCount * (type.blockBytes + (type == CK_TYPE_IQ4_XS ? 2 : 0)))
     }
 
     @Test(
@@ -225,11 +233,12 @@ struct PanelTests {
     /// Compares with float64, to 1e-6 of the sum of magnitudes.
     private func check(_ result: [Float], _ panel: Panel, _ x: Columns) {
         for t in 0..<x.count {
+            let vector = (0..<panel.columns).map { x.value($0, t) }
             for row in 0..<panel.rows {
                 var exact = 0.0
                 var magnitude = 0.0
                 for column in 0..<panel.columns {
-                    let term = Double(panel.weights[row * panel.columns + column]) * x.value(column, t)
+                    let term = Double(panel.weights[row * panel.columns + column]) * vector[column]
                     exact += term
                     magnitude += abs(term)
                 }
