@@ -164,20 +164,28 @@ CK_INLINE ck_place ck_first_place(ck_panel_format format, int n, size_t columns,
     return (ck_place){x->values, x->scales, x->totals + skipped, x->sums + skipped};
 }
 
-/* result[t] += the products of the groups of 32 columns with n vectors. */
+/* result[t] += the products of 32 columns with n vectors; `scales` and `minimums` are those of their groups. */
 CK_INLINE void ck_multiply32(
     ck_panel_format format, ck_panel_isa isa, ck_words_form form, int parts, int n, const ck_bytes64 *words,
     const ck_floats16 *scales, const ck_floats16 *minimums, ck_place *place, ck_floats16 *result) {
-    const int count = format.group / 4;
+    const int groups = 32 / format.group, count = 8 / groups;
+    ck_floats16 first[CK_TILE_VECTORS];
     CK_UNROLL
-    for (int first = 0; first < 8; first += count, scales++, minimums++) {
+    for (int g = 0; g < groups; g++) {
         ck_ints16 sums[CK_TILE_VECTORS];
-        isa.sum(form, parts, n, first, count, words + first, place->values, place->totals, sums);
+        isa.sum(form, parts, n, g * count, count, words + g * count, place->values, place->totals, sums);
         CK_UNROLL
         for (int t = 0; t < n; t++) {
-            result[t] += __builtin_convertvector(sums[t], ck_floats16) * (*scales * place->scales[t]);
+            const ck_floats16 product = __builtin_convertvector(sums[t], ck_floats16);
+            if (groups == 1) {
+                result[t] += product * (*scales * place->scales[t]);
+            } else if (g == 0) {
+                first[t] = product * scales[0];
+            } else { /* two groups share the activations' scale */
+                result[t] += (first[t] + product * scales[1]) * place->scales[t];
+            }
             if (format.has_minimum) {
-                result[t] += *minimums * place->sums[t];
+                result[t] += minimums[g] * place->sums[t];
             }
         }
         place->totals += n;
