@@ -35,6 +35,25 @@ struct SpecialTokensTests {
         }
     }
 
+    @Test("are found shorter where the longer one that stands there has lost to another")
+    func beginnings() throws {
+        var fixture = fixture
+        for text in ["ab", "abc", "abcd", "cdeab"] { fixture.add(text, .userDefined) }
+        let tokenizer = try fixture.tokenizer()
+        #expect(tokenizer.pieces("abcdabc") == ["abcd", "abc"])
+        #expect(tokenizer.pieces("abcdeab") == ["ab", "cdeab"])
+        #expect(tokenizer.pieces("cdeabcd") == ["cdeab", "c", "d"])
+    }
+
+    @Test("are found in time that does not grow with the number of tokens", .timeLimit(.minutes(1)))
+    func manyTokens() throws {
+        // Looking for each length at each position would hash more than 10^10 bytes here.
+        var fixture = fixture
+        for length in 1...1500 { fixture.add(String(repeating: "b", count: length) + "c", .userDefined) }
+        let text = String(repeating: "bd", count: 20000)
+        #expect(try fixture.tokenizer().pieces(text).filter { $0.count > 1 }.isEmpty)
+    }
+
     @Test("end a generation by key and by text, also where files contradict each other")
     func endOfGeneration() throws {
         var fixture = fixture
