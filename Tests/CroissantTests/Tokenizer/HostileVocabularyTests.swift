@@ -136,7 +136,9 @@ struct HostileVocabularyTests {
         let option = TokenizerError.unsupportedOption(key: "tokenizer.ggml.x", feature: "juggling")
         #expect("\(option)" == "juggling is not supported: tokenizer.ggml.x")
         let twice = TokenizerError.duplicateToken(text: "a\n", first: 3, second: 5)
-        #expect("\(twice)" == "token appears twice: \"a\\n\" (expected one id, found 3 and 5)")
+        #expect(
+            "\(twice)" == "two tokens of the same text: tokenizer.ggml.tokens[5] "
+                + "(expected a text of its own, found \"a\\n\", which is token 3)")
     }
 
     @Test(
