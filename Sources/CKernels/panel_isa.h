@@ -11,19 +11,30 @@
 
 /* ---- Any machine --------------------------------------------------------------------------- */
 
-CK_INLINE void ck_panel_dot_scalar(ck_ints16 *sums, const ck_bytes64 *words, const void *activations) {
-    int8_t a[4];
-    memcpy(a, activations, sizeof a);
-    for (int r = 0; r < CK_PANEL_ROWS; r++) {
-        CK_UNROLL
-        for (int i = 0; i < 4; i++) {
-            (*sums)[r] += (*words)[4 * r + i] * a[i];
+/* Not inlined: one copy for all formats and widths of a type is enough of what hardly a machine needs. */
+static __attribute__((noinline, unused)) void ck_panel_sum_scalar(CK_SUM_PARAMETERS) {
+    for (int t = 0; t < n; t++) {
+        int32_t rows[CK_PANEL_ROWS] = {0};
+        for (int part = 0; part < parts; part++) {
+            const int8_t *a = (const int8_t *)values + (32 * part + 4 * first) * n + 4 * t;
+            for (int r = 0; r < CK_PANEL_ROWS; r++) {
+                rows[r] = part == 0 ? 0 : rows[r] * 256;
+            }
+            for (int j = 0; j < count; j++, a += 4 * n) {
+                uint8_t bytes[64];
+                memcpy(bytes, &words[j], sizeof bytes);
+                for (int r = 0; r < CK_PANEL_ROWS; r++) {
+                    for (int i = 0; i < 4; i++) {
+                        rows[r] += bytes[4 * r + i] * a[i];
+                    }
+                }
+            }
         }
+        for (int r = 0; r < CK_PANEL_ROWS; r++) {
+            rows[r] += ck_start(form, totals[t]);
+        }
+        memcpy(&sums[t], rows, sizeof rows);
     }
-}
-
-CK_INLINE void ck_panel_sum_scalar(CK_SUM_PARAMETERS) {
-    ck_sum_dots(ck_panel_dot_scalar, CK_SUM_ARGUMENTS);
 }
 
 CK_INLINE void ck_panel_halves_scalar(const void *halves, ck_floats16 *out) {
@@ -33,10 +44,12 @@ CK_INLINE void ck_panel_halves_scalar(const void *halves, ck_floats16 *out) {
 }
 
 CK_INLINE void ck_panel_lookup_scalar(const uint8_t *codebook, ck_bytes64 *bytes) {
-    CK_UNROLL
+    uint8_t found[64];
+    memcpy(found, bytes, sizeof found);
     for (int i = 0; i < 64; i++) {
-        (*bytes)[i] = codebook[(*bytes)[i]];
+        found[i] = codebook[found[i]];
     }
+    memcpy(bytes, found, sizeof found);
 }
 
 #define CK_PANEL_ISA_SCALAR \

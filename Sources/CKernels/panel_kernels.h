@@ -12,34 +12,35 @@
         TEMPLATE(panel_format, ISA, PARTS, N, panel, columns, x, y, stride);                                         \
     }
 
-/* The kernels of `panel_format` on one instruction set, whose tiles meet VECTORS vectors at a time. */
-#define CK_DEFINE_PANEL_ISA(S, TARGET, ISA, VECTORS, TAKE, BYTES)                                                    \
+/* What happens once to a weight, or once for many vectors: several instruction sets share it. */
+#define CK_DEFINE_PANEL_COPIES(S, TARGET, ISA, TAKE, BYTES)                                                          \
+    TARGET static void pack_panel_##S(                                                                               \
+        const void *weights, size_t row_bytes, size_t rows, size_t columns, void *panel) {                           \
+        ck_pack_panel(panel_format, TAKE, BYTES, weights, row_bytes, rows, columns, panel);                          \
+    }                                                                                                                \
+    TARGET static void dequantize_panel_##S(const void *panel, size_t columns, float *out, size_t stride) {          \
+        ck_dequantize_panel(panel_format, ISA, panel, columns, out, stride);                                         \
+    }
+
+/* The rest of an instruction set; more vectors than four meet a tile only where the registers are enough. */
+#define CK_DEFINE_PANEL_PRODUCTS(S, TARGET, ISA)                                                                     \
     CK_DEFINE_PANEL_PRODUCT(panel_one_int8_##S, TARGET, ISA, ck_panel_product, 1, 1)                                 \
     CK_DEFINE_PANEL_PRODUCT(panel_one_int16_##S, TARGET, ISA, ck_panel_product, 2, 1)                                \
     CK_DEFINE_PANEL_PRODUCT(panel_four_int8_##S, TARGET, ISA, ck_panel_product, 1, 4)                                \
     CK_DEFINE_PANEL_PRODUCT(panel_four_int16_##S, TARGET, ISA, ck_panel_product, 2, 4)                               \
-    CK_DEFINE_PANEL_PRODUCT(tile_four_int8_##S, TARGET, ISA, ck_tile_product, 1, 4)                                  \
-    CK_DEFINE_PANEL_PRODUCT(tile_four_int16_##S, TARGET, ISA, ck_tile_product, 2, 4)                                 \
-    CK_DEFINE_PANEL_PRODUCT(tile_int8_##S, TARGET, ISA, ck_tile_product, 1, VECTORS)                                 \
-    CK_DEFINE_PANEL_PRODUCT(tile_int16_##S, TARGET, ISA, ck_tile_product, 2, VECTORS)                                \
+    CK_DEFINE_PANEL_PRODUCT(tile_4_int8_##S, TARGET, ISA, ck_tile_product, 1, 4)                                     \
+    CK_DEFINE_PANEL_PRODUCT(tile_4_int16_##S, TARGET, ISA, ck_tile_product, 2, 4)                                    \
     TARGET static void unpack_panel_##S(const void *panel, size_t columns, void *tile) {                             \
         ck_unpack_panel(panel_format, ISA, panel, columns, tile);                                                    \
-    }                                                                                                                \
-    TARGET static void dequantize_panel_##S(const void *panel, size_t columns, float *out, size_t stride) {          \
-        ck_dequantize_panel(panel_format, ISA, panel, columns, out, stride);                                         \
-    }                                                                                                                \
-    TARGET static void pack_panel_##S(                                                                               \
-        const void *weights, size_t row_bytes, size_t rows, size_t columns, void *panel) {                           \
-        ck_pack_panel(panel_format, TAKE, BYTES, weights, row_bytes, rows, columns, panel);                          \
     }
 
-#define CK_PANEL_ROW(S, VECTORS)                                                                                     \
+#define CK_PANEL_ROW(S, COPIES, VECTORS)                                                                             \
     {                                                                                                                \
-        .pack = pack_panel_##S, .dequantize = dequantize_panel_##S, .unpack = unpack_panel_##S,                      \
+        .pack = pack_panel_##COPIES, .dequantize = dequantize_panel_##COPIES, .unpack = unpack_panel_##S,            \
         .one = {NULL, panel_one_int16_##S, panel_one_int8_##S},                                                      \
         .four = {NULL, panel_four_int16_##S, panel_four_int8_##S},                                                   \
-        .tile_four = {NULL, tile_four_int16_##S, tile_four_int8_##S},                                                \
-        .tile = {NULL, tile_int16_##S, tile_int8_##S},                                                               \
+        .tile_four = {NULL, tile_4_int16_##S, tile_4_int8_##S},                                                      \
+        .tile = {NULL, tile_##VECTORS##_int16_##S, tile_##VECTORS##_int8_##S},                                       \
         .tile_vectors = VECTORS,                                                                                     \
     }
 
@@ -47,16 +48,26 @@
  * some of them for products on their way. */
 #if defined(__x86_64__)
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
-    CK_DEFINE_PANEL_ISA(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, 4, TAKE, BYTES)                                      \
-    CK_DEFINE_PANEL_ISA(avx2, CK_AVX2, CK_PANEL_ISA_AVX2, 4, TAKE, BYTES)                                            \
-    CK_DEFINE_PANEL_ISA(avxvnni, CK_AVXVNNI, CK_PANEL_ISA_AVXVNNI, 6, TAKE, BYTES)                                   \
-    CK_DEFINE_PANEL_ISA(avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI, 12, TAKE, BYTES)
+    CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \
+    CK_DEFINE_PANEL_COPIES(avx2, CK_AVX2, CK_PANEL_ISA_AVX2, TAKE, BYTES)                                            \
+    CK_DEFINE_PANEL_PRODUCTS(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR)                                                 \
+    CK_DEFINE_PANEL_PRODUCTS(avx2, CK_AVX2, CK_PANEL_ISA_AVX2)                                                       \
+    CK_DEFINE_PANEL_PRODUCTS(avxvnni, CK_AVXVNNI, CK_PANEL_ISA_AVXVNNI)                                              \
+    CK_DEFINE_PANEL_PRODUCTS(avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI)                                     \
+    CK_DEFINE_PANEL_PRODUCT(tile_6_int8_avxvnni, CK_AVXVNNI, CK_PANEL_ISA_AVXVNNI, ck_tile_product, 1, 6)            \
+    CK_DEFINE_PANEL_PRODUCT(tile_6_int16_avxvnni, CK_AVXVNNI, CK_PANEL_ISA_AVXVNNI, ck_tile_product, 2, 6)           \
+    CK_DEFINE_PANEL_PRODUCT(                                                                                         \
+        tile_12_int8_avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI, ck_tile_product, 1, 12)                     \
+    CK_DEFINE_PANEL_PRODUCT(                                                                                         \
+        tile_12_int16_avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI, ck_tile_product, 2, 12)
 #define CK_TABLE_PANELS                                                                                              \
-    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, 4), [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, 4),                                \
-    [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, 6), [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, 12)
+    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4), [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, 4),                  \
+    [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, avx2, 6), [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, 12)
 #else
-#define CK_DEFINE_PANELS(TAKE, BYTES) CK_DEFINE_PANEL_ISA(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, 4, TAKE, BYTES)
-#define CK_TABLE_PANELS [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, 4)
+#define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
+    CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \
+    CK_DEFINE_PANEL_PRODUCTS(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR)
+#define CK_TABLE_PANELS [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4)
 #endif
 
 /* Panels of a type with blocks of 32, from its format and a function that unpacks its q. */

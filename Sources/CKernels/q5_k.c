@@ -20,9 +20,11 @@ static const ck_format256 format = {
 
 CK_INLINE void unpack_scalar(const void *address, uint8_t q[256]) {
     const ck_block_q5_k *block = address;
-    for (size_t i = 0; i < 256; i++) {
-        const uint8_t low = block->low[32 * (i / 64) + i % 32] >> i / 32 % 2 * 4 & 15;
-        q[i] = (uint8_t)(low | (block->fifth[i % 32] >> i / 32 & 1) << 4);
+    for (size_t k = 0; k < 8; k++) {
+        for (size_t i = 0; i < 32; i++) {
+            const uint8_t low = block->low[32 * (k / 2) + i] >> 4 * (k % 2) & 15;
+            q[32 * k + i] = (uint8_t)(low | (block->fifth[i] >> k & 1) << 4);
+        }
     }
 }
 
