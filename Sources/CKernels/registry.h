@@ -34,6 +34,25 @@ extern const ck_type_kernels ck_nvfp4_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q1_0_kernels[CK_ISA_COUNT];
 extern const ck_type_kernels ck_q2_0_kernels[CK_ISA_COUNT];
 
+/* By ck_isa; what is missing comes from the set it falls back on. */
+extern const ck_quantize_rows_fn ck_f32_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_f16_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_f64_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_bf16_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_q4_0_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_q4_1_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_q5_0_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_q5_1_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_q8_0_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_q2_k_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_q3_k_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_q4_k_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_q5_k_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_q6_k_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_tq1_0_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_tq2_0_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_mxfp4_quantizers[CK_ISA_COUNT];
+
 /* Panels of a type: their format, and their kernels by instruction set. */
 typedef struct ck_panel_row {
     const ck_panel_format *format;

@@ -97,6 +97,12 @@ typedef void (*ck_dequantize_fn)(const void *blocks, float *out, size_t columns)
 /* Finite floats -> blocks, by the type's reference rounding. NULL where a type has none yet. */
 typedef void (*ck_quantize_fn)(const float *values, void *blocks, size_t columns);
 
+/* `rows` rows of finite floats that lie one after the other -> the blocks of a type that come closest to them, found by
+ * a search that makes  sum(importance * (value - weight)^2)  small. `importance`, not negative, has one number for each
+ * column; NULL where all are alike. The same bytes on every instruction set. */
+typedef void (*ck_quantize_rows_fn)(
+    const float *values, size_t rows, size_t columns, const float *importance, void *blocks);
+
 /* y[r] = dot(row r, x) for `rows` rows, each `row_bytes` after the one before, in the layout of the file. */
 typedef void (*ck_gemv_fn)(
     const void *weights, size_t row_bytes, size_t rows, size_t columns, const ck_activations *x, float *y);
@@ -123,6 +129,13 @@ ck_type_traits ck_traits(uint32_t type);
 /* Kernels of `type` on `isa`: for each function the best that `isa` or a set below it has.
  * `type` must have traits, `isa` must be supported. */
 ck_type_kernels ck_kernels(ck_type type, ck_isa isa);
+
+/* The quantiser of the weights of `type` on `isa`, or of a set below it; NULL where a type has none. */
+ck_quantize_rows_fn ck_quantizer(ck_type type, ck_isa isa);
+/* The largest magnitude that `type` can be made of without becoming infinite. */
+float ck_quantizer_limit(ck_type type);
+/* The index of the first value that is not a number or whose magnitude exceeds `limit`; n where there is none. */
+size_t ck_first_beyond(const float *values, size_t n, float limit);
 
 /* ---- Panels ----------------------------------------------------------------------------- */
 

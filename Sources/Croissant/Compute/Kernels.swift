@@ -13,6 +13,8 @@ package import GGUF
     private let roofline: ck_roofline_kernels
     /// By type id; nil for a type without kernels.
     private let types: [ck_type_kernels?]
+    /// By type id; nil for a type that nothing is quantised to.
+    private let quantizers: [ck_quantize_rows_fn?]
     private let attention: [ck_attention_kernels?]
     /// By type id; nil for a type that stays in the layout of the file.
     private let panels: [ck_panel_kernels?]
@@ -31,6 +33,9 @@ package import GGUF
         let ids = 0..<UInt32(CK_TYPE_COUNT)
         types = ids.map { id in
             unsafe ck_traits(id).name == nil ? nil : ck_kernels(ck_type(rawValue: id), isa)
+        }
+        unsafe quantizers = ids.map { id in
+            unsafe ck_traits(id).name == nil ? nil : ck_quantizer(ck_type(rawValue: id), isa)
         }
         attention = ids.map { id in
             guard unsafe ck_traits(id).name != nil else { return nil }
@@ -72,9 +77,10 @@ package import GGUF
         unsafe ck_traits(type.rawValue).name != nil
     }
 
-    /// Whether floats can be rounded to `type`.
+    /// Whether weights can be quantised to `type`.
     package func canQuantize(to type: GGMLType) -> Bool {
-        unsafe kernels(type).quantize != nil
+        let id = Int(type.rawValue)
+        return unsafe id < quantizers.count && quantizers[id] != nil
     }
 
     /// What the activations that meet weights of `type` are held in, when `wanted` is asked for: weights that are not
@@ -292,6 +298,43 @@ package import GGUF
     private func checkPanel(_ panel: RawSpan, _ type: GGMLType, _ columns: Int) {
         precondition(
             panel.byteCount == Panel.byteCount(of: type, columns: columns), "\(panel.byteCount) bytes for a panel")
+    }
+
+    /// The index of the first of `values` that `type` cannot be made of, because it is no number or too large; nil where
+    /// there is none.
+    package func firstValue(in values: Span<Float>, beyond type: GGMLType) -> Int? {
+        let limit = ck_quantizer_limit(ck_type(rawValue: type.rawValue))
+        let index = unsafe values.withUnsafeBufferPointer { unsafe ck_first_beyond($0.baseAddress, $0.count, limit) }
+        return index < values.count ? index : nil
+    }
+
+    /// Rows of `columns` finite weights as those blocks of `type` that come closest to them, by the sum of squared errors.
+    ///
+    /// - Parameter importance: how much an error counts, one number that is not negative for each column; empty where all
+    ///   count alike.
+    package func quantizeRows(
+        _ values: Span<Float>, columns: Int, importance: Span<Float> = Span(), as type: GGMLType,
+        into blocks: inout MutableSpan<UInt8>
+    ) {
+        precondition(
+            columns > 0 && values.count.isMultiple(of: columns), "\(values.count) weights in rows of \(columns)")
+        precondition(columns.isMultiple(of: type.blockSize), "rows of \(columns) are not whole blocks of \(type.name)")
+        precondition(importance.isEmpty || importance.count == columns, "\(importance.count) importances")
+        precondition(
+            type.byteCount(elements: values.count) == blocks.count, "\(blocks.count) bytes for \(values.count) weights")
+        let id = Int(type.rawValue)
+        guard unsafe id < quantizers.count, let quantize = unsafe quantizers[id] else {
+            preconditionFailure("nothing is quantised to \(type.name)")
+        }
+        unsafe values.withUnsafeBufferPointer { values in
+            unsafe importance.withUnsafeBufferPointer { importance in
+                unsafe blocks.withUnsafeMutableBufferPointer { blocks in
+                    unsafe quantize(
+                        values.baseAddress, values.count / columns, columns,
+                        importance.isEmpty ? nil : importance.baseAddress, blocks.baseAddress)
+                }
+            }
+        }
     }
 
     // MARK: Activations

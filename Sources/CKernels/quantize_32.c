@@ -1,0 +1,119 @@
+/* Quantisers of the types with blocks of 32 weights and whole numbers. Without importance they round as ggml's
+ * reference does, so that files are the same; with it they search. */
+#include "quantize_search.h"
+
+CK_INLINE void pack_low(const ck_lanes q[32], size_t lane, uint8_t low[16]) {
+    for (size_t i = 0; i < 16; i++) {
+        low[i] = (uint8_t)(((uint8_t)q[i][lane] & 15) | ((uint8_t)q[i + 16][lane] & 15) << 4);
+    }
+}
+
+CK_INLINE uint32_t pack_fifth(const ck_lanes q[32], size_t lane) {
+    uint32_t bits = 0;
+    for (size_t i = 0; i < 32; i++) {
+        bits |= (uint32_t)((uint8_t)q[i][lane] >> 4 & 1) << i;
+    }
+    return bits;
+}
+
+/* Sixteen blocks  w = scale * (q - offset): their scales, and q. */
+CK_INLINE void search_scales(
+    const ck_block_source *sources, bool has_importance, float offset, float highest, uint16_t scales[CK_LANES],
+    ck_lanes q[32]) {
+    CK_DO_NOT_FUSE
+    const ck_range range = {-offset, highest};
+    ck_lane_groups groups;
+    ck_lanes scale;
+    ck_load_groups(sources, has_importance, 32, 32, &groups);
+    ck_search_scale(&groups, range, (ck_trials){-offset - 0.9f, 0.1f, 19}, &scale);
+    ck_round_to_halves(&scale, scales);
+    const ck_lanes inverse = CK_QUOTIENT(CK_SPLAT(1.0f), scale);
+    for (size_t i = 0; i < 32; i++) {
+        q[i] = CK_ROUND_TO(groups.x[i] * inverse, range) + offset;
+    }
+}
+
+/* Sixteen blocks  w = scale * q + minimum. */
+CK_INLINE void search_lines(
+    const ck_block_source *sources, bool has_importance, float highest, uint16_t scales[CK_LANES],
+    uint16_t minimums[CK_LANES], ck_lanes q[32]) {
+    CK_DO_NOT_FUSE
+    ck_lane_groups groups;
+    ck_lanes scale, minimum;
+    ck_load_groups(sources, has_importance, 32, 32, &groups);
+    ck_search_line(&groups, highest, (ck_trials){highest - 1, 0.1f, 21}, &scale, &minimum);
+    minimum = -minimum;
+    ck_round_to_halves(&scale, scales);
+    ck_round_to_halves(&minimum, minimums);
+    const ck_lanes inverse = CK_QUOTIENT(CK_SPLAT(1.0f), scale);
+    for (size_t i = 0; i < 32; i++) {
+        q[i] = CK_ROUND_TO((groups.x[i] - minimum) * inverse, ((ck_range){0, highest}));
+    }
+}
+
+CK_INLINE void quantize_q4_0(const ck_block_source *sources, bool has_importance, void *out) {
+    ck_block_q4_0 *block = out;
+    uint16_t scales[CK_LANES];
+    ck_lanes q[32];
+    search_scales(sources, has_importance, 8, 7, scales, q);
+    for (size_t lane = 0; lane < CK_LANES; lane++) {
+        block[lane].scale = scales[lane];
+        pack_low(q, lane, block[lane].low);
+    }
+}
+
+CK_INLINE void quantize_q5_0(const ck_block_source *sources, bool has_importance, void *out) {
+    ck_block_q5_0 *block = out;
+    uint16_t scales[CK_LANES];
+    ck_lanes q[32];
+    search_scales(sources, has_importance, 16, 15, scales, q);
+    for (size_t lane = 0; lane < CK_LANES; lane++) {
+        block[lane].scale = scales[lane];
+        block[lane].fifth = pack_fifth(q, lane);
+        pack_low(q, lane, block[lane].low);
+    }
+}
+
+CK_INLINE void quantize_q8_0(const ck_block_source *sources, bool has_importance, void *out) {
+    ck_block_q8_0 *block = out;
+    uint16_t scales[CK_LANES];
+    ck_lanes q[32];
+    search_scales(sources, has_importance, 128, 127, scales, q);
+    for (size_t lane = 0; lane < CK_LANES; lane++) {
+        block[lane].scale = scales[lane];
+        for (size_t i = 0; i < 32; i++) {
+            block[lane].weights[i] = (int8_t)(q[i][lane] - 128);
+        }
+    }
+}
+
+CK_INLINE void quantize_q4_1(const ck_block_source *sources, bool has_importance, void *out) {
+    ck_block_q4_1 *block = out;
+    uint16_t scales[CK_LANES], minimums[CK_LANES];
+    ck_lanes q[32];
+    search_lines(sources, has_importance, 15, scales, minimums, q);
+    for (size_t lane = 0; lane < CK_LANES; lane++) {
+        block[lane].scale = scales[lane];
+        block[lane].minimum = minimums[lane];
+        pack_low(q, lane, block[lane].low);
+    }
+}
+
+CK_INLINE void quantize_q5_1(const ck_block_source *sources, bool has_importance, void *out) {
+    ck_block_q5_1 *block = out;
+    uint16_t scales[CK_LANES], minimums[CK_LANES];
+    ck_lanes q[32];
+    search_lines(sources, has_importance, 31, scales, minimums, q);
+    for (size_t lane = 0; lane < CK_LANES; lane++) {
+        block[lane].scale = scales[lane];
+        block[lane].minimum = minimums[lane];
+        block[lane].fifth = pack_fifth(q, lane);
+        pack_low(q, lane, block[lane].low);
+    }
+}
+
+CK_DEFINE_WEIGHED_QUANTIZER(q4_0, CK_TYPE_Q4_0, CK_LANES, 32, quantize_q4_0)
+CK_DEFINE_WEIGHED_QUANTIZER(q4_1, CK_TYPE_Q4_1, CK_LANES, 32, quantize_q4_1)
+CK_DEFINE_WEIGHED_QUANTIZER(q5_0, CK_TYPE_Q5_0, CK_LANES, 32, quantize_q5_0)
+CK_DEFINE_WEIGHED_QUANTIZER(q5_1, CK_TYPE_Q5_1, CK_LANES, 32, quantize_q5_1)
+CK_DEFINE_WEIGHED_QUANTIZER(q8_0, CK_TYPE_Q8_0, CK_LANES, 32, quantize_q8_0)
