@@ -196,6 +196,14 @@ func tensorType(_ name: String) throws -> GGMLType {
     return type
 }
 
+/// What matrices are quantised to, by the name of a published file type or of a tensor type, in any case.
+func quantizationMix(_ name: String) throws -> QuantizationMix {
+    guard let mix = QuantizationMix(name: name) else {
+        throw ValidationError("'\(name)' is not a type of files or tensors, such as Q4_K_M or F16")
+    }
+    return mix
+}
+
 /// A size such as 1.2GiB.
 func byteCount(_ text: String) throws -> ByteCount {
     guard let size = ByteCount(parsing: text) else {

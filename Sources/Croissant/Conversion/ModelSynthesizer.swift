@@ -3,30 +3,44 @@ public import GGUF
 /// Makes a GGUF file of a given shape with random weights: what a benchmark needs, without a download.
 ///
 /// Weights are drawn so that activations keep their size from layer to layer (variance 1 / columns), and written tensor
-/// by tensor as they are made: memory stays at a few mebibytes whatever the size of the model. The same shape, type and
+/// by tensor as they are made: memory stays at some mebibytes whatever the size of the model. The same shape, mix and
 /// seed give the same file on every machine and with any number of threads.
 public struct ModelSynthesizer: Sendable {
     /// The sizes.
     public let shape: ModelShape
-    /// The type of the matrices; norms are F32.
-    public let type: GGMLType
+    /// Which types the matrices have; norms are F32.
+    public let mix: QuantizationMix
     /// The seed of the weights.
     public let seed: UInt64
     private let layout: TensorLayout
     private let kernels: Kernels
+    private let declarations: [GGUFWriter.Declaration]
 
-    /// Prepares a file of `shape` in `type`.
-    public init(shape: ModelShape, type: GGMLType, seed: UInt64 = 0) throws(ModelError) {
+    /// Prepares a file of `shape` in the types of `mix`.
+    public init(shape: ModelShape, mix: QuantizationMix, seed: UInt64 = 0) throws(ModelError) {
         self.shape = shape
-        self.type = type
+        self.mix = mix
         self.seed = seed
         layout = TensorLayout(try shape.configuration())
         kernels = Kernels(Kernels.bestInstructionSet)
-        guard Self.types.contains(type) else {
-            throw .invalidOption(
-                name: "type", value: type.name, expected: Self.types.map(\.name).joined(separator: ", "))
+        let layout = layout
+        let tensors = layout.all.filter { $0.name != layout.ropeFactors.name }
+        let facts = ModelFacts(layers: shape.layers, queriesPerKey: shape.heads / shape.keyValueHeads)
+        let types = mix.types(
+            of: tensors.map { QuantizationMix.Tensor(name: $0.name, dimensions: $0.dimensions) }, in: facts)
+        declarations = zip(tensors, types).map { tensor, type in
+            GGUFWriter.Declaration(name: tensor.name, dimensions: tensor.dimensions, type: type ?? .f32)
         }
-        for tensor in layout.all where tensor.isMatrix && !tensor.dimensions[0].isMultiple(of: type.blockSize) {
+        for declaration in declarations where !kernels.canQuantize(to: declaration.type) {
+            throw .invalidOption(
+                name: "type", value: declaration.type.name, expected: Self.types.map(\.name).joined(separator: ", "))
+        }
+    }
+
+    /// Prepares a file of `shape` with all matrices in `type`.
+    public init(shape: ModelShape, type: GGMLType, seed: UInt64 = 0) throws(ModelError) {
+        try self.init(shape: shape, mix: QuantizationMix(pure: type), seed: seed)
+        for tensor in declarations where tensor.dimensions.count > 1 && tensor.type != type {
             throw .invalidOption(
                 name: "type", value: type.name,
                 expected: "a type whose block divides the rows of \(tensor.name), \(tensor.dimensions[0])")
@@ -36,7 +50,17 @@ public struct ModelSynthesizer: Sendable {
     /// The types that matrices can be made in.
     public static var types: [GGMLType] {
         let kernels = Kernels(.scalar)
-        return GGMLType.allCases.filter { Kernels.canCompute($0) && kernels.canQuantize(to: $0) }
+        return GGMLType.allCases.filter(kernels.canQuantize)
+    }
+
+    /// The mixes that files can be made in: the published ones, and those types that none of them is named after.
+    public static var mixes: [QuantizationMix] {
+        let types = Set(types)
+        let published = FileType.allCases.map { QuantizationMix($0) }.filter { types.isSuperset(of: $0.allTypes) }
+        let names = Set(published.map(\.name))
+        return published
+            + types.filter { !names.contains($0.name) }.sorted { $0.rawValue < $1.rawValue }
+            .map { QuantizationMix(pure: $0) }
     }
 
     /// Bytes of all tensors.
@@ -62,16 +86,21 @@ public struct ModelSynthesizer: Sendable {
         }
         let pool = ThreadPool(threadCount: threads)
         var blocks = try Buffer<UInt8>.allocate(pieceBytes, purpose: "weights on their way to the file")
+        var stocks: [BlockStock.Kind: BlockStock] = [:]
+        for kind in Set(declarations.compactMap(BlockStock.Kind.init)) {
+            stocks[kind] = try BlockStock(kind, seed: seed, kernels: kernels, pool: pool)
+        }
         do throws(GGUFError) {
             var writer = try GGUFWriter(path: path, metadata: metadata, tensors: declarations)
             var done = 0
             for (index, tensor) in declarations.enumerated() {
+                let stock = BlockStock.Kind(tensor).flatMap { stocks[$0] }
                 let columns = tensor.dimensions[0]
                 let rows = tensor.dimensions.dropFirst().reduce(1, *)
                 let height = Self.pieceRows(columns: columns)
                 for start in stride(from: 0, to: rows, by: height) {
                     let range = start..<min(start + height, rows)
-                    let byteCount = fill(&blocks, tensor, index: index, rows: range, pool: pool)
+                    let byteCount = fill(&blocks, tensor, index: index, rows: range, stock: stock, pool: pool)
                     try writer.write(blocks.span.extracting(0..<byteCount), of: tensor.name)
                     done += byteCount
                     if let progress, !progress(done) {
@@ -101,31 +130,60 @@ public struct ModelSynthesizer: Sendable {
 
     /// Makes some rows of a tensor, in blocks of its type; returns their bytes.
     private func fill(
-        _ blocks: inout Buffer<UInt8>, _ tensor: GGUFWriter.Declaration, index: Int, rows: Range<Int>, pool: ThreadPool
+        _ blocks: inout Buffer<UInt8>, _ tensor: GGUFWriter.Declaration, index: Int, rows: Range<Int>,
+        stock: BlockStock?, pool: ThreadPool
     ) -> Int {
         let columns = tensor.dimensions[0]
         guard let rowBytes = tensor.type.byteCount(elements: columns) else {
-            preconditionFailure("init has checked that rows are whole blocks")
+            preconditionFailure("the mix has given a type that fits the rows")
         }
         let isNorm = tensor.dimensions.count == 1
-        let scale = 1 / Float(columns).squareRoot()
         let shared = blocks.shared
-        pool.parallelFor(rows.count) { offset, _ in
-            var values = [Float](repeating: 1, count: columns)
+        // Several rows at a time, for quantisers that make many blocks at once.
+        let height = max(1, 4096 / columns)
+        let chunks = (rows.count + height - 1) / height
+        pool.parallelFor(chunks) { chunk, _ in
+            let chunkRows = chunk * height..<min((chunk + 1) * height, rows.count)
+            var bytes = shared.slice(chunkRows.lowerBound * rowBytes..<chunkRows.upperBound * rowBytes)
+            if let stock {
+                for row in chunkRows {
+                    var random = Self.random(seed: seed, tensor: index, row: rows.lowerBound + row)
+                    stock.fill(&bytes, from: (row - chunkRows.lowerBound) * rowBytes, count: rowBytes, &random)
+                }
+                return
+            }
+            var values = [Float](repeating: 1, count: chunkRows.count * columns)
             if !isNorm {
                 var span = values.mutableSpan
-                Self.draw(&span, scale: scale, seed: seed, tensor: index, row: rows.lowerBound + offset)
+                for row in chunkRows {
+                    var random = Self.random(seed: seed, tensor: index, row: rows.lowerBound + row)
+                    let first = (row - chunkRows.lowerBound) * columns
+                    Self.draw(&span, first..<first + columns, scale: 1 / Float(columns).squareRoot(), &random)
+                }
             }
-            var row = shared.slice(offset * rowBytes..<(offset + 1) * rowBytes)
-            kernels.quantize(values.span, as: tensor.type, into: &row)
+            kernels.quantizeRows(values.span, columns: columns, as: tensor.type, into: &bytes)
         }
         return rows.count * rowBytes
     }
 
-    private var declarations: [GGUFWriter.Declaration] {
-        layout.all.filter { $0.name != layout.ropeFactors.name }.map { tensor in
-            GGUFWriter.Declaration(
-                name: tensor.name, dimensions: tensor.dimensions, type: tensor.isMatrix ? type : .f32)
+    /// The random numbers of one row. The seed is mixed first: added as it is, the next seed would give the same rows,
+    /// moved by one.
+    static func random(seed: UInt64, tensor: Int, row: Int) -> Xoshiro256 {
+        var mixed = Xoshiro256(seed: seed)
+        return Xoshiro256(seed: mixed.next() ^ (UInt64(tensor) << 40 | UInt64(row)))
+    }
+
+    /// Draws weights. Sums of eight random bytes are as good as normal here, and take one random number each.
+    static func draw(
+        _ values: inout MutableSpan<Float>, _ range: Range<Int>, scale: Float, _ random: inout Xoshiro256
+    ) {
+        // The mean and the standard deviation of such a sum: 8 * 127.5, sqrt(8 * (256² - 1) / 12).
+        let factor = scale / 209.02
+        for index in range {
+            let bits = random.next()
+            let pairs = (bits & 0x00FF_00FF_00FF_00FF) &+ ((bits >> 8) & 0x00FF_00FF_00FF_00FF)
+            let sum = (pairs &* 0x0001_0001_0001_0001) >> 48
+            values[index] = (Float(sum) - 1020) * factor
         }
     }
 
@@ -158,25 +216,10 @@ public struct ModelSynthesizer: Sendable {
             "tokenizer.ggml.add_bos_token": .bool(true),
             "tokenizer.ggml.add_space_prefix": .bool(true),
         ]
-        if let fileType = FileType.allCases.first(where: { $0.shortName == type.name }) {
+        if let fileType = mix.fileType {
             metadata["general.file_type"] = .uint32(fileType.rawValue)
         }
         if let end = vocabulary.endOfTurn { metadata["tokenizer.ggml.eot_token_id"] = .uint32(UInt32(end)) }
         return metadata
-    }
-
-    /// Draws one row. Sums of eight random bytes are as good as normal here, and take one random number each.
-    private static func draw(_ values: inout MutableSpan<Float>, scale: Float, seed: UInt64, tensor: Int, row: Int) {
-        // The mean and the standard deviation of such a sum: 8 * 127.5, sqrt(8 * (256² - 1) / 12).
-        let factor = scale / 209.02
-        // The seed is mixed first: added as it is, the next seed would give the same rows, moved by one.
-        var mixed = Xoshiro256(seed: seed)
-        var random = Xoshiro256(seed: mixed.next() ^ (UInt64(tensor) << 40 | UInt64(row)))
-        for index in values.indices {
-            let bits = random.next()
-            let pairs = (bits & 0x00FF_00FF_00FF_00FF) &+ ((bits >> 8) & 0x00FF_00FF_00FF_00FF)
-            let sum = (pairs &* 0x0001_0001_0001_0001) >> 48
-            values[index] = (Float(sum) - 1020) * factor
-        }
     }
 }

@@ -48,8 +48,8 @@ struct Bench: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("Type of the model that is made on the spot. (default: Q4_0)", valueName: "type"),
-        transform: tensorType)
-    var type: GGMLType?
+        transform: quantizationMix)
+    var type: QuantizationMix?
 
     @Option(
         name: [.customShort("o"), .customLong("output")],
@@ -124,8 +124,8 @@ struct Bench: ParsableCommand {
     }
 
     private func makeModel() throws -> String {
-        let type = type ?? .q4_0
-        let synthesizer = try ModelSynthesizer(shape: .croissant, type: type)
+        let type = type ?? QuantizationMix(.q4_0)
+        let synthesizer = try ModelSynthesizer(shape: .croissant, mix: type)
         // From here on there is a folder that must not stay: whoever interrupts is heard by the synthesis.
         Interruption.setPolled(true)
         let folder = FileManager.default.temporaryDirectory

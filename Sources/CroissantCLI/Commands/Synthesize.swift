@@ -21,9 +21,13 @@ struct Synthesize: ParsableCommand {
     var shape = "croissant"
 
     @Option(
-        help: "Type of the matrices: \(ModelSynthesizer.types.map(\.name).joined(separator: ", ")). (default: Q4_0)",
-        transform: tensorType)
-    var type = GGMLType.q4_0
+        help: ArgumentHelp(
+            "What the matrices are quantised to: \(Self.typeNames). (default: Q4_0)", valueName: "type"),
+        transform: quantizationMix)
+    var type = QuantizationMix(.q4_0)
+
+    @Flag(help: "Give all matrices the same type, instead of the mix that files of this name have.")
+    var pure = false
 
     @Option(name: .shortAndLong, parsing: .unconditional, help: ArgumentHelp("Seed of the weights.", valueName: "n"))
     var seed: UInt64 = 0
@@ -37,6 +41,10 @@ struct Synthesize: ParsableCommand {
 
     private static var shapeNames: String { ModelShape.named.keys.sorted().joined(separator: ", ") }
 
+    private static var typeNames: String {
+        ModelSynthesizer.mixes.map(\.name).joined(separator: ", ")
+    }
+
     func validate() throws {
         try requireThreads(threads)
         if ModelShape.named[shape] == nil && !shape.hasSuffix(".json") {
@@ -45,7 +53,7 @@ struct Synthesize: ParsableCommand {
     }
 
     func run() throws {
-        let synthesizer = try ModelSynthesizer(shape: try modelShape(), type: type, seed: seed)
+        let synthesizer = try ModelSynthesizer(shape: try modelShape(), mix: pure ? type.pure : type, seed: seed)
         if output.verbose {
             let shape = synthesizer.shape
             Console.note(
@@ -54,7 +62,8 @@ struct Synthesize: ParsableCommand {
         }
         try synthesizer.write(to: out, threads: threads, output: output)
         if !output.quiet {
-            Console.note("wrote \(out.escaped): \(ByteCount(synthesizer.tensorBytes)) of \(type.name) weights")
+            Console.note(
+                "wrote \(out.escaped): \(ByteCount(synthesizer.tensorBytes)) of \(synthesizer.mix.name) weights")
         }
     }
 
@@ -85,7 +94,7 @@ extension ModelSynthesizer {
     func write(to path: String, threads: Int?, output: OutputOptions) throws {
         Interruption.setPolled(true)
         defer { Interruption.setPolled(false) }
-        let bar = ProgressBar("making \(type.name) weights", total: tensorBytes, isQuiet: output.quiet)
+        let bar = ProgressBar("making \(mix.name) weights", total: tensorBytes, isQuiet: output.quiet)
         let isComplete = try write(to: path, threads: threads) { done in
             bar.update(done)
             return !Interruption.isRequested
