@@ -53,6 +53,10 @@ struct ErrorLineTests {
             Case(
                 ["inspect", "/dev/null"],
                 "error: not a regular file: /dev/null (expected a GGUF file, found a device)\n"),
+            Case(["check", "/no/such.gguf"], "error: no such file: /no/such.gguf\n"),
+            Case(
+                ["check", text ?? "", "--json"],
+                "error: not a GGUF file: \(text ?? "") (expected magic GGUF, found \"Not \")\n"),
             Case(["tokenize", "-m", "/no/such.gguf", "a"], "error: no such file: /no/such.gguf\n"),
             Case(["bench", "-m", "/no/such.gguf"], "error: no such file: /no/such.gguf\n"),
             Case(
@@ -95,7 +99,7 @@ struct ErrorLineTests {
                 ["frobnicate"],
                 """
                 error: unknown command: frobnicate (expected generate, bench, perplexity, \
-                inspect, tokenize, detokenize, synthesize)
+                inspect, check, tokenize, detokenize, synthesize)
                 hint: 'croissant-gguf --help' says what they do
 
                 """),

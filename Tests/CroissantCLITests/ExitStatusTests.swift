@@ -7,7 +7,8 @@ struct ExitStatusTests {
         arguments: [
             ["--version"], ["--help"], ["-h"], ["help"], ["help", "bench"], ["generate", "--help"],
             ["bench", "--help"],
-            ["inspect", "--help"], ["perplexity", "--help"], ["tokenize", "--help"], ["detokenize", "--help"],
+            ["inspect", "--help"], ["perplexity", "--help"], ["check", "--help"], ["tokenize", "--help"],
+            ["detokenize", "--help"],
             ["synthesize", "--help"],
         ])
     func help(arguments: [String]) throws {
@@ -78,6 +79,10 @@ struct ExitStatusTests {
             ["perplexity", "-m", "x", "-f", "y", "z"],
             ["perplexity", "-m", "x", "-f", "y", "--kl-divergence", "z"],
             ["perplexity", "-m", "x", "--save-logits", "y", "--kl-divergence", "z"],
+            ["check"],
+            ["check", "x", "y"],
+            ["check", "x", "-t", "0"],
+            ["check", "x", "-q", "-v"],
             ["inspect"],
             ["inspect", "x", "--tensors", "--metadata", "k"],
             ["tokenize", "-m", "x", "a", "-f", "b"],

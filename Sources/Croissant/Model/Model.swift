@@ -81,7 +81,8 @@ public final class Model: Sendable {
         ["weights": store.residentByteCount, "norms": transformer.weights.vectorBytes]
     }
 
-    private static func tokenizer(of file: GGUFFile, vocabularySize: Int) throws(ModelError) -> Tokenizer? {
+    /// The tokenizer of `file`, which must not have more tokens than there are embeddings; nil where it has none.
+    static func tokenizer(of file: GGUFFile, vocabularySize: Int) throws(ModelError) -> Tokenizer? {
         guard file.metadata["tokenizer.ggml.model"] != nil else { return nil }
         let tokenizer: Tokenizer
         do throws(TokenizerError) { tokenizer = try Tokenizer(metadata: file.metadata) } catch {

@@ -118,30 +118,29 @@ package struct TensorLayout: Sendable {
     /// Checks that `file` has each tensor, in the shape that the metadata asks for, in a type that kernels exist for,
     /// and no tensor whose part in the computation is unknown. Returns those of the list that it has.
     package func check(_ file: GGUFFile) throws(ModelError) -> [TensorInfo] {
-        var found: [TensorInfo] = []
-        for expected in all {
-            guard let info = file.tensor(named: expected.name) else {
-                if expected.isOptional { continue }
-                throw .missingTensor(name: expected.name, expected: expected.dimensions)
-            }
-            guard info.dimensions == expected.dimensions else {
-                throw .wrongShape(tensor: info.name, expected: expected.dimensions, found: info.dimensions)
-            }
-            let allowed = expected.isMatrix ? Kernels.canCompute(info.type) : Self.vectorTypes.contains(info.type)
-            guard allowed else {
-                let known = expected.isMatrix ? GGMLType.allCases.filter(Kernels.canCompute) : Self.vectorTypes
-                throw .unsupportedType(
-                    tensor: info.name, type: info.type.name, expected: known.map(\.name).joined(separator: ", "))
-            }
-            found.append(info)
+        if let problem = problems(in: file).first { throw problem }
+        return all.compactMap { file.tensor(named: $0.name) }
+    }
+
+    /// Everything that is wrong with the tensors of `file`: those of the list first, in its order.
+    package func problems(in file: GGUFFile) -> [ModelError] {
+        let names = Set(all.map(\.name))
+        return all.compactMap { problem(with: $0, in: file) }
+            + file.tensors.filter { !names.contains($0.name) }.map { .unexpectedTensor(name: $0.name) }
+    }
+
+    private func problem(with expected: ExpectedTensor, in file: GGUFFile) -> ModelError? {
+        guard let info = file.tensor(named: expected.name) else {
+            return expected.isOptional ? nil : .missingTensor(name: expected.name, expected: expected.dimensions)
         }
-        if found.count < file.tensors.count {
-            let names = Set(found.map(\.name))
-            if let stranger = file.tensors.first(where: { !names.contains($0.name) }) {
-                throw .unexpectedTensor(name: stranger.name)
-            }
+        guard info.dimensions == expected.dimensions else {
+            return .wrongShape(tensor: info.name, expected: expected.dimensions, found: info.dimensions)
         }
-        return found
+        let allowed = expected.isMatrix ? Kernels.canCompute(info.type) : Self.vectorTypes.contains(info.type)
+        guard !allowed else { return nil }
+        let known = expected.isMatrix ? GGMLType.allCases.filter(Kernels.canCompute) : Self.vectorTypes
+        return .unsupportedType(
+            tensor: info.name, type: info.type.name, expected: known.map(\.name).joined(separator: ", "))
     }
 
     /// Norms, biases and factors are never quantised.

@@ -3,7 +3,7 @@ import GGUF
 import Testing
 
 /// A model file with one thing wrong, and the error that it must give.
-private struct Damage: Sendable, CustomTestStringConvertible {
+struct Damage: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let change: @Sendable (inout ModelFile) throws -> Void
     let expected: @Sendable (ModelError) -> Bool
@@ -256,10 +256,10 @@ struct DamagedModelTests {
     }
 
     @Test("tensors", arguments: Damage.tensors)
-    fileprivate func tensors(damage: Damage) throws { try check(damage) }
+    func tensors(damage: Damage) throws { try check(damage) }
 
     @Test("metadata", arguments: Damage.metadata)
-    fileprivate func metadata(damage: Damage) throws { try check(damage) }
+    func metadata(damage: Damage) throws { try check(damage) }
 
     private func check(_ damage: Damage) throws {
         var file = try Self.intact.get()
@@ -349,9 +349,15 @@ struct DamagedModelTests {
                     ? try Generator(session, promptTokens: [5], limits: limits)
                     : try Generator(session, prompt: "le roi", limits: limits)
                 #expect(try generation.nextToken() != nil)
+                // A check reads every value: now and then is enough.
+                if loaded % 10 == 0 { #expect(try ModelCheck(model.file, threads: 1).count(.error) == 0) }
                 loaded += 1
             } catch let error as ModelError {
                 #expect(!"\(error)".isEmpty)
+                if refused % 10 == 0 {
+                    let check = try ModelCheck(GGUFFile(path: path), threads: 1)
+                    #expect(check.findings.contains { $0.severity == .error && $0.message == "\(error)" })
+                }
                 refused += 1
             }
         }
