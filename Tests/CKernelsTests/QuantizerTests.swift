@@ -109,7 +109,9 @@ struct QuantizerTests {
     func extremes(type: ck_type) throws {
         let limit = min(ck_quantizer_limit(type), 0x1p120)
         let columns = 512
-        for value in [0, -0.0, Float.leastNonzeroMagnitude, 1e-40, 1e-30, 1e-7, -3e-5, 1, -1, limit, -limit] {
+        for value in [
+            0, -0.0, Float.leastNonzeroMagnitude, Float(bitPattern: 0x1_16C2), 1e-30, 1e-7, -3e-5, 1, -1, limit, -limit,
+        ] {
             let alternating = (0..<columns).map { $0 % 3 == 0 ? -value : value }
             let single = (0..<columns).map { $0 % 100 == 7 ? value : 0 }
             for values in [[Float](repeating: value, count: columns), alternating, single] {

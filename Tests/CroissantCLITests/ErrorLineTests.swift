@@ -87,8 +87,8 @@ struct ErrorLineTests {
                 ["synthesize", "x.gguf", "--shape", text ?? "" + ".json"],
                 """
                 error: '\(text ?? "")' is not a shape: expected croissant or a FILE.json
-                Usage: croissant-gguf synthesize <out> [--shape <shape>] [--type <type>] [--seed <n>] [--threads <n>] \
-                [--quiet] [--verbose]
+                Usage: croissant-gguf synthesize <out> [--shape <shape>] [--type <type>] [--pure] [--seed <n>] \
+                [--threads <n>] [--quiet] [--verbose]
                   See 'croissant-gguf synthesize --help' for more information.
 
                 """),

@@ -14,7 +14,7 @@ struct BlockStock: Sendable {
         /// The kind that `tensor` is made of; nil for tensors whose weights are all drawn, because there are few of them
         /// or because they are not quantised.
         init?(_ tensor: GGUFWriter.Declaration) {
-            guard tensor.type.isQuantized, tensor.dimensions.count > 1,
+            guard tensor.type.blockSize > 1, tensor.dimensions.count > 1,
                 tensor.dimensions.reduce(1, *) >= 2 * BlockStock.weights
             else { return nil }
             type = tensor.type

@@ -95,6 +95,11 @@ public struct ModelCheck: Sendable {
         var findings: [Finding] = []
         let configuration = Self.configuration(of: file, &findings)
         if let configuration { findings += TensorLayout(configuration).problems(in: file).map(Finding.init) }
+        findings += (configuration?.unknownKeys ?? []).map { key in
+            Finding(
+                .warning, .metadata, key, "unknown key: \(key.escaped) is ignored",
+                remedy: "compare a text with the program that wrote the file")
+        }
         let tokenizer = Self.tokenizer(of: file, configuration, &findings)
 
         let scan = try TensorScan(file, threads: threads).run(progress: progress)
@@ -191,7 +196,7 @@ extension ModelCheck.Finding {
             (kind, subject) = (key.hasPrefix("tokenizer.") ? .tokenizer : .metadata, key)
             remedy = again
         case .unsupportedArchitecture: (kind, subject) = (.metadata, "general.architecture")
-        case .unsupportedFeature(_, let key, _), .unknownHyperparameter(let key): (kind, subject) = (.metadata, key)
+        case .unsupportedFeature(_, let key, _): (kind, subject) = (.metadata, key)
         default: (kind, remedy) = (.metadata, error.hint ?? again)
         }
         self.init(.error, kind, subject, "\(error)", remedy: remedy)
