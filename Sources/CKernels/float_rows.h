@@ -106,17 +106,24 @@ CK_INLINE void ck_multiply_rows_scalar(
     float factor, float *y) {
     for (size_t r = 0; r < count; r++) {
         const uint8_t *row = (const uint8_t *)rows + r * row_bytes;
-        float sums[4] = {0}; /* more than one: shorter sums are more accurate, and independent ones quicker */
+        /* As many as vectors have: an error of a unit in the last place for each term of a sum adds up where terms are
+         * alike. */
+        float sums[16] = {0};
         size_t i = 0;
-        for (; i + 4 <= columns; i += 4) {
-            for (size_t lane = 0; lane < 4; lane++) {
+        for (; i + 16 <= columns; i += 16) {
+            for (size_t lane = 0; lane < 16; lane++) {
                 sums[lane] += load(row, i + lane) * x[i + lane];
             }
         }
         for (; i < columns; i++) {
-            sums[0] += load(row, i) * x[i];
+            sums[i % 16] += load(row, i) * x[i];
         }
-        y[r] = factor * ((sums[0] + sums[2]) + (sums[1] + sums[3]));
+        for (size_t width = 8; width > 0; width /= 2) {
+            for (size_t lane = 0; lane < width; lane++) {
+                sums[lane] += sums[lane + width];
+            }
+        }
+        y[r] = factor * sums[0];
     }
 }
 
