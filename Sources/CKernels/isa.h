@@ -36,6 +36,7 @@
 /* Every 64-bit ARM has NEON, with conversions of halves. The products of bytes came with ARMv8.2, as an option. */
 #define CK_NEON
 #define CK_NEON_DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
+#define CK_NEON_I8MM __attribute__((target("arch=armv8.2-a+dotprod+i8mm")))
 #endif
 
 /* At the start of a function: products and sums are rounded one by one, even where the machine could fuse them. GCC

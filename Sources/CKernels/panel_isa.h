@@ -53,7 +53,7 @@ CK_INLINE void ck_panel_lookup_scalar(const uint8_t *codebook, ck_bytes64 *bytes
 }
 
 #define CK_PANEL_ISA_SCALAR \
-    ((ck_panel_isa){ck_panel_sum_scalar, ck_panel_halves_scalar, ck_panel_lookup_scalar, false, false})
+    ((ck_panel_isa){ck_panel_sum_scalar, ck_panel_halves_scalar, ck_panel_lookup_scalar, false, false, false})
 
 #if defined(__x86_64__)
 
@@ -160,7 +160,7 @@ CK_AVX2 CK_INLINE void ck_panel_lookup_avx2(const uint8_t *codebook, ck_bytes64 
 }
 
 #define CK_PANEL_ISA_AVX2 \
-    ((ck_panel_isa){ck_panel_sum_avx2, ck_panel_halves_avx2, ck_panel_lookup_avx2, true, false})
+    ((ck_panel_isa){ck_panel_sum_avx2, ck_panel_halves_avx2, ck_panel_lookup_avx2, true, false, false})
 
 /* ---- AVX-VNNI, AVX-512 VNNI ------------------------------------------------------------------ */
 
@@ -177,7 +177,7 @@ CK_AVXVNNI CK_INLINE void ck_panel_sum_avxvnni(CK_SUM_PARAMETERS) {
 }
 
 #define CK_PANEL_ISA_AVXVNNI \
-    ((ck_panel_isa){ck_panel_sum_avxvnni, ck_panel_halves_avx2, ck_panel_lookup_avx2, false, true})
+    ((ck_panel_isa){ck_panel_sum_avxvnni, ck_panel_halves_avx2, ck_panel_lookup_avx2, false, true, false})
 
 CK_AVX512VNNI CK_INLINE void ck_panel_dot_avx512vnni(
     ck_ints16 *sums, const ck_bytes64 *words, const void *activations) {
@@ -199,6 +199,141 @@ CK_AVX512 CK_INLINE void ck_panel_lookup_avx512(const uint8_t *codebook, ck_byte
 }
 
 #define CK_PANEL_ISA_AVX512VNNI \
-    ((ck_panel_isa){ck_panel_sum_avx512vnni, ck_panel_halves_avx512, ck_panel_lookup_avx512, false, true})
+    ((ck_panel_isa){ck_panel_sum_avx512vnni, ck_panel_halves_avx512, ck_panel_lookup_avx512, false, true, false})
+
+#endif
+
+#if defined(__aarch64__)
+
+/* ---- NEON ------------------------------------------------------------------------------------ */
+
+CK_NEON CK_INLINE int8x16_t ck_spread_word_neon(const void *activations) {
+    return vreinterpretq_s8_u32(vdupq_n_u32(ck_load_u32(activations)));
+}
+
+/* Products of bytes are added two at a time in 16 bits, which two of -128 by -128 overflow. */
+CK_NEON CK_INLINE void ck_panel_dot_neon(ck_ints16 *sums, const ck_bytes64 *words, const void *activations) {
+    const int8x16_t a = ck_spread_word_neon(activations);
+    const int8x16_t *const w = (const int8x16_t *)words;
+    int32x4_t *const s = (int32x4_t *)sums;
+    CK_UNROLL
+    for (int i = 0; i < 4; i++) {
+        const int16x8_t lower = vmull_s8(vget_low_s8(w[i]), vget_low_s8(a));
+        s[i] = vpadalq_s16(s[i], vpaddq_s16(lower, vmull_high_s8(w[i], a)));
+    }
+}
+
+/* The same for any bytes. */
+CK_NEON CK_INLINE void ck_panel_wide_dot_neon(ck_ints16 *sums, const ck_bytes64 *words, const void *activations) {
+    const int8x16_t a = ck_spread_word_neon(activations);
+    const int8x16_t *const w = (const int8x16_t *)words;
+    int32x4_t *const s = (int32x4_t *)sums;
+    CK_UNROLL
+    for (int i = 0; i < 4; i++) {
+        const int32x4_t lower = vpaddlq_s16(vmull_s8(vget_low_s8(w[i]), vget_low_s8(a)));
+        s[i] = vaddq_s32(s[i], vpaddq_s32(lower, vpaddlq_s16(vmull_high_s8(w[i], a))));
+    }
+}
+
+CK_NEON CK_INLINE void ck_panel_sum_neon(CK_SUM_PARAMETERS) {
+    if (parts == 2 && form.bits == 8) { /* activations of 8 bits have no -128 */
+        ck_sum_dots(ck_panel_wide_dot_neon, CK_SUM_ARGUMENTS);
+    } else {
+        ck_sum_dots(ck_panel_dot_neon, CK_SUM_ARGUMENTS);
+    }
+}
+
+CK_NEON CK_INLINE void ck_panel_halves_neon(const void *halves, ck_floats16 *out) {
+    float32x4_t *const o = (float32x4_t *)out;
+    CK_UNROLL
+    for (int i = 0; i < 4; i++) {
+        o[i] = vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8((const uint8_t *)halves + 8 * i)));
+    }
+}
+
+CK_NEON CK_INLINE void ck_panel_lookup_neon(const uint8_t *codebook, ck_bytes64 *bytes) {
+    const uint8x16_t table = vld1q_u8(codebook);
+    uint8x16_t *const b = (uint8x16_t *)bytes;
+    CK_UNROLL
+    for (int i = 0; i < 4; i++) {
+        b[i] = vqtbl1q_u8(table, b[i]);
+    }
+}
+
+#define CK_PANEL_ISA_NEON \
+    ((ck_panel_isa){ck_panel_sum_neon, ck_panel_halves_neon, ck_panel_lookup_neon, true, true, false})
+
+CK_NEON_DOTPROD CK_INLINE void ck_panel_dot_neon_dotprod(
+    ck_ints16 *sums, const ck_bytes64 *words, const void *activations) {
+    const int8x16_t a = ck_spread_word_neon(activations);
+    const int8x16_t *const w = (const int8x16_t *)words;
+    int32x4_t *const s = (int32x4_t *)sums;
+    CK_UNROLL
+    for (int i = 0; i < 4; i++) {
+        s[i] = vdotq_s32(s[i], w[i], a);
+    }
+}
+
+CK_NEON_DOTPROD CK_INLINE void ck_panel_sum_neon_dotprod(CK_SUM_PARAMETERS) {
+    ck_sum_dots(ck_panel_dot_neon_dotprod, CK_SUM_ARGUMENTS);
+}
+
+#define CK_PANEL_ISA_NEON_DOTPROD \
+    ((ck_panel_isa){ck_panel_sum_neon_dotprod, ck_panel_halves_neon, ck_panel_lookup_neon, true, true, false})
+
+/* Eight activations of two vectors, from the words of `n` vectors at `values`. */
+CK_NEON CK_INLINE int8x16_t ck_two_vectors_neon(const uint8_t *values, int n) {
+    const int32x2_t first = vreinterpret_s32_u8(vld1_u8(values)), second = vreinterpret_s32_u8(vld1_u8(values + 4 * n));
+    return vreinterpretq_s8_s32(vcombine_s32(vzip1_s32(first, second), vzip2_s32(first, second)));
+}
+
+/* Adds the products of pairs of words with n vectors, an even number: products[t / 2][r / 2] has rows r and r + 1, each
+ * with vectors t and t + 1. */
+CK_NEON_I8MM CK_INLINE void ck_multiply_paired_i8mm(
+    int n, int first, int count, const ck_bytes64 *words, const uint8_t *values, int32x4_t products[][8]) {
+    for (int j = 0; j < count; j += 2) {
+        const int8x16_t *const w = (const int8x16_t *)&words[j];
+        CK_UNROLL
+        for (int t = 0; t < n; t += 2) {
+            const int8x16_t a = ck_two_vectors_neon(values + 4 * ((first + j) * n + t), n);
+            CK_UNROLL
+            for (int i = 0; i < 8; i++) {
+                products[t / 2][i] = vmmlaq_s32(products[t / 2][i], w[i], a);
+            }
+        }
+    }
+}
+
+CK_NEON_I8MM CK_INLINE void ck_panel_sum_neon_i8mm(CK_SUM_PARAMETERS) {
+    if (!form.is_paired) {
+        ck_sum_dots(ck_panel_dot_neon_dotprod, CK_SUM_ARGUMENTS);
+        return;
+    }
+    int32x4_t products[CK_TILE_VECTORS / 2][8];
+    CK_UNROLL
+    for (int part = 0; part < parts; part++, values += 32 * n) {
+        CK_UNROLL
+        for (int t = 0; t < n; t += 2) {
+            CK_UNROLL
+            for (int i = 0; i < 8; i++) {
+                products[t / 2][i] = part == 0 ? vdupq_n_s32(0) : vshlq_n_s32(products[t / 2][i], 8);
+            }
+        }
+        ck_multiply_paired_i8mm(n, first, count, words, values, products);
+    }
+    CK_UNROLL
+    for (int t = 0; t < n; t++) {
+        const int32x4_t start = vdupq_n_s32(ck_start(form, totals[t]));
+        int32x4_t *const s = (int32x4_t *)&sums[t];
+        CK_UNROLL
+        for (int i = 0; i < 4; i++) {
+            const int32x4_t lower = products[t / 2][2 * i], upper = products[t / 2][2 * i + 1];
+            s[i] = vaddq_s32(start, t % 2 == 0 ? vuzp1q_s32(lower, upper) : vuzp2q_s32(lower, upper));
+        }
+    }
+}
+
+#define CK_PANEL_ISA_NEON_I8MM \
+    ((ck_panel_isa){ck_panel_sum_neon_i8mm, ck_panel_halves_neon, ck_panel_lookup_neon, true, true, true})
 
 #endif

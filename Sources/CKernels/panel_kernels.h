@@ -44,8 +44,8 @@
         .tile_vectors = VECTORS,                                                                                     \
     }
 
-/* Vectors of a tile: sixteen rows take two of the sixteen registers of 256 bits, or one of the 32 of 512. AVX2 wants
- * some of them for products on their way. */
+/* Vectors of a tile: sixteen rows take two of the sixteen registers of 256 bits, one of the 32 of 512, or four of NEON's
+ * 32. AVX2 wants some of them for products on their way. */
 #if defined(__x86_64__)
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \
@@ -63,6 +63,18 @@
 #define CK_TABLE_PANELS                                                                                              \
     [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4), [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, 4),                  \
     [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, avx2, 6), [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, 12)
+#elif defined(__aarch64__)
+#define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
+    CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \
+    CK_DEFINE_PANEL_COPIES(neon, CK_NEON, CK_PANEL_ISA_NEON, TAKE, BYTES)                                            \
+    CK_DEFINE_PANEL_PRODUCTS(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR)                                                 \
+    CK_DEFINE_PANEL_PRODUCTS(neon, CK_NEON, CK_PANEL_ISA_NEON)                                                       \
+    CK_DEFINE_PANEL_PRODUCTS(neon_dotprod, CK_NEON_DOTPROD, CK_PANEL_ISA_NEON_DOTPROD)                               \
+    CK_DEFINE_PANEL_PRODUCTS(neon_i8mm, CK_NEON_I8MM, CK_PANEL_ISA_NEON_I8MM)
+#define CK_TABLE_PANELS                                                                                              \
+    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4), [CK_ISA_NEON] = CK_PANEL_ROW(neon, neon, 4),                  \
+    [CK_ISA_NEON_DOTPROD] = CK_PANEL_ROW(neon_dotprod, neon, 4),                                                     \
+    [CK_ISA_NEON_I8MM] = CK_PANEL_ROW(neon_i8mm, neon, 4)
 #else
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \

@@ -14,6 +14,7 @@ typedef struct ck_words_form {
     uint8_t bits;   /* words are below 2^bits; 8: any byte */
     bool is_signed;
     uint8_t offset; /* 0 or a power of two */
+    bool is_paired; /* as ck_pair_words leaves them */
 } ck_words_form;
 
 /* What an instruction set gives to the templates. Functions take vectors by address, because how a wide vector is
@@ -34,6 +35,8 @@ typedef struct ck_panel_isa {
     /* Whether tiles hold words of eight bits wherever there is an offset: then the sums of any format start from the
      * totals as they are, or from zero where words are signed. */
     bool widens_tiles;
+    /* Whether tiles hold pairs of words. */
+    bool pairs_tiles;
 } ck_panel_isa;
 
 /* ---- Words ------------------------------------------------------------------------------------ */
@@ -42,15 +45,27 @@ typedef struct ck_panel_isa {
 CK_INLINE ck_words_form ck_panel_words(ck_panel_format format, ck_panel_isa isa) {
     const uint8_t bits = format.codebook != NULL ? 8 : format.bits;
     const bool is_signed = bits == 8 && isa.is_signed;
-    return (ck_words_form){bits, is_signed, (uint8_t)(format.offset - (is_signed ? 128 : 0))};
+    return (ck_words_form){bits, is_signed, (uint8_t)(format.offset - (is_signed ? 128 : 0)), false};
 }
 
 /* The words of tiles. */
 CK_INLINE ck_words_form ck_tile_words(ck_panel_format format, ck_panel_isa isa) {
+    ck_words_form form = ck_panel_words(format, isa);
     if (isa.widens_tiles && format.offset > 0) {
-        return (ck_words_form){8, isa.is_signed, isa.is_signed ? 0 : 128};
+        form = (ck_words_form){8, isa.is_signed, isa.is_signed ? 0 : 128, false};
     }
-    return ck_panel_words(format, isa);
+    form.is_paired = isa.pairs_tiles;
+    return form;
+}
+
+/* Two words of four columns -> the rows' eight columns, one row after the other. */
+CK_INLINE void ck_pair_words(ck_bytes64 words[2]) {
+    typedef uint32_t lanes16 __attribute__((vector_size(64)));
+    const lanes16 first = (lanes16)words[0], second = (lanes16)words[1];
+    words[0] = (ck_bytes64)__builtin_shufflevector(
+        first, second, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    words[1] = (ck_bytes64)__builtin_shufflevector(
+        first, second, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
 /* The words of 32 columns in a form. */
@@ -64,6 +79,12 @@ CK_INLINE void ck_take_words(
         }
         if (form.offset != format.offset) {
             words[j] += (uint8_t)(form.offset - format.offset);
+        }
+    }
+    if (form.is_paired) {
+        CK_UNROLL
+        for (int j = 0; j < 8; j += 2) {
+            ck_pair_words(words + j);
         }
     }
 }

@@ -485,6 +485,7 @@ int main(int argc, char **argv) {
     passed = test_quantize() && passed;
     passed = test_gemv() && passed;
     passed = test_extremes() && passed;
+    passed = test_panels() && passed;
     passed = test_vectors() && passed;
     passed = test_attention() && passed;
     return passed ? 0 : 1;

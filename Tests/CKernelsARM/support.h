@@ -15,6 +15,9 @@ void check_close(float found, double exact, double tolerance, const char *what, 
 /* Prints a line about the checks since the last call, under a name; returns whether all of them passed. */
 bool finish_suite(const char *name);
 
+/* The suite of panels.c. */
+bool test_panels(void);
+
 /* ---- Numbers and memory -------------------------------------------------------------------- */
 
 /* The same sequence in every run. */

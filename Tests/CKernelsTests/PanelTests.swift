@@ -161,8 +161,9 @@ struct PanelTests {
                 for block in 0..<3 {
                     let largest = vector[32 * block..<32 * (block + 1)].map(abs).max() ?? 0
                     let step = Double(largest) / (precision == CK_PRECISION_INT8 ? 127 : 127 * 256)
+                    // Half a step (of 126 in place of 127: the better of two scales), and a float's own rounding.
                     for i in 32 * block..<32 * (block + 1) {
-                        #expect(abs(columns.value(i, t) - Double(vector[i])) <= step * 0.5001)
+                        #expect(abs(columns.value(i, t) - Double(vector[i])) <= step * 0.51)
                     }
                 }
                 for width in [16, 32] {

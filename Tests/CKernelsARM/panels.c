@@ -1,0 +1,197 @@
+/* Checks the panels of every type on every instruction set of this machine, against blocks of a file and float64. */
+#include "support.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROWS = CK_PANEL_ROWS, MOST_COLUMNS = 512 };
+
+/* Vectors side by side, and the numbers that they stand for: [vector][column]. */
+typedef struct columns {
+    size_t length, count;
+    guarded values, scales, totals, sums;
+    double *numbers;
+} columns;
+
+static ck_columns columns_of(const columns *x) {
+    return (ck_columns){x->values.start, x->scales.start, x->totals.start, x->sums.start};
+}
+
+/* Activation `i` of vector `t` before its scale, from where columns.c says that it lies. */
+static int integer(const columns *x, ck_precision precision, ck_isa isa, size_t i, size_t t) {
+    const size_t block = i / 32, word = i % 32 / 4 * x->count + t;
+    const int8_t *bytes = x->values.start;
+    if (precision == CK_PRECISION_INT8) {
+        return bytes[32 * block * x->count + 4 * word + i % 4];
+    }
+    bytes += 64 * block * x->count;
+    if (isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512) {
+        static const size_t places[] = {0, 2, 1, 3};
+        int16_t value;
+        memcpy(&value, bytes + 8 * word + 2 * places[i % 4], sizeof value);
+        return value;
+    }
+    return 256 * bytes[4 * word + i % 4] + bytes[32 * x->count + 4 * word + i % 4];
+}
+
+static columns columns_make(
+    const float *values, size_t length, size_t count, ck_precision precision, ck_isa isa) {
+    const size_t width = precision == CK_PRECISION_INT8 ? 1 : 2, blocks = length / 32 * count;
+    columns x = {
+        length, count, guarded_allocate(32 * width * blocks), guarded_allocate(blocks * sizeof(float)),
+        guarded_allocate(3 * blocks * sizeof(int32_t)), guarded_allocate(3 * blocks * sizeof(float)),
+        allocate(length * count * sizeof(double))};
+    for (size_t t = 0; t < count; t++) {
+        ck_pack_columns(precision, isa)(
+            values + t * length, length, count, t, x.values.start, x.scales.start, x.totals.start, x.sums.start);
+    }
+    const float *scales = x.scales.start, *sums = x.sums.start;
+    const int32_t *totals = x.totals.start;
+    for (size_t t = 0; t < count; t++) {
+        for (size_t group = 0; group < length / 16; group++) {
+            const float scale = scales[group / 2 * count + t];
+            int total = 0;
+            for (size_t i = 16 * group; i < 16 * group + 16; i++) {
+                const int found = integer(&x, precision, isa, i, t);
+                total += found;
+                x.numbers[t * length + i] = (double)scale * found;
+                /* Half a step, and what the float that becomes the integer was off. */
+                check(
+                    fabs(x.numbers[t * length + i] - (double)values[t * length + i]) <= 0.505 * (double)scale,
+                    "activation %zu of vector %zu on %s", i, t, ck_isa_name(isa));
+            }
+            const size_t place = (length / 32 + group) * count + t;
+            check(totals[place] == -128 * total, "total of vector %zu on %s", t, ck_isa_name(isa));
+            check_close(
+                sums[place], (double)scale * total, 1e-7 * fabs((double)scale * total), "sum of activations", isa, t);
+            if (group % 2 == 1) {
+                const size_t whole = group / 2 * count + t;
+                check(
+                    totals[whole] == totals[place - count] + totals[place], "total of a block on %s",
+                    ck_isa_name(isa));
+                check_close(
+                    sums[whole], (double)totals[whole] / -128 * (double)scale,
+                    1e-7 * fabs((double)totals[whole] * (double)scale), "sum of a block", isa, t);
+            }
+        }
+    }
+    return x;
+}
+
+static void columns_free(columns x) {
+    guarded_free(x.values);
+    guarded_free(x.scales);
+    guarded_free(x.totals);
+    guarded_free(x.sums);
+    free(x.numbers);
+}
+
+/* Calls one product and compares it with float64, to 1e-6 of the sum of magnitudes. */
+static void check_product(
+    ck_type type, ck_isa isa, ck_panel_fn product, const void *panel, const float *weights, size_t rows,
+    const columns *x) {
+    enum { STRIDE = ROWS + 1 };
+    float y[CK_TILE_VECTORS * STRIDE];
+    memset(y, 0xff, sizeof y);
+    const ck_columns packed = columns_of(x);
+    product(panel, x->length, &packed, y, STRIDE);
+    for (size_t t = 0; t < x->count; t++) {
+        for (size_t r = 0; r < rows; r++) {
+            double exact = 0, magnitude = 0;
+            for (size_t i = 0; i < x->length; i++) {
+                const double term = (double)weights[r * x->length + i] * x->numbers[t * x->length + i];
+                exact += term;
+                magnitude += fabs(term);
+            }
+            check(
+                fabs((double)y[t * STRIDE + r] - exact) <= 1e-6 * magnitude,
+                "%s, row %zu, vector %zu of %zu on %s: %.9g for %.9g", ck_traits(type).name, r, t, x->count,
+                ck_isa_name(isa), (double)y[t * STRIDE + r], exact);
+        }
+        check(isnan(y[t * STRIDE + ROWS]), "%s on %s: wrote beyond its rows", ck_traits(type).name, ck_isa_name(isa));
+    }
+}
+
+/* All products of a panel with vectors of random numbers, or of the largest ones with either sign. */
+static void check_products(
+    ck_type type, ck_isa isa, const guarded panel, const float *weights, size_t rows, size_t length, bool extreme) {
+    const ck_panel_kernels kernels = ck_panels(type, isa);
+    const guarded tile = guarded_allocate(length / 32 * ck_panel_sizes(type).tile_bytes); /* which 64 divides */
+    float values[CK_TILE_VECTORS * MOST_COLUMNS];
+    for (size_t i = 0; i < CK_TILE_VECTORS * length; i++) {
+        const size_t t = i / length;
+        values[i] = !extreme ? random_float() : t % 3 == 0 || (t % 3 == 1 && i % 2 == 0) ? 1 : -1;
+    }
+    check(
+        kernels.tile_vectors >= 4 && kernels.tile_vectors <= CK_TILE_VECTORS, "vectors of a tile on %s",
+        ck_isa_name(isa));
+    kernels.unpack(panel.start, length, tile.start);
+    for (ck_precision precision = CK_PRECISION_INT16; precision <= CK_PRECISION_INT8; precision++) {
+        const columns one = columns_make(values, length, 1, precision, isa);
+        const columns four = columns_make(values, length, 4, precision, isa);
+        const columns many = columns_make(values, length, kernels.tile_vectors, precision, isa);
+        check_product(type, isa, kernels.one[precision], panel.start, weights, rows, &one);
+        check_product(type, isa, kernels.four[precision], panel.start, weights, rows, &four);
+        check_product(type, isa, kernels.tile_four[precision], tile.start, weights, rows, &four);
+        check_product(type, isa, kernels.tile[precision], tile.start, weights, rows, &many);
+        columns_free(one);
+        columns_free(four);
+        columns_free(many);
+    }
+    guarded_free(tile);
+}
+
+static void check_panel(ck_type type, size_t rows, size_t length, const uint8_t *blocks, bool extreme) {
+    const ck_panel_traits sizes = ck_panel_sizes(type);
+    float *weights = allocate(rows * length * sizeof(float)), *floats = allocate(length * ROWS * sizeof(float));
+    ck_kernels(type, CK_ISA_SCALAR).dequantize(blocks, weights, rows * length);
+    for (ck_isa isa = 0; isa < CK_ISA_COUNT; isa++) {
+        if (!ck_isa_supported(isa)) {
+            continue;
+        }
+        const ck_panel_kernels kernels = ck_panels(type, isa);
+        const guarded panel = guarded_allocate(length / sizes.block * sizes.block_bytes);
+        kernels.pack(blocks, row_size(type, length), rows, length, panel.start);
+        kernels.dequantize(panel.start, length, floats, ROWS);
+        bool is_same = true;
+        for (size_t r = 0; r < rows; r++) {
+            for (size_t i = 0; i < length; i++) {
+                is_same = is_same && floats[i * ROWS + r] == weights[r * length + i];
+            }
+        }
+        check(is_same, "%zu rows of %s as a panel on %s", rows, ck_traits(type).name, ck_isa_name(isa));
+        check_products(type, isa, panel, weights, rows, length, extreme);
+        guarded_free(panel);
+    }
+    free(weights);
+    free(floats);
+}
+
+bool test_panels(void) {
+    static const uint8_t fills[] = {0x00, 0x80, 0x7f, 0xff};
+    for (ck_type type = 0; type < CK_TYPE_COUNT; type++) {
+        const size_t block = ck_panel_sizes(type).block, block_bytes = ck_traits(type).block_bytes;
+        if (block == 0) {
+            continue;
+        }
+        uint8_t *blocks = allocate(row_size(type, ROWS * MOST_COLUMNS));
+        for (size_t rows = 1; rows <= ROWS; rows += 5) {
+            random_blocks(type, rows * 2 * block, blocks);
+            check_panel(type, rows, 2 * block, blocks, false);
+        }
+        for (size_t k = 0; k < sizeof fills; k++) {
+            /* As in the test of rows: scales may lie in the first and the last four bytes. */
+            random_blocks(type, 2 * 256, blocks);
+            for (size_t i = 0; i < row_size(type, 2 * 256); i++) {
+                const size_t place = i % block_bytes;
+                if (place >= 4 && place + 4 < block_bytes) {
+                    blocks[i] = fills[k];
+                }
+            }
+            check_panel(type, 2, 256, blocks, true);
+        }
+        free(blocks);
+    }
+    return finish_suite("panels");
+}
