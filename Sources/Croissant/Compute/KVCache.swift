@@ -28,6 +28,13 @@ package struct KVCache: ~Copyable {
             return bytes
         }
 
+        /// Where the rows of some positions of one head lie in the buffer of keys or of values.
+        fileprivate func bytes(layer: Int, head: Int, positions: Range<Int>, rowBytes: Int) -> Range<Int> {
+            precondition(positions.upperBound <= capacity, "positions \(positions) of \(capacity)")
+            let first = (layer * heads + head) * capacity + positions.lowerBound
+            return first * rowBytes..<(first + positions.count) * rowBytes
+        }
+
         /// Bytes of all keys and values.
         package var byteCount: Int {
             layers * heads * capacity * (rowBytes(keyType) + rowBytes(valueType))
@@ -66,39 +73,56 @@ package struct KVCache: ~Copyable {
         count += tokens
     }
 
-    /// Stores a key and a value (heads, head size) of one layer at `position`.
-    mutating func store(
-        keys keyRow: Span<Float>, values valueRow: Span<Float>, layer: Int, position: Int, kernels: Kernels
-    ) {
-        let shape = shape
-        for head in 0..<shape.heads {
-            let row = (layer * shape.heads + head) * shape.capacity + position
-            let elements = head * shape.headSize..<(head + 1) * shape.headSize
-            let keyBytes = shape.rowBytes(shape.keyType)
-            var key = keys.mutableSlice(row * keyBytes..<(row + 1) * keyBytes)
-            kernels.quantize(keyRow.extracting(elements), as: shape.keyType, into: &key)
-            let valueBytes = shape.rowBytes(shape.valueType)
-            var value = values.mutableSlice(row * valueBytes..<(row + 1) * valueBytes)
-            kernels.quantize(valueRow.extracting(elements), as: shape.valueType, into: &value)
+    /// What the workers of one operation store through, each its own positions.
+    var writer: Writer {
+        @_lifetime(&self)
+        mutating get { Writer(shape: shape, keys: keys.shared, values: values.shared) }
+    }
+
+    /// Stores keys and values, from several threads at once.
+    struct Writer: ~Escapable, Sendable {
+        private let shape: Shape
+        private let keys: SharedBuffer<UInt8>
+        private let values: SharedBuffer<UInt8>
+
+        @_lifetime(copy keys, copy values)
+        fileprivate init(shape: Shape, keys: consuming SharedBuffer<UInt8>, values: consuming SharedBuffer<UInt8>) {
+            self.shape = shape
+            self.keys = keys
+            self.values = values
+        }
+
+        /// Stores a key and a value (heads, head size) of one layer at `position`, which no other worker stores to.
+        func store(
+            keys keyRow: Span<Float>, values valueRow: Span<Float>, layer: Int, position: Int, kernels: Kernels
+        ) {
+            for head in 0..<shape.heads {
+                let elements = head * shape.headSize..<(head + 1) * shape.headSize
+                var key = keys.slice(
+                    shape.bytes(
+                        layer: layer, head: head, positions: position..<position + 1,
+                        rowBytes: shape.rowBytes(shape.keyType)))
+                kernels.quantize(keyRow.extracting(elements), as: shape.keyType, into: &key)
+                var value = values.slice(
+                    shape.bytes(
+                        layer: layer, head: head, positions: position..<position + 1,
+                        rowBytes: shape.rowBytes(shape.valueType)))
+                kernels.quantize(valueRow.extracting(elements), as: shape.valueType, into: &value)
+            }
         }
     }
 
     /// Keys of one head at some positions.
     @_lifetime(borrow self)
     func keys(layer: Int, head: Int, positions: Range<Int>) -> RawSpan {
-        keys.bytes(of: bytes(layer: layer, head: head, positions: positions, rowBytes: shape.rowBytes(shape.keyType)))
+        keys.bytes(
+            of: shape.bytes(layer: layer, head: head, positions: positions, rowBytes: shape.rowBytes(shape.keyType)))
     }
 
     /// Values of one head at some positions.
     @_lifetime(borrow self)
     func values(layer: Int, head: Int, positions: Range<Int>) -> RawSpan {
         values.bytes(
-            of: bytes(layer: layer, head: head, positions: positions, rowBytes: shape.rowBytes(shape.valueType)))
-    }
-
-    private func bytes(layer: Int, head: Int, positions: Range<Int>, rowBytes: Int) -> Range<Int> {
-        precondition(positions.upperBound <= shape.capacity, "positions \(positions) of \(shape.capacity)")
-        let first = (layer * shape.heads + head) * shape.capacity + positions.lowerBound
-        return first * rowBytes..<(first + positions.count) * rowBytes
+            of: shape.bytes(layer: layer, head: head, positions: positions, rowBytes: shape.rowBytes(shape.valueType)))
     }
 }

@@ -133,9 +133,10 @@ extension CPUBackend {
         layer: Int, position: Int, to cache: inout KVCache
     ) {
         let x = x.span
-        for row in 0..<rows {
+        let writer = cache.writer
+        forEachRow(rows) { row in
             let start = row * stride
-            cache.store(
+            writer.store(
                 keys: x.extracting(start + keys..<start + keys + length),
                 values: x.extracting(start + values..<start + values + length),
                 layer: layer, position: position + row, kernels: kernels)
