@@ -61,7 +61,8 @@ struct ProductBenchmark {
         self.store = store
         layers = weights.file.tensors.map { Linear([store.matrix($0)], batchPrecision: precision) }
         bytes = plans.reduce(0) { $0 + $1.byteCount }
-        var scratch = ScratchShape(headSize: 1, contextLength: 1, batchSize: tokens, threads: threads)
+        var scratch = ScratchShape(
+            AttentionShape(heads: 1, keyValueHeads: 1, headSize: 1), batchSize: tokens, threads: threads)
         for plan in plans {
             scratch.include(
                 plan, batchSize: tokens, decode: precision, batch: precision, kernels: backend.kernels)

@@ -1,21 +1,15 @@
 /* Operations on float vectors. Each is written once, with vectors of sixteen floats that the compiler turns into as
  * many registers as an instruction set needs (four of SSE or NEON, two of AVX2, one of AVX-512), and instantiated
- * for each set at the end of the file. The helpers take vectors by address, because how a wide vector is passed by
- * value depends on the instruction set. */
+ * for each set at the end of the file. */
+#define LANES 16
+
 #include "float_rows.h"
+#include "lanes.h"
 #include "registry.h"
 #include "rounding.h"
 
-#define LANES 16
-
-typedef float lanes __attribute__((vector_size(4 * LANES)));
-typedef int32_t integers __attribute__((vector_size(4 * LANES)));
 typedef int16_t shorts __attribute__((vector_size(2 * LANES)));
 typedef int8_t bytes __attribute__((vector_size(LANES)));
-
-/* `yes` in the lanes where the comparison `condition` holds, else `no`. In C the operator ?: takes no vectors. */
-#define SELECT(condition, yes, no) \
-    ((lanes)(((integers)(yes) & (condition)) | ((integers)(no) & ~(condition))))
 
 /* ---- Vectors of sixteen -------------------------------------------------------------------- */
 
@@ -72,33 +66,6 @@ CK_INLINE int32_t sum_of_integers(const integers *values) {
     return sum;
 }
 #endif
-
-/* x = exp(x), within 2 units in the last place, subnormal results and infinities included.
- *
- * exp(x) = 2^n * exp(r), n the integer nearest to x / ln 2, |r| <= ln 2 / 2, and exp(r) a polynomial. ln 2 is taken
- * off in two parts, of which the first has so few bits that n times it is exact. 2^n is applied in two factors,
- * because alone it may lie outside the floats where the product does not. */
-CK_INLINE void exponential(lanes *x) {
-    const lanes zero = {0};
-    const float shift = 0x1.8p23f; /* adding it leaves the nearest integer in the lowest bits */
-    lanes value = *x;
-    value = SELECT(value < -105, zero - 105, value); /* 0 from here on */
-    value = SELECT(value > 89, zero + 89, value);    /* infinity from here on */
-    const lanes shifted = value * 0x1.715476p+0f + shift;
-    const lanes n = shifted - shift;
-    const integers exponent = (integers)shifted - (integers)(zero + shift);
-    lanes r = value - n * 0x1.62e4p-1f;
-    r = r - n * 0x1.7f7d1cp-20f;
-    lanes p = r * 0x1.6d4926p-10f + 0x1.121072p-7f;
-    p = p * r + 0x1.5554e4p-5f;
-    p = p * r + 0x1.5554d8p-3f;
-    p = p * r + 0x1.p-1f;
-    p = p * r * r + r;
-    const integers half = exponent >> 1;
-    const lanes first = (lanes)((half + 127) << 23);
-    const lanes second = (lanes)((exponent - half + 127) << 23);
-    *x = (p + 1) * first * second;
-}
 
 /* ---- Operations ---------------------------------------------------------------------------- */
 
@@ -219,6 +186,55 @@ CK_INLINE void rope_halves(
     }
 }
 
+/* One stage of `hadamard`, x[i], x[i + distance] = x[i] + x[i + distance], x[i] - x[i + distance], for a distance below
+ * LANES: within a vector, whose lanes change places by SHUFFLE. */
+#define HADAMARD_STAGE(value, distance, ...)                                       \
+    do {                                                                           \
+        const lanes moved = SHUFFLE(value, __VA_ARGS__);                           \
+        const integers index = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; \
+        value = moved + SELECT((index & (distance)) != 0, -value, value);          \
+    } while (0)
+
+#if defined(__clang__)
+#define SHUFFLE(value, ...) __builtin_shufflevector(value, value, __VA_ARGS__)
+#else
+#define SHUFFLE(value, ...) __builtin_shuffle(value, (integers){__VA_ARGS__})
+#endif
+
+CK_INLINE void hadamard(float *x, size_t n) {
+    for (size_t distance = n / 2; distance >= LANES; distance /= 2) {
+        for (size_t i = 0; i < n; i += LANES) {
+            if ((i & distance) == 0) {
+                lanes a, b;
+                load(x + i, LANES, 0, &a);
+                load(x + i + distance, LANES, 0, &b);
+                const lanes sum = a + b, difference = a - b;
+                store(&sum, LANES, x + i);
+                store(&difference, LANES, x + i + distance);
+            }
+        }
+    }
+    for (size_t distance = n < LANES ? n / 2 : 0; distance > 0; distance /= 2) {
+        for (size_t i = 0; i < n; i++) {
+            if ((i & distance) == 0) {
+                const float a = x[i], b = x[i + distance];
+                x[i] = a + b;
+                x[i + distance] = a - b;
+            }
+        }
+    }
+    for (size_t i = 0; i + LANES <= n; i += LANES) {
+        lanes value;
+        load(x + i, LANES, 0, &value);
+        HADAMARD_STAGE(value, 8, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+        HADAMARD_STAGE(value, 4, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+        HADAMARD_STAGE(value, 2, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+        HADAMARD_STAGE(value, 1, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+        store(&value, LANES, x + i);
+    }
+    scale(x, 1 / SQUARE_ROOT((float)n), n);
+}
+
 /* 32 values as integers up to `limit`, two vectors of sixteen, with their sums; returns the scale. */
 CK_INLINE float round_block(const float *x, float limit, integers out[2], int32_t sums[2]) {
     CK_DO_NOT_FUSE
@@ -283,6 +299,7 @@ CK_INLINE void quantize_int16(const float *x, size_t n, int16_t *values, float *
     TARGET static void quantize_int16_##S(const float *x, size_t n, int16_t *values, float *scales, int32_t *sums) {  \
         quantize_int16(x, n, values, scales, sums);                                                                   \
     }                                                                                                                 \
+    TARGET static void hadamard_##S(float *x, size_t n) { hadamard(x, n); }                                           \
     static const ck_vector_kernels kernels_##S = {                                                                    \
         .dot = dot_##S,                                                                                               \
         .rms_norm = rms_norm_##S,                                                                                     \
@@ -296,6 +313,7 @@ CK_INLINE void quantize_int16(const float *x, size_t n, int16_t *values, float *
         .rope_halves = rope_halves_##S,                                                                               \
         .quantize_int8 = quantize_int8_##S,                                                                           \
         .quantize_int16 = quantize_int16_##S,                                                                         \
+        .hadamard = hadamard_##S,                                                                                     \
     };
 
 DEFINE(scalar, CK_SCALAR)

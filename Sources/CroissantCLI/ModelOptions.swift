@@ -34,13 +34,13 @@ struct RuntimeArguments: ParsableArguments {
 
     @Option(
         name: [.customLong("ctk", withSingleDash: true), .customLong("cache-type-k")],
-        help: ArgumentHelp("Type of cached keys: f32, f16, bf16. (default: f16)", valueName: "type"),
+        help: ArgumentHelp("Type of cached keys: f32, f16, bf16, q8_0, q4_0. (default: f16)", valueName: "type"),
         transform: tensorType)
     var keyType = GGMLType.f16
 
     @Option(
         name: [.customLong("ctv", withSingleDash: true), .customLong("cache-type-v")],
-        help: ArgumentHelp("Type of cached values: f32, f16, bf16. (default: f16)", valueName: "type"),
+        help: ArgumentHelp("Type of cached values: f32, f16, bf16, q8_0, q4_0. (default: f16)", valueName: "type"),
         transform: tensorType)
     var valueType = GGMLType.f16
 

@@ -407,60 +407,144 @@ static bool test_vectors(void) {
 
 /* ---- Attention --------------------------------------------------------------------------- */
 
-static void test_head(ck_type type, size_t head_size, size_t n) {
+/* Scores and sums of values of `heads` queries over `n` positions. */
+static void test_heads(ck_type type, size_t head_size, size_t n, size_t heads) {
     const size_t size = row_size(type, n * head_size);
     const guarded cache = guarded_allocate(size);
-    float *floats = allocate(n * head_size * sizeof(float)), *query = allocate(head_size * sizeof(float));
-    float *probabilities = allocate(n * sizeof(float)), *scores = allocate(n * sizeof(float));
-    float *before = allocate(head_size * sizeof(float)), *out = allocate(head_size * sizeof(float));
+    float *floats = allocate(n * head_size * sizeof(float)), *queries = allocate(heads * head_size * sizeof(float));
+    float *probabilities = allocate(heads * n * sizeof(float)), *scores = allocate(heads * n * sizeof(float));
+    float *before = allocate(heads * head_size * sizeof(float)), *out = allocate(heads * head_size * sizeof(float));
     random_floats(floats, n * head_size, 1);
     ck_kernels(type, CK_ISA_SCALAR).quantize(floats, cache.start, n * head_size);
     ck_kernels(type, CK_ISA_SCALAR).dequantize(cache.start, floats, n * head_size);
-    random_floats(query, head_size, 1);
-    random_floats(probabilities, n, 1);
-    random_floats(before, head_size, 1);
+    random_floats(queries, heads * head_size, 1);
+    random_floats(probabilities, heads * n, 1);
+    random_floats(before, heads * head_size, 1);
     FOR_EACH_ISA(isa) {
         const ck_attention_kernels kernels = ck_attention(type, isa);
-        kernels.scores(query, cache.start, n, head_size, 0.125f, scores);
-        for (size_t j = 0; j < n; j++) {
-            double sum = 0, magnitude = 0;
-            for (size_t i = 0; i < head_size; i++) {
-                const double term = 0.125 * (double)floats[j * head_size + i] * (double)query[i];
-                sum += term;
-                magnitude += fabs(term);
-            }
-            check_close(scores[j], sum, 1e-6 * magnitude, "scores", isa, head_size);
-        }
-        memcpy(out, before, head_size * sizeof *out);
-        kernels.accumulate(probabilities, cache.start, n, head_size, out);
-        for (size_t i = 0; i < head_size; i++) {
-            double sum = (double)before[i], magnitude = fabs(sum);
+        kernels.scores(queries, heads, cache.start, n, head_size, scores, n);
+        memcpy(out, before, heads * head_size * sizeof *out);
+        kernels.accumulate(probabilities, heads, n, cache.start, n, head_size, out);
+        for (size_t h = 0; h < heads; h++) {
             for (size_t j = 0; j < n; j++) {
-                const double term = (double)probabilities[j] * (double)floats[j * head_size + i];
-                sum += term;
-                magnitude += fabs(term);
+                double sum = 0, magnitude = 0;
+                for (size_t i = 0; i < head_size; i++) {
+                    const double term = (double)floats[j * head_size + i] * (double)queries[h * head_size + i];
+                    sum += term;
+                    magnitude += fabs(term);
+                }
+                check_close(scores[h * n + j], sum, 1e-6 * magnitude, "scores", isa, head_size);
             }
-            check_close(out[i], sum, 1e-6 * magnitude, "accumulate", isa, head_size);
+            for (size_t i = 0; i < head_size; i++) {
+                double sum = (double)before[h * head_size + i], magnitude = fabs(sum);
+                for (size_t j = 0; j < n; j++) {
+                    const double term = (double)probabilities[h * n + j] * (double)floats[j * head_size + i];
+                    sum += term;
+                    magnitude += fabs(term);
+                }
+                check_close(out[h * head_size + i], sum, 1e-6 * magnitude, "accumulate", isa, head_size);
+            }
         }
     }
     guarded_free(cache);
     free(floats);
-    free(query);
+    free(queries);
     free(probabilities);
     free(scores);
     free(before);
     free(out);
 }
 
-static bool test_attention(void) {
-    static const ck_type cache_types[] = {CK_TYPE_F32, CK_TYPE_F16, CK_TYPE_BF16};
-    static const size_t head_sizes[] = {1, 3, 4, 8, 17, 24, 63, 64, 80, 128, 129}, positions[] = {1, 2, 5, 33};
-    for (size_t t = 0; t < COUNT(cache_types); t++) {
-        for (size_t k = 0; k < COUNT(head_sizes); k++) {
-            for (size_t j = 0; j < COUNT(positions); j++) {
-                test_head(cache_types[t], head_sizes[k], positions[j]);
+/* `rows` queries, `group` to a token, from position `first` on, over all positions up to their own or `window` of them,
+ * in tiles of 24 keys. */
+static void test_tile(size_t head_size, size_t rows, size_t group, size_t first, size_t window) {
+    const size_t tile_keys = 24, positions = first + (rows + group - 1) / group;
+    const size_t stride = (head_size + CK_ATTENTION_ROWS - 1) / CK_ATTENTION_ROWS * CK_ATTENTION_ROWS;
+    const size_t padded = (rows + CK_ATTENTION_WIDTH - 1) / CK_ATTENTION_WIDTH * CK_ATTENTION_WIDTH;
+    float *queries = allocate(rows * head_size * sizeof(float)), *panels = allocate(padded * stride * sizeof(float));
+    float *keys = allocate((positions + tile_keys) * stride * sizeof(float));
+    float *values = allocate((positions + tile_keys) * stride * sizeof(float));
+    float *scores = allocate(tile_keys * CK_ATTENTION_WIDTH * sizeof(float));
+    float *out = allocate(padded * stride * sizeof(float)), *maxima = allocate(padded * sizeof(float));
+    float *sums = allocate(padded * sizeof(float)), *row = allocate(head_size * sizeof(float));
+    double *exponentials = allocate(positions * sizeof(double));
+    random_floats(queries, rows * head_size, 2);
+    random_floats(keys, (positions + tile_keys) * stride, 1);
+    random_floats(values, (positions + tile_keys) * stride, 1);
+    FOR_EACH_ISA(isa) {
+        const ck_attention_tile_kernels kernels = ck_attention_tiles(isa);
+        const size_t width = kernels.width;
+        memset(panels, 0, padded * stride * sizeof(float));
+        memset(out, 0, padded * stride * sizeof(float));
+        for (size_t r = 0; r < padded; r++) {
+            maxima[r] = -INFINITY;
+            sums[r] = 0;
+        }
+        for (size_t r = 0; r < rows; r++) {
+            ck_pack_lane(queries + r * head_size, head_size, 0.5f, width, panels + r / width * stride * width + r % width);
+        }
+        for (size_t j = 0; j < positions; j += tile_keys) {
+            const ck_attention_tile tile = {
+                .head_size = head_size, .stride = stride, .rows = rows, .group = group, .first_query = first,
+                .window = window, .n = positions - j < tile_keys ? positions - j : tile_keys, .first_position = j,
+                .queries = panels, .keys = keys + j * stride, .values = values + j * stride, .scores = scores,
+                .out = out, .maxima = maxima, .sums = sums};
+            kernels.attend(&tile);
+        }
+        for (size_t r = 0; r < rows; r++) {
+            const size_t end = first + r / group + 1, begin = window < end ? end - window : 0;
+            double total = 0;
+            for (size_t j = begin; j < end; j++) {
+                double score = 0;
+                for (size_t i = 0; i < head_size; i++) {
+                    score += 0.5 * (double)queries[r * head_size + i] * (double)keys[j * stride + i];
+                }
+                exponentials[j] = exp(score);
+                total += exponentials[j];
+            }
+            ck_unpack_lane(out + r / width * stride * width + r % width, head_size, 1 / sums[r], width, row);
+            for (size_t i = 0; i < head_size; i++) {
+                double sum = 0, magnitude = 0;
+                for (size_t j = begin; j < end; j++) {
+                    const double term = exponentials[j] / total * (double)values[j * stride + i];
+                    sum += term;
+                    magnitude += fabs(term);
+                }
+                check_close(row[i], sum, 1e-5 * magnitude, "attention", isa, head_size);
             }
         }
+    }
+    free(queries);
+    free(panels);
+    free(keys);
+    free(values);
+    free(scores);
+    free(out);
+    free(maxima);
+    free(sums);
+    free(row);
+    free(exponentials);
+}
+
+static bool test_attention(void) {
+    static const ck_type cache_types[] = {CK_TYPE_F32, CK_TYPE_F16, CK_TYPE_BF16, CK_TYPE_Q8_0, CK_TYPE_Q4_0};
+    static const size_t head_sizes[] = {1, 3, 4, 8, 17, 24, 32, 63, 64, 80, 96, 128, 129}, positions[] = {1, 2, 5, 33};
+    for (size_t t = 0; t < COUNT(cache_types); t++) {
+        for (size_t k = 0; k < COUNT(head_sizes); k++) {
+            if (head_sizes[k] % ck_traits(cache_types[t]).block != 0) {
+                continue;
+            }
+            for (size_t j = 0; j < COUNT(positions); j++) {
+                test_heads(cache_types[t], head_sizes[k], positions[j], 1);
+                test_heads(cache_types[t], head_sizes[k], positions[j], 7);
+            }
+        }
+    }
+    static const size_t rows[] = {1, 4, 9, 13, 49};
+    for (size_t r = 0; r < COUNT(rows); r++) {
+        test_tile(12, rows[r], 1, 30, SIZE_MAX);
+        test_tile(64, rows[r], 3, 0, SIZE_MAX);
+        test_tile(13, rows[r], 2, 40, 26);
     }
     return finish_suite("attention");
 }

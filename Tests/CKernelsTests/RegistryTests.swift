@@ -61,7 +61,7 @@ struct RegistryTests {
             names == ["scalar", "avx2", "avxvnni", "avx512", "avx512vnni", "neon", "neon-dotprod", "neon-i8mm"])
     }
 
-    @Test("Only caches of floats have attention", arguments: supportedISAs)
+    @Test("What a cache may hold has attention, and nothing else", arguments: supportedISAs)
     func knowsCaches(isa: ck_isa) {
         for type in types {
             #expect(unsafe (ck_attention(type, isa).scores != nil) == cacheTypes.contains(type))

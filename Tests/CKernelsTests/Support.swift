@@ -17,7 +17,7 @@ let quantizableTypes = types.filter { unsafe ck_kernels($0, CK_ISA_SCALAR).quant
 let goldenTypes = types.filter { $0 != CK_TYPE_F64 }
 
 /// The types that a cache of keys and values may have.
-let cacheTypes = [CK_TYPE_F32, CK_TYPE_F16, CK_TYPE_BF16]
+let cacheTypes = [CK_TYPE_F32, CK_TYPE_F16, CK_TYPE_BF16, CK_TYPE_Q8_0, CK_TYPE_Q4_0]
 
 /// The types whose rows may be multiplied with quantised activations.
 let integerTypes = types.filter { unsafe ck_kernels($0, CK_ISA_SCALAR).gemv.1 != nil }
@@ -173,4 +173,16 @@ func withGuardedCopy<Element, Result>(
     let copy = unsafe start + (mapped - size)
     unsafe values.withUnsafeBytes { unsafe copy.copyMemory(from: $0.baseAddress.unsafelyUnwrapped, byteCount: size) }
     return try unsafe body(copy)
+}
+
+/// Checks `found` against `exact`, to `tolerance` of the sum of magnitudes that went into each.
+func expectClose(
+    _ found: [Float], _ exact: [Double], within tolerance: [Double], _ what: String,
+    location: SourceLocation = #_sourceLocation
+) {
+    let wrong = exact.indices.first { !(abs(Double(found[$0]) - exact[$0]) <= tolerance[$0]) }
+    #expect(
+        wrong == nil, "\(what): element \(wrong ?? 0), \(found[wrong ?? 0]) for \(exact[wrong ?? 0])",
+        sourceLocation: location)
+    #expect(found.dropFirst(exact.count).first?.isNaN != false, "\(what): wrote too far", sourceLocation: location)
 }

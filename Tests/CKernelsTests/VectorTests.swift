@@ -12,18 +12,6 @@ private func ulps(_ value: Float, _ exact: Double) -> Double {
     return abs(Double(value) - exact) / Double(rounded.magnitude.ulp)
 }
 
-/// Checks `found` against `exact`, to `tolerance` of the sum of magnitudes that went into each.
-private func expectClose(
-    _ found: [Float], _ exact: [Double], within tolerance: [Double], _ what: String,
-    location: SourceLocation = #_sourceLocation
-) {
-    let wrong = exact.indices.first { !(abs(Double(found[$0]) - exact[$0]) <= tolerance[$0]) }
-    #expect(
-        wrong == nil, "\(what): element \(wrong ?? 0), \(found[wrong ?? 0]) for \(exact[wrong ?? 0])",
-        sourceLocation: location)
-    #expect(found.dropFirst(exact.count).first?.isNaN != false, "\(what): wrote too far", sourceLocation: location)
-}
-
 @Suite("Vector operations agree with their formulas")
 struct VectorTests {
     @Test("exp is within 2 units in the last place over the whole range", arguments: supportedISAs)
@@ -220,42 +208,24 @@ struct VectorTests {
             }
         }
     }
-}
 
-@Suite("Attention agrees with float64 arithmetic")
-struct AttentionTests {
-    @Test(
-        "Scores and sums of values, for every head size", arguments: cacheTypes, supportedISAs)
-    func attends(type: ck_type, isa: ck_isa) throws {
-        let attention = ck_attention(type, isa)
-        let scores = unsafe try #require(unsafe attention.scores)
-        let accumulate = unsafe try #require(unsafe attention.accumulate)
-        var random = Random(20)
-        for headSize in [1, 3, 8, 16, 17, 24, 63, 64, 80, 128, 129, 256] {
-            for n in headSize == 64 || headSize == 128 ? [1, 2, 3, 4, 5, 8, 33, 100] : [1, 7] {
-                let cache = randomBlocks(type, n * headSize, &random)
-                let floats = dequantized(type, cache, n * headSize).map(Double.init)
-                let query = random.floats(headSize)
-                var found = [Float](repeating: .nan, count: n + 1)
-                try unsafe withGuardedCopy(cache) { unsafe scores(query, $0, n, headSize, 0.125, &found) }
-                let terms = (0..<n).map { j in
-                    (0..<headSize).map { 0.125 * floats[j * headSize + $0] * Double(query[$0]) }
+    @Test("Rotates by the Hadamard matrix, and back", arguments: supportedISAs)
+    func rotatesHeads(isa: ck_isa) {
+        var random = Random(21)
+        for n in [1, 2, 4, 8, 16, 32, 64, 128, 256] {
+            let x = random.floats(n)
+            var found = x + [.nan]
+            unsafe ck_vector(isa).hadamard(&found, n)
+            let expected = (0..<n).map { row in
+                (0..<n).map { column in
+                    Double(x[column]) * ((row & column).nonzeroBitCount % 2 == 0 ? 1 : -1) / Double(n).squareRoot()
                 }
-                expectClose(
-                    found, terms.map { $0.reduce(0, +) }, within: terms.map { 1e-6 * $0.map(abs).reduce(0, +) },
-                    "scores, \(n) of \(headSize)")
-
-                let probabilities = random.floats(n).map(abs)
-                let before = random.floats(headSize)
-                var out = before + [.nan]
-                try unsafe withGuardedCopy(cache) { unsafe accumulate(probabilities, $0, n, headSize, &out) }
-                let parts = (0..<headSize).map { i in
-                    [Double(before[i])] + (0..<n).map { Double(probabilities[$0]) * floats[$0 * headSize + i] }
-                }
-                expectClose(
-                    out, parts.map { $0.reduce(0, +) }, within: parts.map { 1e-6 * $0.map(abs).reduce(0, +) },
-                    "accumulate, \(n) of \(headSize)")
             }
+            expectClose(
+                found, expected.map { $0.reduce(0, +) }, within: expected.map { 1e-6 * $0.map(abs).reduce(0, +) },
+                "\(n) elements")
+            unsafe ck_vector(isa).hadamard(&found, n)
+            expectClose(found, x.map(Double.init), within: x.map { _ in 1e-6 }, "\(n) elements and back")
         }
     }
 }

@@ -217,6 +217,8 @@ typedef struct ck_vector_kernels {
     /* Activations as described at ck_activations; n is a multiple of 32. */
     void (*quantize_int8)(const float *x, size_t n, int8_t *values, float *scales, int32_t *sums);
     void (*quantize_int16)(const float *x, size_t n, int16_t *values, float *scales, int32_t *sums);
+    /* x = H x / sqrt(n), H the Hadamard matrix in the natural order; n a power of two. Its own inverse. */
+    void (*hadamard)(float *x, size_t n);
 } ck_vector_kernels;
 
 /* Vector operations of `isa`, each the best that it or a set below it has. */
@@ -224,16 +226,65 @@ ck_vector_kernels ck_vector(ck_isa isa);
 
 /* ---- Attention over a cache ------------------------------------------------------------- */
 
-/* One query head against `n` cached positions, each `head_size` elements, one after the other. */
+/* A few queries of `head_size` elements, one after the other, against `n` cached positions of the key/value head that
+ * they share. Positions lie one after the other in the type's own layout; a head is whole blocks. */
 typedef struct ck_attention_kernels {
-    /* scores[j] = scale * dot(query, keys[j]) */
-    void (*scores)(const float *query, const void *keys, size_t n, size_t head_size, float scale, float *scores);
-    /* out += sum over j of probabilities[j] * values[j] */
-    void (*accumulate)(const float *probabilities, const void *values, size_t n, size_t head_size, float *out);
+    /* scores[h * stride + j] = dot(query h, key j) for `heads` queries */
+    void (*scores)(
+        const float *queries, size_t heads, const void *keys, size_t n, size_t head_size, float *scores,
+        size_t stride);
+    /* out[h * head_size + i] += sum over j of probabilities[h * stride + j] * value j [i] for `heads` queries */
+    void (*accumulate)(
+        const float *probabilities, size_t heads, size_t stride, const void *values, size_t n, size_t head_size,
+        float *out);
 } ck_attention_kernels;
 
 /* Attention over a cache of `type` on `isa`; both entries are NULL for a type that no cache can have. */
 ck_attention_kernels ck_attention(ck_type type, ck_isa isa);
+
+/* Many queries against some positions of the key/value head that they share, as floats.
+ *
+ * Queries and results lie in panels of `width` lanes, a query in each: element i of row r is at
+ * [(r / width * stride + i) * width + r % width]. Lanes beyond the last row may hold anything. */
+typedef struct ck_attention_tile {
+    size_t head_size;
+    size_t stride;         /* from one key or value to the next: head_size rounded up to CK_ATTENTION_ROWS */
+    size_t rows;           /* queries */
+    size_t group;          /* queries of one token */
+    size_t first_row;      /* queries of the first token that come before this tile's */
+    size_t first_query;    /* the position of the first token */
+    size_t window;         /* positions that a query sees, the nearest up to its own; SIZE_MAX for all */
+    size_t n;              /* keys, and values */
+    size_t first_position; /* that of the first key */
+    const float *queries;  /* with the scale of the scores applied */
+    const float *keys;     /* [n rounded up to CK_ATTENTION_ROWS][stride] */
+    const float *values;   /* the same */
+    float *scores;         /* scratch: [n rounded up to CK_ATTENTION_ROWS][width] */
+    /* What a running softmax keeps. Before the first tile: 0, minus infinity, 0. */
+    float *out;    /* sums of the values by exp(score - maximum) */
+    float *maxima; /* [rows rounded up to width] */
+    float *sums;   /* [rows rounded up to width]: sums of exp(score - maximum) */
+} ck_attention_tile;
+
+/* Keys of a tile, and elements of a head, are rounded up to a multiple of this. */
+#define CK_ATTENTION_ROWS 8
+/* A multiple of every width. */
+#define CK_ATTENTION_WIDTH 48
+
+/* Attention in tiles on one instruction set. */
+typedef struct ck_attention_tile_kernels {
+    size_t width; /* lanes of a panel */
+    /* Takes the tile's keys and values into its running softmax. */
+    void (*attend)(const ck_attention_tile *tile);
+} ck_attention_tile_kernels;
+
+/* Attention in tiles on `isa`. */
+ck_attention_tile_kernels ck_attention_tiles(ck_isa isa);
+
+/* lane[i * width] = factor * row[i]: a query goes to its lane of a panel. */
+void ck_pack_lane(const float *row, size_t n, float factor, size_t width, float *lane);
+/* row[i] = factor * lane[i * width] */
+void ck_unpack_lane(const float *lane, size_t n, float factor, size_t width, float *row);
 
 /* ---- Roofline --------------------------------------------------------------------------- */
 

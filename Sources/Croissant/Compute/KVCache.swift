@@ -20,6 +20,16 @@ package struct KVCache: ~Copyable {
         /// The type of values.
         package let valueType: GGMLType
 
+        /// Whether heads of keys are rotated by a Hadamard matrix before they are stored, and queries with them.
+        ///
+        /// The matrix is orthogonal, so that scores stay what they were. It spreads an element that is much larger than
+        /// its neighbours over all of them, of which four bits would leave little (arXiv 2404.00456).
+        var rotatesKeys: Bool { rotates(keyType) }
+        /// The same for values: what attention makes of them is rotated back.
+        var rotatesValues: Bool { rotates(valueType) }
+
+        private func rotates(_ type: GGMLType) -> Bool { type == .q4_0 && headSize & (headSize - 1) == 0 }
+
         /// Bytes of one position of one head.
         func rowBytes(_ type: GGMLType) -> Int {
             guard let bytes = type.byteCount(elements: headSize) else {
@@ -28,10 +38,11 @@ package struct KVCache: ~Copyable {
             return bytes
         }
 
-        /// Where the rows of some positions of one head lie in the buffer of keys or of values.
-        fileprivate func bytes(layer: Int, head: Int, positions: Range<Int>, rowBytes: Int) -> Range<Int> {
+        /// Where some positions of one head of one layer, `row` of all, lie in the buffer of keys or of values.
+        fileprivate func bytes(row: Int, positions: Range<Int>, type: GGMLType) -> Range<Int> {
             precondition(positions.upperBound <= capacity, "positions \(positions) of \(capacity)")
-            let first = (layer * heads + head) * capacity + positions.lowerBound
+            let rowBytes = rowBytes(type)
+            let first = row * capacity + positions.lowerBound
             return first * rowBytes..<(first + positions.count) * rowBytes
         }
 
@@ -93,21 +104,25 @@ package struct KVCache: ~Copyable {
         }
 
         /// Stores a key and a value (heads, head size) of one layer at `position`, which no other worker stores to.
+        ///
+        /// They are in `x` from `keys` and from `values` on, and are rotated there where the cache wants them so.
         func store(
-            keys keyRow: Span<Float>, values valueRow: Span<Float>, layer: Int, position: Int, kernels: Kernels
+            _ x: borrowing SharedBuffer<Float>, keysAt keys: Int, valuesAt values: Int, layer: Int, position: Int,
+            kernels: Kernels
         ) {
             for head in 0..<shape.heads {
-                let elements = head * shape.headSize..<(head + 1) * shape.headSize
-                var key = keys.slice(
-                    shape.bytes(
-                        layer: layer, head: head, positions: position..<position + 1,
-                        rowBytes: shape.rowBytes(shape.keyType)))
-                kernels.quantize(keyRow.extracting(elements), as: shape.keyType, into: &key)
-                var value = values.slice(
-                    shape.bytes(
-                        layer: layer, head: head, positions: position..<position + 1,
-                        rowBytes: shape.rowBytes(shape.valueType)))
-                kernels.quantize(valueRow.extracting(elements), as: shape.valueType, into: &value)
+                let element = head * shape.headSize
+                let row = layer * shape.heads + head
+                var key = x.slice(keys + element..<keys + element + shape.headSize)
+                if shape.rotatesKeys { kernels.hadamard(&key) }
+                var keyBlocks = self.keys.slice(
+                    shape.bytes(row: row, positions: position..<position + 1, type: shape.keyType))
+                kernels.quantize(key.span, as: shape.keyType, into: &keyBlocks)
+                var value = x.slice(values + element..<values + element + shape.headSize)
+                if shape.rotatesValues { kernels.hadamard(&value) }
+                var valueBlocks = self.values.slice(
+                    shape.bytes(row: row, positions: position..<position + 1, type: shape.valueType))
+                kernels.quantize(value.span, as: shape.valueType, into: &valueBlocks)
             }
         }
     }
@@ -116,13 +131,13 @@ package struct KVCache: ~Copyable {
     @_lifetime(borrow self)
     func keys(layer: Int, head: Int, positions: Range<Int>) -> RawSpan {
         keys.bytes(
-            of: shape.bytes(layer: layer, head: head, positions: positions, rowBytes: shape.rowBytes(shape.keyType)))
+            of: shape.bytes(row: layer * shape.heads + head, positions: positions, type: shape.keyType))
     }
 
     /// Values of one head at some positions.
     @_lifetime(borrow self)
     func values(layer: Int, head: Int, positions: Range<Int>) -> RawSpan {
         values.bytes(
-            of: shape.bytes(layer: layer, head: head, positions: positions, rowBytes: shape.rowBytes(shape.valueType)))
+            of: shape.bytes(row: layer * shape.heads + head, positions: positions, type: shape.valueType))
     }
 }

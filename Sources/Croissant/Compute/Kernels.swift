@@ -16,6 +16,7 @@ package import GGUF
     /// By type id; nil for a type that nothing is quantised to.
     private let quantizers: [ck_quantize_rows_fn?]
     private let attention: [ck_attention_kernels?]
+    private let attentionTiles: ck_attention_tile_kernels
     /// By type id; nil for a type that stays in the layout of the file.
     private let panels: [ck_panel_kernels?]
     /// Vectors that a tile meets at a time, widest first.
@@ -42,6 +43,7 @@ package import GGUF
             let kernels = ck_attention(ck_type(rawValue: id), isa)
             return unsafe kernels.scores == nil ? nil : kernels
         }
+        attentionTiles = ck_attention_tiles(isa)
         let panels = ids.map { ck_panel_sizes($0).block == 0 ? nil : ck_panels(ck_type(rawValue: $0), isa) }
         self.panels = panels
         // What fits into the registers is the same for all types.
@@ -472,31 +474,43 @@ package import GGUF
 
     // MARK: Attention
 
-    /// scores[j] = scale * dot(query, key j), for keys of `type` that lie one after the other.
+    /// scores[h * stride + j] = dot(query h, key j), for `heads` queries and keys of `type` that lie one after the other.
     package func attentionScores(
-        query: Span<Float>, keys: RawSpan, type: GGMLType, scale: Float, into scores: inout MutableSpan<Float>
+        queries: Span<Float>, heads: Int, keys: RawSpan, type: GGMLType, positions: Int,
+        into scores: inout MutableSpan<Float>, stride: Int
     ) {
-        checkCache(keys, type: type, positions: scores.count, headSize: query.count)
-        unsafe query.withUnsafeBufferPointer { query in
+        let headSize = queries.count / heads
+        checkCache(keys, type: type, positions: positions, headSize: headSize)
+        precondition(
+            queries.count == heads * headSize && (heads - 1) * stride + positions <= scores.count,
+            "scores of \(heads) queries do not fit")
+        unsafe queries.withUnsafeBufferPointer { queries in
             unsafe keys.withUnsafeBytes { keys in
                 unsafe scores.withUnsafeMutableBufferPointer { scores in
                     unsafe attentionKernels(type).scores(
-                        query.baseAddress, keys.baseAddress, scores.count, query.count, scale, scores.baseAddress)
+                        queries.baseAddress, heads, keys.baseAddress, positions, headSize, scores.baseAddress, stride)
                 }
             }
         }
     }
 
-    /// out += sum of probabilities[j] * value j, for values of `type` that lie one after the other.
+    /// out h += sum of probabilities[h * stride + j] * value j, for `heads` queries and values of `type` that lie one
+    /// after the other.
     package func attentionAccumulate(
-        probabilities: Span<Float>, values: RawSpan, type: GGMLType, into out: inout MutableSpan<Float>
+        probabilities: Span<Float>, heads: Int, stride: Int, values: RawSpan, type: GGMLType, positions: Int,
+        into out: inout MutableSpan<Float>
     ) {
-        checkCache(values, type: type, positions: probabilities.count, headSize: out.count)
+        let headSize = out.count / heads
+        checkCache(values, type: type, positions: positions, headSize: headSize)
+        precondition(
+            out.count == heads * headSize && (heads - 1) * stride + positions <= probabilities.count,
+            "\(heads) queries with \(probabilities.count) probabilities")
         unsafe probabilities.withUnsafeBufferPointer { probabilities in
             unsafe values.withUnsafeBytes { values in
                 unsafe out.withUnsafeMutableBufferPointer { out in
                     unsafe attentionKernels(type).accumulate(
-                        probabilities.baseAddress, values.baseAddress, probabilities.count, out.count, out.baseAddress)
+                        probabilities.baseAddress, heads, stride, values.baseAddress, positions, headSize,
+                        out.baseAddress)
                 }
             }
         }
@@ -506,6 +520,54 @@ package import GGUF
         precondition(
             type.byteCount(elements: positions * headSize) == bytes.byteCount,
             "\(bytes.byteCount) bytes for \(positions) positions of \(headSize)")
+    }
+
+    /// Takes `count` keys and values, as floats, into the running softmax of a tile of queries; all of it lies in
+    /// `floats` as `tile` says.
+    func attend(_ tile: AttentionTile, first position: Int, count: Int, in floats: borrowing SharedBuffer<Float>) {
+        precondition(
+            tile.floats.lowerBound >= 0 && tile.floats.upperBound <= floats.count && count <= AttentionTile.keys
+                && tile.rows <= AttentionTile.rows,
+            "a tile of \(tile.rows) queries and \(count) keys does not fit")
+        let base = unsafe floats.base
+        var arguments = unsafe ck_attention_tile(
+            head_size: tile.headSize, stride: tile.stride, rows: tile.rows, group: tile.group, first_row: tile.firstRow,
+            first_query: tile.firstQuery, window: tile.window ?? .max, n: count, first_position: position,
+            queries: base + tile.queries, keys: base + tile.keys, values: base + tile.values,
+            scores: base + tile.scores, out: base + tile.out, maxima: base + tile.maxima, sums: base + tile.sums)
+        unsafe attentionTiles.attend(&arguments)
+    }
+
+    /// Queries side by side in a panel of an ``AttentionTile``.
+    var attentionWidth: Int { attentionTiles.width }
+
+    /// floats[offset + i * stride] = factor * row[i].
+    func spread(
+        _ row: Span<Float>, times factor: Float, into floats: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
+    ) {
+        precondition(
+            offset >= 0 && (row.count - 1) * stride < floats.count - offset, "\(row.count) floats do not fit")
+        unsafe row.withUnsafeBufferPointer { row in
+            unsafe ck_pack_lane(row.baseAddress, row.count, factor, stride, floats.base + offset)
+        }
+    }
+
+    /// row[i] = factor * floats[offset + i * stride].
+    func gather(
+        _ floats: borrowing SharedBuffer<Float>, at offset: Int, stride: Int, times factor: Float,
+        into row: inout MutableSpan<Float>
+    ) {
+        precondition(
+            offset >= 0 && (row.count - 1) * stride < floats.count - offset, "\(row.count) floats are not there")
+        unsafe row.withUnsafeMutableBufferPointer { row in
+            unsafe ck_unpack_lane(floats.base + offset, row.count, factor, stride, row.baseAddress)
+        }
+    }
+
+    /// x = H x / sqrt(n), H the Hadamard matrix of n rows, n a power of two: its own inverse.
+    package func hadamard(_ x: inout MutableSpan<Float>) {
+        precondition(x.count > 0 && x.count & (x.count - 1) == 0, "\(x.count) is not a power of two")
+        unsafe x.withUnsafeMutableBufferPointer { unsafe vector.hadamard($0.baseAddress, $0.count) }
     }
 
     // MARK: Roofs
@@ -550,6 +612,12 @@ package import GGUF
         return kernels
     }
 }
+
+/// Queries of a tile are laid out for any instruction set if their number is a multiple of this.
+let attentionPanelMultiple = Int(CK_ATTENTION_WIDTH)
+
+/// The elements of a head, as floats, are rounded up to a multiple of this.
+let attentionRowMultiple = Int(CK_ATTENTION_ROWS)
 
 /// Panels: sixteen rows side by side, the layout of resident weights (described in panel.h).
 package enum Panel {

@@ -128,18 +128,19 @@ extension CPUBackend {
     }
 
     /// Appends the keys and values of every row to the cache, from `position` on.
+    ///
+    /// They are left as the cache has rotated them.
     package func append(
-        _ x: borrowing FloatBuffer, stride: Int, keysAt keys: Int, valuesAt values: Int, length: Int, rows: Int,
+        _ x: inout FloatBuffer, stride: Int, keysAt keys: Int, valuesAt values: Int, length: Int, rows: Int,
         layer: Int, position: Int, to cache: inout KVCache
     ) {
-        let x = x.span
+        let x = x.shared
         let writer = cache.writer
         forEachRow(rows) { row in
             let start = row * stride
             writer.store(
-                keys: x.extracting(start + keys..<start + keys + length),
-                values: x.extracting(start + values..<start + values + length),
-                layer: layer, position: position + row, kernels: kernels)
+                x, keysAt: start + keys, valuesAt: start + values, layer: layer, position: position + row,
+                kernels: kernels)
         }
     }
 }

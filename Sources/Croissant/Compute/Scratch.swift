@@ -8,23 +8,24 @@ package struct ScratchShape: Sendable {
     private var tileFloats = 0
     /// Bytes of one thread's tiles of unpacked weights.
     private var tileBytes = 0
-    /// Floats of one thread's attention tile.
-    private let attentionFloats: Int
+    /// Floats that one thread attends with.
+    fileprivate let attentionFloats: Int
+    /// Floats of the parts that attention of a few tokens is put together from.
+    private let partFloats: Int
     /// The longest rows that vectors are quantised for, and how many vectors.
     fileprivate var quantizedColumns = 0
     fileprivate var quantizedVectors = 0
     fileprivate var packed = PackedColumns.Shape()
 
-    /// Scratch for attention alone.
+    /// Scratch for attention alone: what it needs does not depend on the context.
     ///
-    /// - Parameters:
-    ///   - headSize: elements in a head.
-    ///   - contextLength: positions that the cache can hold.
-    ///   - batchSize: tokens in a pass.
-    package init(headSize: Int, contextLength: Int, batchSize: Int, threads: Int) {
+    /// - Parameter batchSize: tokens in a pass.
+    package init(_ attention: AttentionShape, batchSize: Int, threads: Int) {
         self.threads = threads
-        attentionFloats = max(
-            contextLength, batchSize > CPUBackend.vectorProducts ? AttentionTile.floats(headSize: headSize) : 0)
+        let few = min(batchSize, CPUBackend.vectorProducts)
+        let tile = batchSize > few ? AttentionTile.floats(headSize: attention.headSize) : 0
+        attentionFloats = max(tile, FewQueries.floats(attention, tokens: few))
+        partFloats = FewQueries.partFloats(attention, tokens: few)
     }
 
     /// Makes room for products of up to `batchSize` tokens with a matrix.
@@ -72,8 +73,10 @@ package struct Scratch: ~Copyable {
     var floats: FloatBuffer
     /// Tiles of unpacked weights, some a thread.
     var tiles: Buffer<UInt8>
-    /// Scores, keys and values of attention tiles, one set a thread.
+    /// Attention to parts of the context, then scores, keys and values of attention tiles, one set a thread.
     var attention: FloatBuffer
+    /// Floats of one thread's set.
+    let attentionFloats: Int
     /// The input of a product with rows, quantised.
     var quantized: QuantizedColumns
     /// The input of a product with panels, quantised.
@@ -89,6 +92,7 @@ package struct Scratch: ~Copyable {
         self.floats = floats
         self.tiles = tiles
         self.attention = attention
+        attentionFloats = shape.attentionFloats
         self.quantized = quantized
         self.packed = packed
     }
@@ -102,7 +106,7 @@ package struct Scratch: ~Copyable {
 extension ScratchShape {
     fileprivate var floats: Int { threads * tileFloats }
     fileprivate var tiles: Int { threads * tileBytes }
-    fileprivate var attention: Int { threads * attentionFloats }
+    fileprivate var attention: Int { partFloats + threads * attentionFloats }
 
     /// Bytes that ``Scratch`` will allocate.
     package var byteCount: Int {

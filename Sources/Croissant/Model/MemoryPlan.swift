@@ -119,8 +119,7 @@ private struct PlacedWeights {
         let roles = Weights.roles(of: tensors, options.prefill, options.activations)
         let kernels = Kernels(options.instructionSet)
         var scratch = ScratchShape(
-            headSize: configuration.headSize, contextLength: options.contextLength, batchSize: options.batchSize,
-            threads: options.threads)
+            configuration.attention, batchSize: options.batchSize, threads: options.threads)
         matrices = roles.map { role in
             let hasPanels =
                 placement == .resident && options.activations != .f32 && role.isProduct

@@ -85,7 +85,7 @@ package struct Transformer: Sendable {
             &state.queryKeyValue, stride: stride, heads: configuration.heads + configuration.keyValueHeads,
             headSize: configuration.headSize, rows: tokens, cosines: state.cosines, sines: state.sines, rope: rope)
         backend.append(
-            state.queryKeyValue, stride: stride, keysAt: queries, valuesAt: queries + keys, length: keys, rows: tokens,
+            &state.queryKeyValue, stride: stride, keysAt: queries, valuesAt: queries + keys, length: keys, rows: tokens,
             layer: layer, position: position, to: &cache)
     }
 

@@ -3,42 +3,86 @@ import Foundation
 import GGUF
 import Testing
 
-/// Queries, keys and values of 300 positions, and what attention must make of them.
+/// Queries, keys and values, and what attention must make of them.
 private struct AttentionCase: Sendable, CustomTestStringConvertible {
     let heads: Int
     let keyValueHeads: Int
+    let size: Int
     /// Positions that a query sees; nil for all.
     let window: Int?
+    let keyType: GGMLType
+    let valueType: GGMLType
     let testDescription: String
+    let positions: Int
     /// (positions, heads * size + 2 * keyValueHeads * size)
     let rows: [Float]
-    /// (positions, heads * size), in doubles.
+    /// The first of the positions whose result is known.
+    let firstExpected: Int
+    /// (positions - firstExpected, heads * size), in doubles.
     let expected: [Double]
 
-    static let positions = 300
-    static let size = 12
+    var stride: Int { (heads + 2 * keyValueHeads) * size }
+    var width: Int { heads * size }
 
-    var stride: Int { (heads + 2 * keyValueHeads) * Self.size }
-    var width: Int { heads * Self.size }
-
-    init(heads: Int, keyValueHeads: Int, window: Int? = nil, _ description: String) {
-        self.heads = heads
-        self.keyValueHeads = keyValueHeads
-        self.window = window
+    init(
+        heads: Int, keyValueHeads: Int, size: Int = 12, window: Int? = nil, positions: Int = 300,
+        firstExpected: Int = 0, keys: GGMLType = .f32, values: GGMLType = .f32, _ description: String
+    ) {
+        (self.heads, self.keyValueHeads, self.size, self.window) = (heads, keyValueHeads, size, window)
+        (self.positions, self.firstExpected) = (positions, firstExpected)
+        (keyType, valueType) = (keys, values)
         testDescription = description
         var generator = SeededGenerator(seed: UInt64(heads))
-        // Every type of cache holds these exactly.
-        rows = (0..<Self.positions * (heads + 2 * keyValueHeads) * Self.size).map { _ in
+        // Every type of floats holds these exactly.
+        rows = (0..<positions * (heads + 2 * keyValueHeads) * size).map { _ in
             Float(Int.random(in: -96...96, using: &generator)) / 32
         }
-        expected = Self.attention(rows, heads: heads, keyValueHeads: keyValueHeads, window: window ?? Self.positions)
+        let keyStart = heads * size
+        let valueStart = keyStart + keyValueHeads * size
+        var cached = rows.map(Double.init)
+        let stride = (heads + 2 * keyValueHeads) * size
+        for position in 0..<positions {
+            for head in 0..<keyValueHeads {
+                for (start, type) in [(keyStart, keys), (valueStart, values)] where !Self.isExact(type) {
+                    let first = position * stride + start + head * size
+                    let held = Self.held(Array(rows[first..<first + size]), as: type)
+                    for i in 0..<size { cached[first + i] = held[i] }
+                }
+            }
+        }
+        expected = Self.attention(
+            cached, heads: heads, keyValueHeads: keyValueHeads, size: size, window: window ?? positions,
+            positions: firstExpected..<positions)
+    }
+
+    private static func isExact(_ type: GGMLType) -> Bool { [.f32, .f16, .bf16].contains(type) }
+
+    /// What a cache of `type` holds of a head: those of four bits are rotated, where that is possible.
+    private static func held(_ head: [Float], as type: GGMLType) -> [Double] {
+        let kernels = Kernels(.scalar)
+        let isRotated = type == .q4_0 && head.count.nonzeroBitCount == 1
+        var elements = head
+        var blocks = [UInt8](repeating: 0, count: type.byteCount(elements: head.count) ?? 0)
+        var mutable = elements.mutableSpan
+        if isRotated { kernels.hadamard(&mutable) }
+        var bytes = blocks.mutableSpan
+        kernels.quantize(mutable.span, as: type, into: &bytes)
+        unsafe kernels.dequantize(bytes.span.bytes, as: type, count: head.count, into: &mutable)
+        guard isRotated else { return elements.map(Double.init) }
+        return (0..<head.count).map { row in
+            elements.indices.reduce(0) { sum, column in
+                sum + Double(elements[column]) * ((row & column).nonzeroBitCount % 2 == 0 ? 1 : -1)
+            } / Double(head.count).squareRoot()
+        }
     }
 
     /// softmax(q k / sqrt(size)) v, for every position over itself and those before it, `window` in all.
-    private static func attention(_ rows: [Float], heads: Int, keyValueHeads: Int, window: Int) -> [Double] {
+    private static func attention(
+        _ rows: [Double], heads: Int, keyValueHeads: Int, size: Int, window: Int, positions: Range<Int>
+    ) -> [Double] {
         let stride = (heads + 2 * keyValueHeads) * size
         var out: [Double] = []
-        for position in 0..<positions {
+        for position in positions {
             for head in 0..<heads {
                 let query = position * stride + head * size
                 let key = heads * size + head / (heads / keyValueHeads) * size
@@ -47,13 +91,13 @@ private struct AttentionCase: Sendable, CustomTestStringConvertible {
                 var scores: [Double] = []
                 for other in first...position {
                     var sum = 0.0
-                    for i in 0..<size { sum += Double(rows[query + i]) * Double(rows[other * stride + key + i]) }
+                    for i in 0..<size { sum += rows[query + i] * rows[other * stride + key + i] }
                     scores.append(exp(sum / Double(size).squareRoot()))
                 }
                 let total = scores.reduce(0, +)
                 var result = [Double](repeating: 0, count: size)
                 for (score, other) in zip(scores, first...position) {
-                    for i in 0..<size { result[i] += score / total * Double(rows[other * stride + value + i]) }
+                    for i in 0..<size { result[i] += score / total * rows[other * stride + value + i] }
                 }
                 out += result
             }
@@ -64,50 +108,82 @@ private struct AttentionCase: Sendable, CustomTestStringConvertible {
     static let all = [
         AttentionCase(heads: 4, keyValueHeads: 2, "two queries to a key"),
         AttentionCase(heads: 2, keyValueHeads: 2, "a query to a key"),
-        AttentionCase(heads: 3, keyValueHeads: 1, "all queries to one key"),
+        AttentionCase(heads: 5, keyValueHeads: 1, "all queries to one key"),
         AttentionCase(heads: 2, keyValueHeads: 1, window: 1, "a query sees itself only"),
         AttentionCase(heads: 2, keyValueHeads: 1, window: 7, "a window of less than a tile"),
-        AttentionCase(heads: 2, keyValueHeads: 1, window: 256, "a window of a tile of keys"),
-        AttentionCase(heads: 2, keyValueHeads: 1, window: 270, "a window of more than a tile"),
+        AttentionCase(heads: 2, keyValueHeads: 1, window: 128, "a window of a tile of keys"),
+        AttentionCase(heads: 2, keyValueHeads: 1, window: 140, "a window of more than a tile"),
     ]
 
-    /// The largest difference from the expected result, where positions are fed in passes of these lengths.
-    func error(
-        passes: [Int], type: GGMLType, threads: Int, instructionSet: InstructionSet = Kernels.bestInstructionSet
-    ) throws -> Double {
-        let context = passes.reduce(0, +)
+    /// Caches that are not exact, and what they are said to hold.
+    static let quantized = [
+        AttentionCase(heads: 4, keyValueHeads: 2, size: 32, keys: .q8_0, values: .q8_0, "q8_0"),
+        AttentionCase(heads: 2, keyValueHeads: 1, size: 64, keys: .q4_0, values: .q4_0, "q4_0"),
+        AttentionCase(heads: 2, keyValueHeads: 1, size: 32, keys: .q4_0, values: .f16, "keys of q4_0"),
+        AttentionCase(heads: 1, keyValueHeads: 1, size: 32, window: 70, keys: .q8_0, values: .q4_0, "values of q4_0"),
+        AttentionCase(heads: 2, keyValueHeads: 2, size: 96, keys: .q4_0, values: .q4_0, "q4_0 that cannot be rotated"),
+    ]
+
+    /// Long contexts, of which the last positions attend.
+    static let long = [
+        AttentionCase(heads: 2, keyValueHeads: 2, size: 8, positions: 2100, firstExpected: 2096, "two heads"),
+        AttentionCase(heads: 3, keyValueHeads: 1, size: 8, positions: 1030, firstExpected: 1020, "two parts"),
+        AttentionCase(
+            heads: 2, keyValueHeads: 1, size: 8, window: 1100, positions: 2100, firstExpected: 2090, "a window"),
+        AttentionCase(
+            heads: 2, keyValueHeads: 1, size: 32, positions: 1600, firstExpected: 1595, keys: .q8_0, values: .q4_0,
+            "quantised"),
+    ]
+
+    /// What comes out where positions are fed in passes of these lengths, from `start` on; those before only go to the
+    /// cache. The types of the cache are the case's own, or `type`.
+    func results(
+        passes: [Int], from start: Int = 0, type: GGMLType? = nil, threads: Int,
+        instructionSet: InstructionSet = Kernels.bestInstructionSet
+    ) throws -> [Float] {
+        let context = start + passes.reduce(0, +)
         let shape = ModelShape(
             name: "attention", contextLength: context, embeddingLength: width, layers: 2, feedForwardLength: 1,
             heads: heads, keyValueHeads: keyValueHeads, vocabularySize: 512)
-        let configuration = try shape.configuration()
         var options = RuntimeOptions(contextLength: context)
-        (options.keyType, options.valueType, options.threads) = (type, type, threads)
-        let attention = AttentionShape(
-            heads: heads, keyValueHeads: keyValueHeads, headSize: Self.size, window: window)
-        let plan = try MemoryPlan(configuration, tensors: [], options: options)
+        (options.keyType, options.valueType, options.threads) = (type ?? keyType, type ?? valueType, threads)
+        let attention = AttentionShape(heads: heads, keyValueHeads: keyValueHeads, headSize: size, window: window)
+        let plan = try MemoryPlan(shape.configuration(), tensors: [], options: options)
         let backend = CPUBackend(instructionSet: instructionSet, threads: threads, activations: .f32)
         var cache = try KVCache(plan.cache)
         var scratch = try Scratch(plan.scratch)
-        var largest = 0.0
+        var results: [Float] = []
         var first = 0
-        for tokens in passes {
+        for tokens in (start > 0 ? [start] : []) + passes {
             var input = try FloatBuffer.allocate(tokens * stride, purpose: "a test")
             var elements = input.mutableSpan
             for i in elements.indices { elements[i] = rows[first * stride + i] }
-            var out = try FloatBuffer.allocate(tokens * width, purpose: "a test")
             backend.append(
-                input, stride: stride, keysAt: width, valuesAt: width + keyValueHeads * Self.size,
-                length: keyValueHeads * Self.size, rows: tokens, layer: 1, position: first, to: &cache)
-            backend.attention(
-                attention, queries: input, queryStride: stride, cache: cache, layer: 1,
-                firstPosition: first, tokens: tokens, into: &out, scratch: &scratch)
-            for i in 0..<tokens * width {
-                let difference = abs(Double(out.span[i]) - expected[first * width + i])
-                largest = max(largest, difference.isNaN ? .infinity : difference)
+                &input, stride: stride, keysAt: width, valuesAt: width + keyValueHeads * size,
+                length: keyValueHeads * size, rows: tokens, layer: 1, position: first, to: &cache)
+            if first >= start {
+                var out = try FloatBuffer.allocate(tokens * width, purpose: "a test")
+                backend.attention(
+                    attention, queries: input, queryStride: stride, cache: cache, layer: 1,
+                    firstPosition: first, tokens: tokens, into: &out, scratch: &scratch)
+                results += array(out.span)
             }
             first += tokens
         }
-        return largest
+        return results
+    }
+
+    /// The largest difference from the expected result.
+    func error(
+        passes: [Int], from start: Int = 0, type: GGMLType? = nil, threads: Int,
+        instructionSet: InstructionSet = Kernels.bestInstructionSet
+    ) throws -> Double {
+        let results = try results(
+            passes: passes, from: start, type: type, threads: threads, instructionSet: instructionSet)
+        return results.indices.reduce(0) { largest, i in
+            let difference = abs(Double(results[i]) - expected[(start - firstExpected) * width + i])
+            return max(largest, difference.isNaN ? .infinity : difference)
+        }
     }
 }
 
@@ -116,8 +192,11 @@ struct AttentionTests {
     /// Values reach 3; a float has 24 bits, and some hundred are added.
     private static let tolerance = 4e-6
 
-    /// Borders of tiles of 64 queries and 256 keys.
-    private static let contexts = [1, 5, 63, 64, 65, 255, 256, 257, 300]
+    /// Four bits may make more of 3, and a longer head has larger scores.
+    private static let quantizedTolerance = 8e-6
+
+    /// Borders of tiles of keys, of the tiles of queries of one head and of two, and of panels.
+    private static let contexts = [1, 5, 16, 17, 48, 96, 97, 128, 129, 192, 193, 257, 300]
 
     @Test("all positions in one pass", arguments: AttentionCase.all, [GGMLType.f32, .f16, .bf16])
     fileprivate func onePass(attention: AttentionCase, type: GGMLType) throws {
@@ -144,12 +223,46 @@ struct AttentionTests {
         }
     }
 
+    @Test("quantised caches hold what their types can, and attention is exact", arguments: AttentionCase.quantized)
+    fileprivate func quantizedCaches(attention: AttentionCase) throws {
+        for passes in [[300], [130, 1, 4, 129], Array(repeating: 3, count: 20)] {
+            let error = try attention.error(passes: passes, threads: 2)
+            #expect(error < Self.quantizedTolerance, "\(passes): \(error)")
+        }
+    }
+
+    @Test("a context of many parts", arguments: AttentionCase.long)
+    fileprivate func parts(attention: AttentionCase) throws {
+        for tokens in 1...4 {
+            let start = attention.positions - tokens
+            for first in [start, attention.firstExpected] {
+                let error = try attention.error(passes: [tokens], from: first, threads: 2)
+                #expect(error < Self.tolerance, "\(tokens) tokens after \(first): \(error)")
+            }
+        }
+    }
+
+    @Test("any number of threads computes the same bits", arguments: AttentionCase.long)
+    fileprivate func threads(attention: AttentionCase) throws {
+        for (passes, start) in [([1, 3], attention.firstExpected), ([300], 0)] {
+            let one = try attention.results(passes: passes, from: start, threads: 1)
+            for threads in [2, 3, 7] {
+                let many = try attention.results(passes: passes, from: start, threads: threads)
+                #expect(many == one, "\(threads) threads, \(passes) tokens")
+            }
+        }
+    }
+
     @Test("every instruction set", arguments: InstructionSet.supported)
     func instructionSets(instructionSet: InstructionSet) throws {
         for type in [GGMLType.f32, .f16, .bf16] {
             let error = try AttentionCase.all[0].error(
                 passes: [70, 1, 2, 100], type: type, threads: 2, instructionSet: instructionSet)
             #expect(error < Self.tolerance, "\(type): \(error)")
+        }
+        for attention in AttentionCase.quantized {
+            let error = try attention.error(passes: [70, 1, 3, 30], threads: 2, instructionSet: instructionSet)
+            #expect(error < Self.quantizedTolerance, "\(attention.testDescription): \(error)")
         }
     }
 }

@@ -123,7 +123,8 @@ private struct PackedWeights {
             WeightPlan(tensor: tensor, layout: Panel.exists(for: tensor.type) ? layout : .rows)
         }
         let store = try WeightStore(file: file, resident: plans, kernels: backend.kernels, pool: backend.pool)
-        var scratch = ScratchShape(headSize: 16, contextLength: 1, batchSize: 64, threads: threads)
+        var scratch = ScratchShape(
+            AttentionShape(heads: 1, keyValueHeads: 1, headSize: 16), batchSize: 64, threads: threads)
         for plan in plans {
             scratch.include(plan, batchSize: 64, decode: decode, batch: batch, kernels: backend.kernels)
         }

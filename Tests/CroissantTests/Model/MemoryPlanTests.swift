@@ -190,7 +190,8 @@ struct MemoryPlanTests {
             #expect(try name { $0.contextLength = length } == "context length")
         }
         for size in [0, -1, .max] { #expect(try name { $0.batchSize = size } == "batch size") }
-        for type in [GGMLType.i8, .q8_K, .iq1_s, .f64] {
+        // Heads are shorter than a block of the last two.
+        for type in [GGMLType.i8, .q8_K, .q5_0, .iq1_s, .f64, .q8_0, .q4_0] {
             #expect(try name { $0.keyType = type } == "key cache type", "\(type)")
             #expect(try name { $0.valueType = type } == "value cache type", "\(type)")
         }

@@ -1,0 +1,28 @@
+/* Attention for one instruction set: the files that instantiate its templates, attention_<set>.c, define
+ *
+ *     LANES     floats of a register
+ *     TARGET    the attribute of the set's functions
+ *     SET       its name, as in ck_attention_<set>
+ *     REGISTERS registers that a panel of queries is wide, 2 or 3
+ *     ROWS      rows of a block of products, which REGISTERS times as many registers hold
+ *     REST      rows of the block that computes what is left of them: a divisor of CK_ATTENTION_ROWS
+ *     HEADS     queries that meet a row of the cache at a time
+ *
+ * and include attention_template.h, which defines the set's table. */
+#pragma once
+
+#include "CKernels.h"
+
+/* Attention on one instruction set. */
+typedef struct ck_attention_set {
+    ck_attention_tile_kernels tile;
+    ck_attention_kernels f32, f16, bf16, q8_0, q4_0;
+} ck_attention_set;
+
+extern const ck_attention_set ck_attention_scalar;
+#if defined(__x86_64__)
+extern const ck_attention_set ck_attention_avx2;
+extern const ck_attention_set ck_attention_avx512;
+#elif defined(__aarch64__)
+extern const ck_attention_set ck_attention_neon;
+#endif
