@@ -44,6 +44,14 @@ struct CheckedDamageTests {
         }
     }
 
+    @Test("keys of the architecture that nothing is known of are warnings")
+    func unknownKeys() throws {
+        var file = try ModelFile(shape: .tiny)
+        file.metadata["llama.mystery"] = .uint32(1)
+        let check = try file.check()
+        #expect(check.findings.map(\.subject) == ["llama.mystery"] && check.count(.warning) == 1)
+    }
+
     @Test("all that is wrong is found, not only the first thing")
     func everything() throws {
         var file = try ModelFile(shape: .tiny)
