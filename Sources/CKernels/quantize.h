@@ -14,6 +14,8 @@
 #include "registry.h"
 
 #define CK_LANES 16
+/* The longest group. */
+#define CK_GROUP 64
 
 /* Numbers of sixteen groups. Passed by address, as in group.h. */
 typedef float ck_lanes __attribute__((vector_size(4 * CK_LANES)));
@@ -34,10 +36,10 @@ typedef int32_t ck_int_lanes __attribute__((vector_size(4 * CK_LANES)));
 
 /* Groups side by side: weight i of the group in lane g is x[i][g]. */
 typedef struct ck_lane_groups {
-    size_t size;     /* weights of a group, at most 32 */
+    size_t size; /* weights of a group */
     bool has_importance;
-    ck_lanes x[32];
-    ck_lanes importance[32]; /* where there is any */
+    ck_lanes x[CK_GROUP];
+    ck_lanes importance[CK_GROUP]; /* where there is any */
 } ck_lane_groups;
 
 /* A block's floats, and the importance of its columns; NULL where none is given. */
@@ -46,8 +48,9 @@ typedef struct ck_block_source {
     const float *importance;
 } ck_block_source;
 
-/* Makes `out[k]` of `sources[k]`, for all k of a batch. */
-typedef void (*ck_quantize_batch)(const ck_block_source *sources, bool has_importance, void *out);
+/* Makes `out[k]` of `sources[k]`, for all k of a batch. `tables` are what a type has made once for all batches. */
+typedef void (*ck_quantize_batch)(
+    const void *tables, const ck_block_source *sources, bool has_importance, void *out);
 
 /* Lays out the groups of a batch: `lanes / (columns / size)` blocks of `columns` weights. */
 CK_INLINE void ck_load_groups(
@@ -68,8 +71,8 @@ CK_INLINE void ck_load_groups(
 
 /* All rows, a batch of blocks at a time; a last batch that is not full repeats its last block. */
 CK_INLINE void ck_quantize_batches(
-    ck_quantize_batch quantize, bool has_importance, size_t batch, size_t block_columns, size_t block_bytes,
-    const float *values, size_t rows, size_t columns, const float *importance, void *blocks) {
+    ck_quantize_batch quantize, const void *tables, bool has_importance, size_t batch, size_t block_columns,
+    size_t block_bytes, const float *values, size_t rows, size_t columns, const float *importance, void *blocks) {
     const size_t in_row = columns / block_columns, count = rows * in_row;
     for (size_t first = 0; first < count; first += batch) {
         ck_block_source sources[CK_LANES];
@@ -79,7 +82,7 @@ CK_INLINE void ck_quantize_batches(
             sources[k].values = values + block * block_columns;
             sources[k].importance = has_importance ? importance + block % in_row * block_columns : NULL;
         }
-        quantize(sources, has_importance, made);
+        quantize(tables, sources, has_importance, made);
         const size_t whole = count - first < batch ? count - first : batch;
         memcpy((uint8_t *)blocks + first * block_bytes, made, whole * block_bytes);
     }
@@ -95,27 +98,32 @@ CK_INLINE void ck_quantize_batches(
         if (importance == NULL) {                                                                                    \
             WITHOUT;                                                                                                 \
         } else {                                                                                                     \
-            ck_quantize_batches(QUANTIZE, true, BATCH, COLUMNS, bytes, values, rows, columns, importance, blocks);   \
+            ck_quantize_batches(                                                                                     \
+                QUANTIZE, NULL, true, BATCH, COLUMNS, bytes, values, rows, columns, importance, blocks);             \
         }                                                                                                            \
     }
 #define CK_SEARCH(QUANTIZE, BATCH, COLUMNS) \
-    ck_quantize_batches(QUANTIZE, false, BATCH, COLUMNS, bytes, values, rows, columns, NULL, blocks)
+    ck_quantize_batches(QUANTIZE, NULL, false, BATCH, COLUMNS, bytes, values, rows, columns, NULL, blocks)
 #define CK_ROUND(TYPE, ISA) ck_kernels(TYPE, ISA).quantize(values, blocks, rows * columns)
 
-/* Defines the table ck_NAME_quantizers. ARM has what the scalar code needs: the compiler turns it into NEON. */
+/* The table of a type. ARM has what the scalar code needs: the compiler turns it into NEON. */
 #if defined(__x86_64__)
+#define CK_QUANTIZERS(NAME)                                            \
+    const ck_quantize_rows_fn ck_##NAME##_quantizers[CK_ISA_COUNT] = { \
+        [CK_ISA_SCALAR] = quantize_##NAME##_scalar,                    \
+        [CK_ISA_AVX2] = quantize_##NAME##_avx2,                        \
+        [CK_ISA_AVX512] = quantize_##NAME##_avx512};
 #define CK_DEFINE_QUANTIZERS(NAME, BATCH, COLUMNS, QUANTIZE, SCALAR, AVX2, AVX512)                                   \
     CK_DEFINE_QUANTIZER_FOR(scalar, CK_SCALAR, NAME, BATCH, COLUMNS, QUANTIZE, SCALAR)                               \
     CK_DEFINE_QUANTIZER_FOR(avx2, CK_AVX2, NAME, BATCH, COLUMNS, QUANTIZE, AVX2)                                     \
     CK_DEFINE_QUANTIZER_FOR(avx512, CK_AVX512, NAME, BATCH, COLUMNS, QUANTIZE, AVX512)                               \
-    const ck_quantize_rows_fn ck_##NAME##_quantizers[CK_ISA_COUNT] = {                                               \
-        [CK_ISA_SCALAR] = quantize_##NAME##_scalar,                                                                  \
-        [CK_ISA_AVX2] = quantize_##NAME##_avx2,                                                                      \
-        [CK_ISA_AVX512] = quantize_##NAME##_avx512};
+    CK_QUANTIZERS(NAME)
 #else
+#define CK_QUANTIZERS(NAME) \
+    const ck_quantize_rows_fn ck_##NAME##_quantizers[CK_ISA_COUNT] = {[CK_ISA_SCALAR] = quantize_##NAME##_scalar};
 #define CK_DEFINE_QUANTIZERS(NAME, BATCH, COLUMNS, QUANTIZE, SCALAR, AVX2, AVX512)                                   \
     CK_DEFINE_QUANTIZER_FOR(scalar, CK_SCALAR, NAME, BATCH, COLUMNS, QUANTIZE, SCALAR)                               \
-    const ck_quantize_rows_fn ck_##NAME##_quantizers[CK_ISA_COUNT] = {[CK_ISA_SCALAR] = quantize_##NAME##_scalar};
+    CK_QUANTIZERS(NAME)
 #endif
 
 /* Defines the quantisers of a type whose blocks have COLUMNS weights, BATCH of which are made at a time. */

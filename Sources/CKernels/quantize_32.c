@@ -18,19 +18,32 @@ CK_INLINE uint32_t pack_fifth(const ck_lanes q[32], size_t lane) {
 
 /* Sixteen blocks  w = scale * (q - offset): their scales, and q. */
 CK_INLINE void search_scales(
-    const ck_block_source *sources, bool has_importance, float offset, float highest, uint16_t scales[CK_LANES],
+    const ck_block_source *sources, bool has_importance, ck_round round, float offset, uint16_t scales[CK_LANES],
     ck_lanes q[32]) {
     CK_DO_NOT_FUSE
-    const ck_range range = {-offset, highest};
     ck_lane_groups groups;
-    ck_lanes scale;
+    ck_scales found = {CK_SPLAT(0.0f), CK_SPLAT(0.0f)};
     ck_load_groups(sources, has_importance, 32, 32, &groups);
-    ck_search_scale(&groups, range, (ck_trials){-offset - 0.9f, 0.1f, 19}, &scale);
-    ck_round_to_halves(&scale, scales);
-    const ck_lanes inverse = CK_QUOTIENT(CK_SPLAT(1.0f), scale);
+    ck_search_scale(&groups, round, (ck_trials){-offset - 0.9f, 0.1f, 19}, &found);
+    ck_round_to_halves(&found.scale, scales);
+    const ck_lanes inverse = CK_QUOTIENT(CK_SPLAT(1.0f), found.scale);
     for (size_t i = 0; i < 32; i++) {
-        q[i] = CK_ROUND_TO(groups.x[i] * inverse, range) + offset;
+        q[i] = groups.x[i] * inverse;
+        round(&q[i]);
+        q[i] += offset;
     }
+}
+
+CK_INLINE void round_q4(ck_lanes *numbers) {
+    *numbers = CK_ROUND_TO(*numbers, -8, 7);
+}
+
+CK_INLINE void round_q5(ck_lanes *numbers) {
+    *numbers = CK_ROUND_TO(*numbers, -16, 15);
+}
+
+CK_INLINE void round_q8(ck_lanes *numbers) {
+    *numbers = CK_ROUND_TO(*numbers, -128, 127);
 }
 
 /* Sixteen blocks  w = scale * q + minimum. */
@@ -47,26 +60,28 @@ CK_INLINE void search_lines(
     ck_round_to_halves(&minimum, minimums);
     const ck_lanes inverse = CK_QUOTIENT(CK_SPLAT(1.0f), scale);
     for (size_t i = 0; i < 32; i++) {
-        q[i] = CK_ROUND_TO((groups.x[i] - minimum) * inverse, ((ck_range){0, highest}));
+        q[i] = CK_ROUND_TO((groups.x[i] - minimum) * inverse, 0, highest);
     }
 }
 
-CK_INLINE void quantize_q4_0(const ck_block_source *sources, bool has_importance, void *out) {
+CK_INLINE void quantize_q4_0(const void *tables, const ck_block_source *sources, bool has_importance, void *out) {
+    (void)tables;
     ck_block_q4_0 *block = out;
     uint16_t scales[CK_LANES];
     ck_lanes q[32];
-    search_scales(sources, has_importance, 8, 7, scales, q);
+    search_scales(sources, has_importance, round_q4, 8, scales, q);
     for (size_t lane = 0; lane < CK_LANES; lane++) {
         block[lane].scale = scales[lane];
         pack_low(q, lane, block[lane].low);
     }
 }
 
-CK_INLINE void quantize_q5_0(const ck_block_source *sources, bool has_importance, void *out) {
+CK_INLINE void quantize_q5_0(const void *tables, const ck_block_source *sources, bool has_importance, void *out) {
+    (void)tables;
     ck_block_q5_0 *block = out;
     uint16_t scales[CK_LANES];
     ck_lanes q[32];
-    search_scales(sources, has_importance, 16, 15, scales, q);
+    search_scales(sources, has_importance, round_q5, 16, scales, q);
     for (size_t lane = 0; lane < CK_LANES; lane++) {
         block[lane].scale = scales[lane];
         block[lane].fifth = pack_fifth(q, lane);
@@ -74,11 +89,12 @@ CK_INLINE void quantize_q5_0(const ck_block_source *sources, bool has_importance
     }
 }
 
-CK_INLINE void quantize_q8_0(const ck_block_source *sources, bool has_importance, void *out) {
+CK_INLINE void quantize_q8_0(const void *tables, const ck_block_source *sources, bool has_importance, void *out) {
+    (void)tables;
     ck_block_q8_0 *block = out;
     uint16_t scales[CK_LANES];
     ck_lanes q[32];
-    search_scales(sources, has_importance, 128, 127, scales, q);
+    search_scales(sources, has_importance, round_q8, 128, scales, q);
     for (size_t lane = 0; lane < CK_LANES; lane++) {
         block[lane].scale = scales[lane];
         for (size_t i = 0; i < 32; i++) {
@@ -87,7 +103,8 @@ CK_INLINE void quantize_q8_0(const ck_block_source *sources, bool has_importance
     }
 }
 
-CK_INLINE void quantize_q4_1(const ck_block_source *sources, bool has_importance, void *out) {
+CK_INLINE void quantize_q4_1(const void *tables, const ck_block_source *sources, bool has_importance, void *out) {
+    (void)tables;
     ck_block_q4_1 *block = out;
     uint16_t scales[CK_LANES], minimums[CK_LANES];
     ck_lanes q[32];
@@ -99,7 +116,8 @@ CK_INLINE void quantize_q4_1(const ck_block_source *sources, bool has_importance
     }
 }
 
-CK_INLINE void quantize_q5_1(const ck_block_source *sources, bool has_importance, void *out) {
+CK_INLINE void quantize_q5_1(const void *tables, const ck_block_source *sources, bool has_importance, void *out) {
+    (void)tables;
     ck_block_q5_1 *block = out;
     uint16_t scales[CK_LANES], minimums[CK_LANES];
     ck_lanes q[32];

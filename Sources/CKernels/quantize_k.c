@@ -2,7 +2,7 @@
 #include "quantize_search.h"
 
 /* The q of one of a batch's blocks as bytes, `offset` added, in the order of the columns. */
-CK_INLINE void order_q(const ck_lanes q[32], size_t size, size_t block, float offset, uint8_t out[256]) {
+CK_INLINE void order_q(const ck_lanes *q, size_t size, size_t block, float offset, uint8_t out[256]) {
     for (size_t i = 0; i < 256; i++) {
         out[i] = (uint8_t)(q[i % size][block * (256 / size) + i / size] + offset);
     }
@@ -53,7 +53,8 @@ CK_INLINE void pack_six_bits(const uint8_t scales[8], const uint8_t minimums[8],
 
 /* ---- Scales and minimums ----------------------------------------------------------------- */
 
-CK_INLINE void quantize_q2_k(const ck_block_source *sources, bool has_importance, void *out) {
+CK_INLINE void quantize_q2_k(const void *tables, const ck_block_source *sources, bool has_importance, void *out) {
+    (void)tables;
     ck_block_q2_k *block = out;
     ck_lane_groups groups;
     ck_line_blocks found;
@@ -71,7 +72,8 @@ CK_INLINE void quantize_q2_k(const ck_block_source *sources, bool has_importance
     pack_pairs(q, block->low);
 }
 
-CK_INLINE void quantize_q4_k(const ck_block_source *sources, bool has_importance, void *out) {
+CK_INLINE void quantize_q4_k(const void *tables, const ck_block_source *sources, bool has_importance, void *out) {
+    (void)tables;
     ck_block_q4_k *block = out;
     ck_lane_groups groups;
     ck_line_blocks found;
@@ -89,7 +91,8 @@ CK_INLINE void quantize_q4_k(const ck_block_source *sources, bool has_importance
     }
 }
 
-CK_INLINE void quantize_q5_k(const ck_block_source *sources, bool has_importance, void *out) {
+CK_INLINE void quantize_q5_k(const void *tables, const ck_block_source *sources, bool has_importance, void *out) {
+    (void)tables;
     ck_block_q5_k *block = out;
     ck_lane_groups groups;
     ck_line_blocks found;
@@ -110,44 +113,61 @@ CK_INLINE void quantize_q5_k(const ck_block_source *sources, bool has_importance
 
 /* ---- Scales ------------------------------------------------------------------------------ */
 
-CK_INLINE void quantize_q3_k(const ck_block_source *sources, bool has_importance, void *out) {
+CK_INLINE void round_q3(ck_lanes *numbers) {
+    *numbers = CK_ROUND_TO(*numbers, -4, 3);
+}
+
+CK_INLINE void round_q6(ck_lanes *numbers) {
+    *numbers = CK_ROUND_TO(*numbers, -32, 31); /* also the scales of Q3_K */
+}
+
+CK_INLINE void round_q8(ck_lanes *numbers) {
+    *numbers = CK_ROUND_TO(*numbers, -128, 127);
+}
+
+CK_INLINE void quantize_q3_k(const void *tables, const ck_block_source *sources, bool has_importance, void *out) {
+    (void)tables;
     ck_block_q3_k *block = out;
     ck_lane_groups groups;
+    ck_scales scales = {CK_SPLAT(0.0f), CK_SPLAT(0.0f)};
     ck_scaled_blocks found;
-    uint8_t q[256], scales[16];
+    uint8_t q[256], multiples[16];
     ck_load_groups(sources, has_importance, 256, 16, &groups);
-    ck_search_scaled_blocks(
-        &groups, (ck_range){-4, 3}, (ck_range){-32, 31}, (ck_trials){-4.9f, 0.1f, 19}, 16, &found);
+    ck_search_scale(&groups, round_q3, (ck_trials){-4.9f, 0.1f, 19}, &scales);
+    ck_search_scaled_blocks(&groups, round_q3, round_q6, -32, &scales.scale, 16, &found);
     order_q(found.q, 16, 0, 4, q);
-    order_multiples(&found.multiples, 16, 0, 32, scales);
+    order_multiples(&found.multiples, 16, 0, 32, multiples);
     block->scale = found.halves[0];
     for (size_t g = 0; g < 8; g++) {
-        block->packed[g] = (uint8_t)((scales[g] & 15) | (scales[g + 8] & 15) << 4);
+        block->packed[g] = (uint8_t)((multiples[g] & 15) | (multiples[g + 8] & 15) << 4);
     }
     for (size_t g = 0; g < 4; g++) {
         block->packed[8 + g] = (uint8_t)(
-            scales[g] >> 4 | scales[g + 4] >> 4 << 2 | scales[g + 8] >> 4 << 4 | scales[g + 12] >> 4 << 6);
+            multiples[g] >> 4 | multiples[g + 4] >> 4 << 2 | multiples[g + 8] >> 4 << 4 |
+            multiples[g + 12] >> 4 << 6);
     }
     pack_bit(q, 2, block->third);
     pack_pairs(q, block->low);
 }
 
-CK_INLINE void quantize_q6_k(const ck_block_source *sources, bool has_importance, void *out) {
+CK_INLINE void quantize_q6_k(const void *tables, const ck_block_source *sources, bool has_importance, void *out) {
+    (void)tables;
     ck_block_q6_k *block = out;
     ck_lane_groups groups;
+    ck_scales scales = {CK_SPLAT(0.0f), CK_SPLAT(0.0f)};
     ck_scaled_blocks found;
     uint8_t q[256];
     ck_load_groups(sources, has_importance, 256, 16, &groups);
-    ck_search_scaled_blocks(
-        &groups, (ck_range){-32, 31}, (ck_range){-128, 127}, (ck_trials){-32.9f, 0.1f, 19}, 16, &found);
+    ck_search_scale(&groups, round_q6, (ck_trials){-32.9f, 0.1f, 19}, &scales);
+    ck_search_scaled_blocks(&groups, round_q6, round_q8, -128, &scales.scale, 16, &found);
     order_q(found.q, 16, 0, 32, q);
     block->scale = found.halves[0];
     for (size_t g = 0; g < 16; g++) {
         block->scales[g] = (int8_t)found.multiples[g];
     }
     for (size_t i = 0; i < 64; i++) {
-        const uint8_t *first = q + i / 32 * 128 + i % 32; /* of a half */
         const size_t half = i / 32, lane = i % 32;
+        const uint8_t *first = q + 128 * half + lane;
         block->low[64 * half + lane] = (uint8_t)((first[0] & 15) | (first[64] & 15) << 4);
         block->low[64 * half + 32 + lane] = (uint8_t)((first[32] & 15) | (first[96] & 15) << 4);
         block->high[i] = (uint8_t)(first[0] >> 4 | first[32] >> 4 << 2 | first[64] >> 4 << 4 | first[96] >> 4 << 6);

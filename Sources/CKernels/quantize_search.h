@@ -4,10 +4,8 @@
 
 #include "quantize.h"
 
-/* The whole numbers q that a type's weights are made of. */
-typedef struct ck_range {
-    float lowest, highest;
-} ck_range;
+/* Rounds numbers to those that a type's weights are multiples of. */
+typedef void (*ck_round)(ck_lanes *numbers);
 
 /* Trials of a search: what a group's largest magnitude, or its range, may become. */
 typedef struct ck_trials {
@@ -15,8 +13,10 @@ typedef struct ck_trials {
     size_t count;
 } ck_trials;
 
-/* Numbers rounded to whole ones of the range. Clamped first, because only small numbers are rounded correctly. */
-#define CK_ROUND_TO(a, range) CK_NEAREST(CK_MIN(CK_MAX(a, CK_SPLAT((range).lowest)), CK_SPLAT((range).highest)))
+/* Numbers from `lowest` to `highest`, rounded to whole ones. Clamped first, because only small numbers are rounded
+ * correctly. */
+#define CK_ROUND_TO(numbers, lowest, highest) \
+    CK_NEAREST(CK_MIN(CK_MAX(numbers, CK_SPLAT((float)(lowest))), CK_SPLAT((float)(highest))))
 
 /* One number for each block of a batch, from the lanes of its groups, in all of them: the largest. */
 CK_INLINE void ck_block_maximum(const ck_lanes *lanes, size_t groups_of_block, ck_lanes *maximum) {
@@ -41,31 +41,71 @@ CK_INLINE void ck_round_to_halves(ck_lanes *lanes, uint16_t halves[CK_LANES]) {
 
 /* ---- w = scale * q ----------------------------------------------------------------------- */
 
-/* The scale for which  w = scale * q  comes closest to each group. The value of the largest magnitude becomes each
- * number of the trials; for the whole numbers that the group then rounds to, the best scale is known. */
-CK_INLINE void ck_search_scale(const ck_lane_groups *groups, ck_range range, ck_trials trials, ck_lanes *scale) {
+/* The best scales found so far, and how much less the squared error is than that of w = 0. */
+typedef struct ck_scales {
+    ck_lanes scale, gain;
+} ck_scales;
+
+/* The scale for which  w = scale * q  comes closest to each group, if it is better than that found so far. `extreme`
+ * becomes each number of the trials; for the q that the group then rounds to, the best scale is known. */
+CK_INLINE void ck_search_scale_from(
+    const ck_lane_groups *groups, ck_round round, ck_trials trials, const ck_lanes *extreme, ck_scales *found) {
     CK_DO_NOT_FUSE
-    ck_lanes extreme = CK_SPLAT(0.0f);
-    for (size_t i = 0; i < groups->size; i++) {
-        extreme = CK_SELECT(CK_MAGNITUDE(groups->x[i]) > CK_MAGNITUDE(extreme), groups->x[i], extreme);
-    }
-    const ck_lanes reciprocal = CK_QUOTIENT(CK_SPLAT(1.0f), extreme);
-    ck_lanes best = CK_SPLAT(0.0f);
-    *scale = CK_SPLAT(0.0f);
+    const ck_lanes reciprocal = CK_QUOTIENT(CK_SPLAT(1.0f), *extreme);
     for (size_t k = 0; k < trials.count; k++) {
         const ck_lanes inverse = (trials.first + trials.step * (float)k) * reciprocal;
         ck_lanes xq = CK_SPLAT(0.0f), qq = CK_SPLAT(0.0f);
         for (size_t i = 0; i < groups->size; i++) {
-            const ck_lanes q = CK_ROUND_TO(groups->x[i] * inverse, range);
+            ck_lanes q = groups->x[i] * inverse;
+            round(&q);
             const ck_lanes wq = groups->has_importance ? groups->importance[i] * q : q;
             xq += groups->x[i] * wq;
             qq += q * wq;
         }
         const ck_lanes candidate = CK_QUOTIENT(xq, qq);
-        const ck_lanes gain = xq * candidate; /* what is gone of sum(x * x) when w is taken off */
-        const ck_int_lanes better = gain > best;
-        best = CK_SELECT(better, gain, best);
-        *scale = CK_SELECT(better, candidate, *scale);
+        const ck_lanes gain = xq * candidate;
+        const ck_int_lanes better = gain > found->gain;
+        found->gain = CK_SELECT(better, gain, found->gain);
+        found->scale = CK_SELECT(better, candidate, found->scale);
+    }
+}
+
+/* The value of the largest magnitude of each group. */
+CK_INLINE void ck_find_extremes(const ck_lane_groups *groups, ck_lanes *extreme) {
+    *extreme = CK_SPLAT(0.0f);
+    for (size_t i = 0; i < groups->size; i++) {
+        *extreme = CK_SELECT(CK_MAGNITUDE(groups->x[i]) > CK_MAGNITUDE(*extreme), groups->x[i], *extreme);
+    }
+}
+
+/* The best scale, of either sign; the trials are for the value of the largest magnitude. */
+CK_INLINE void ck_search_scale(const ck_lane_groups *groups, ck_round round, ck_trials trials, ck_scales *found) {
+    ck_lanes extreme;
+    ck_find_extremes(groups, &extreme);
+    ck_search_scale_from(groups, round, trials, &extreme, found);
+}
+
+/* The best scale that is positive; the trials are for the largest magnitude. */
+CK_INLINE void ck_search_positive_scale(
+    const ck_lane_groups *groups, ck_round round, ck_trials trials, ck_scales *found) {
+    ck_lanes extreme;
+    ck_find_extremes(groups, &extreme);
+    extreme = CK_MAGNITUDE(extreme);
+    ck_search_scale_from(groups, round, trials, &extreme, found);
+}
+
+/* The squared error of each group when it is rounded by a scale. */
+CK_INLINE void ck_scale_error(
+    const ck_lane_groups *groups, ck_round round, const ck_lanes *scale, ck_lanes *error) {
+    CK_DO_NOT_FUSE
+    const ck_lanes inverse = CK_QUOTIENT(CK_SPLAT(1.0f), *scale);
+    *error = CK_SPLAT(0.0f);
+    for (size_t i = 0; i < groups->size; i++) {
+        ck_lanes q = groups->x[i] * inverse;
+        round(&q);
+        const ck_lanes rest = groups->x[i] - *scale * q;
+        const ck_lanes square = rest * rest;
+        *error += groups->has_importance ? groups->importance[i] * square : square;
     }
 }
 
@@ -74,25 +114,20 @@ typedef struct ck_scaled_blocks {
     uint16_t halves[CK_LANES]; /* the block's scale as an f16, in the lanes of all its groups */
     ck_lanes scale;            /* the same as a float */
     ck_lanes multiples;        /* of each group */
-    ck_lanes q[32];            /* of each weight */
+    ck_lanes q[CK_GROUP];      /* of each weight */
 } ck_scaled_blocks;
 
 /* The best of each group's multiple and its two neighbours, by the error of rounding with it. */
 CK_INLINE void ck_improve_multiples(
-    const ck_lane_groups *groups, ck_range range, ck_range multiples, ck_scaled_blocks *blocks) {
+    const ck_lane_groups *groups, ck_round round, ck_round round_multiples, ck_scaled_blocks *blocks) {
     CK_DO_NOT_FUSE
     const ck_lanes start = blocks->multiples;
     ck_lanes least = CK_SPLAT(0x1p126f);
     for (int k = 0; k < 3; k++) {
-        const ck_lanes multiple = CK_ROUND_TO(start + (k == 0 ? 0.0f : k == 1 ? -1.0f : 1.0f), multiples);
+        ck_lanes multiple = start + (k == 0 ? 0.0f : k == 1 ? -1.0f : 1.0f), error;
+        round_multiples(&multiple);
         const ck_lanes scale = blocks->scale * multiple;
-        const ck_lanes inverse = CK_QUOTIENT(CK_SPLAT(1.0f), scale);
-        ck_lanes error = CK_SPLAT(0.0f);
-        for (size_t i = 0; i < groups->size; i++) {
-            const ck_lanes rest = groups->x[i] - scale * CK_ROUND_TO(groups->x[i] * inverse, range);
-            const ck_lanes square = rest * rest;
-            error += groups->has_importance ? groups->importance[i] * square : square;
-        }
+        ck_scale_error(groups, round, &scale, &error);
         const ck_int_lanes better = error < least;
         least = CK_SELECT(better, error, least);
         blocks->multiples = CK_SELECT(better, multiple, blocks->multiples);
@@ -101,12 +136,13 @@ CK_INLINE void ck_improve_multiples(
 
 /* The q of all weights; and the scale of each block that is best for them, unless that is nonsense. */
 CK_INLINE void ck_round_by_scales(
-    const ck_lane_groups *groups, ck_range range, size_t groups_of_block, ck_scaled_blocks *blocks, ck_lanes *best) {
+    const ck_lane_groups *groups, ck_round round, size_t groups_of_block, ck_scaled_blocks *blocks, ck_lanes *best) {
     CK_DO_NOT_FUSE
     const ck_lanes inverse = CK_QUOTIENT(CK_SPLAT(1.0f), blocks->scale * blocks->multiples);
     ck_lanes xq = CK_SPLAT(0.0f), qq = CK_SPLAT(0.0f);
     for (size_t i = 0; i < groups->size; i++) {
-        const ck_lanes q = CK_ROUND_TO(groups->x[i] * inverse, range);
+        ck_lanes q = groups->x[i] * inverse;
+        round(&q);
         const ck_lanes wq = groups->has_importance ? groups->importance[i] * q : q;
         blocks->q[i] = q;
         xq += groups->x[i] * wq;
@@ -126,27 +162,26 @@ CK_INLINE void ck_round_by_scales(
     }
 }
 
-/* Blocks of groups whose weights are  block scale * multiple * q. */
+/* Blocks of groups whose weights are  block scale * multiple * q,  from the best scales of the groups by themselves;
+ * the lowest multiple, which is negative, reaches furthest. */
 CK_INLINE void ck_search_scaled_blocks(
-    const ck_lane_groups *groups, ck_range range, ck_range multiples, ck_trials trials, size_t groups_of_block,
-    ck_scaled_blocks *blocks) {
+    const ck_lane_groups *groups, ck_round round, ck_round round_multiples, float lowest_multiple,
+    const ck_lanes *scales, size_t groups_of_block, ck_scaled_blocks *blocks) {
     CK_DO_NOT_FUSE
-    ck_lanes scale, extreme, lowest;
-    ck_search_scale(groups, range, trials, &scale);
-    /* The scale of the largest magnitude becomes the lowest multiple, which reaches furthest. */
-    ck_block_maximum(&scale, groups_of_block, &extreme);
-    lowest = -scale;
-    ck_block_maximum(&lowest, groups_of_block, &lowest);
-    extreme = CK_SELECT(lowest > extreme, -lowest, extreme);
-    blocks->scale = extreme / multiples.lowest;
+    ck_lanes best, highest, lowest;
+    const ck_lanes opposite = -*scales;
+    ck_block_maximum(scales, groups_of_block, &highest);
+    ck_block_maximum(&opposite, groups_of_block, &lowest);
+    blocks->scale = CK_SELECT(lowest > highest, -lowest, highest) / lowest_multiple;
     ck_round_to_halves(&blocks->scale, blocks->halves);
-    blocks->multiples = CK_ROUND_TO(CK_QUOTIENT(scale, blocks->scale), multiples);
-    ck_improve_multiples(groups, range, multiples, blocks);
-    ck_round_by_scales(groups, range, groups_of_block, blocks, &scale);
-    blocks->scale = scale;
+    blocks->multiples = CK_QUOTIENT(*scales, blocks->scale);
+    round_multiples(&blocks->multiples);
+    ck_improve_multiples(groups, round, round_multiples, blocks);
+    ck_round_by_scales(groups, round, groups_of_block, blocks, &best);
+    blocks->scale = best;
     ck_round_to_halves(&blocks->scale, blocks->halves);
-    ck_improve_multiples(groups, range, multiples, blocks);
-    ck_round_by_scales(groups, range, groups_of_block, blocks, &scale);
+    ck_improve_multiples(groups, round, round_multiples, blocks);
+    ck_round_by_scales(groups, round, groups_of_block, blocks, &best);
 }
 
 /* ---- w = scale * q - minimum ------------------------------------------------------------- */
@@ -210,7 +245,7 @@ typedef struct ck_line_blocks {
     uint16_t minimum_halves[CK_LANES];
     ck_lanes scale, minimum;         /* the same as floats */
     ck_lanes scales, minimums;       /* the multiples of each group */
-    ck_lanes q[32];                  /* of each weight */
+    ck_lanes q[CK_GROUP];            /* of each weight */
 } ck_line_blocks;
 
 /* The best of each group's scale and its two neighbours with the minimum that is best for each, by the error of
@@ -218,18 +253,17 @@ typedef struct ck_line_blocks {
 CK_INLINE void ck_improve_lines(
     const ck_lane_groups *groups, float highest, float most, ck_line_blocks *blocks) {
     CK_DO_NOT_FUSE
-    const ck_range range = {0, highest}, multiples = {0, most};
     const ck_lanes start = blocks->scales, minimum = blocks->minimum * blocks->minimums;
     const ck_lanes old = blocks->minimums;
     ck_lanes least = CK_SPLAT(0x1p126f);
     for (int k = 0; k < 3; k++) {
-        const ck_lanes multiple = CK_ROUND_TO(start + (k == 0 ? 0.0f : k == 1 ? -1.0f : 1.0f), multiples);
+        const ck_lanes multiple = CK_ROUND_TO(start + (k == 0 ? 0.0f : k == 1 ? -1.0f : 1.0f), 0, most);
         const ck_lanes scale = blocks->scale * multiple;
         const ck_lanes inverse = CK_QUOTIENT(CK_SPLAT(1.0f), scale);
         ck_lanes weight = CK_SPLAT(0.0f), sum = CK_SPLAT(0.0f), squares = CK_SPLAT(0.0f);
         for (size_t i = 0; i < groups->size; i++) {
             const ck_lanes y = groups->x[i] + minimum;
-            const ck_lanes rest = y - scale * CK_ROUND_TO(y * inverse, range);
+            const ck_lanes rest = y - scale * CK_ROUND_TO(y * inverse, 0, highest);
             const ck_lanes w = groups->has_importance ? groups->importance[i] : CK_SPLAT(1.0f);
             const ck_lanes part = groups->has_importance ? rest * w : rest;
             weight += w;
@@ -238,7 +272,7 @@ CK_INLINE void ck_improve_lines(
         }
         /* Another minimum moves what is left of all weights by the same distance. */
         const ck_lanes mean = CK_QUOTIENT(sum, weight);
-        const ck_lanes other = CK_ROUND_TO(old - CK_QUOTIENT(mean, blocks->minimum), multiples);
+        const ck_lanes other = CK_ROUND_TO(old - CK_QUOTIENT(mean, blocks->minimum), 0, most);
         const ck_lanes distance = (other - old) * blocks->minimum;
         const ck_lanes error = squares + distance * (2.0f * sum + weight * distance);
         const ck_int_lanes better = error < least;
@@ -253,13 +287,12 @@ CK_INLINE void ck_round_by_lines(
     const ck_lane_groups *groups, float highest, size_t groups_of_block, ck_line_blocks *blocks, ck_lanes *best_scale,
     ck_lanes *best_minimum) {
     CK_DO_NOT_FUSE
-    const ck_range range = {0, highest};
     const ck_lanes inverse = CK_QUOTIENT(CK_SPLAT(1.0f), blocks->scale * blocks->scales);
     const ck_lanes minimum = blocks->minimum * blocks->minimums;
     ck_lanes weight = CK_SPLAT(0.0f), x = CK_SPLAT(0.0f), q_sum = CK_SPLAT(0.0f);
     ck_lanes xq = CK_SPLAT(0.0f), qq = CK_SPLAT(0.0f);
     for (size_t i = 0; i < groups->size; i++) {
-        const ck_lanes q = CK_ROUND_TO((groups->x[i] + minimum) * inverse, range);
+        const ck_lanes q = CK_ROUND_TO((groups->x[i] + minimum) * inverse, 0, highest);
         const ck_lanes w = groups->has_importance ? groups->importance[i] : CK_SPLAT(1.0f);
         const ck_lanes wq = groups->has_importance ? w * q : q;
         blocks->q[i] = q;
@@ -305,7 +338,6 @@ CK_INLINE void ck_search_line_blocks(
     const ck_lane_groups *groups, float highest, float most, ck_trials trials, size_t groups_of_block,
     ck_line_blocks *blocks) {
     CK_DO_NOT_FUSE
-    const ck_range multiples = {0, most};
     ck_lanes scale, minimum;
     ck_search_line(groups, highest, trials, &scale, &minimum);
     ck_block_maximum(&scale, groups_of_block, &blocks->scale);
@@ -314,8 +346,8 @@ CK_INLINE void ck_search_line_blocks(
     blocks->minimum /= most;
     ck_round_to_halves(&blocks->scale, blocks->scale_halves);
     ck_round_to_halves(&blocks->minimum, blocks->minimum_halves);
-    blocks->scales = CK_ROUND_TO(CK_QUOTIENT(scale, blocks->scale), multiples);
-    blocks->minimums = CK_ROUND_TO(CK_QUOTIENT(minimum, blocks->minimum), multiples);
+    blocks->scales = CK_ROUND_TO(CK_QUOTIENT(scale, blocks->scale), 0, most);
+    blocks->minimums = CK_ROUND_TO(CK_QUOTIENT(minimum, blocks->minimum), 0, most);
     ck_improve_lines(groups, highest, most, blocks);
     ck_round_by_lines(groups, highest, groups_of_block, blocks, &scale, &minimum);
     blocks->scale = scale;

@@ -52,6 +52,18 @@ extern const ck_quantize_rows_fn ck_q6_k_quantizers[CK_ISA_COUNT];
 extern const ck_quantize_rows_fn ck_tq1_0_quantizers[CK_ISA_COUNT];
 extern const ck_quantize_rows_fn ck_tq2_0_quantizers[CK_ISA_COUNT];
 extern const ck_quantize_rows_fn ck_mxfp4_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_iq4_nl_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_iq4_xs_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_nvfp4_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_q1_0_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_q2_0_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_iq2_xxs_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_iq2_xs_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_iq2_s_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_iq3_xxs_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_iq3_s_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_iq1_s_quantizers[CK_ISA_COUNT];
+extern const ck_quantize_rows_fn ck_iq1_m_quantizers[CK_ISA_COUNT];
 
 /* Panels of a type: their format, and their kernels by instruction set. */
 typedef struct ck_panel_row {

@@ -7,7 +7,7 @@ private let quantizedTypes = types.filter { unsafe ck_quantizer($0, CK_ISA_SCALA
 /// Types whose floats are rounded one by one, or by the rule of the reference, where no importance is given.
 private let reproducedTypes = [
     CK_TYPE_F32, CK_TYPE_F16, CK_TYPE_BF16, CK_TYPE_Q4_0, CK_TYPE_Q4_1, CK_TYPE_Q5_0, CK_TYPE_Q5_1, CK_TYPE_Q8_0,
-    CK_TYPE_TQ1_0, CK_TYPE_TQ2_0, CK_TYPE_MXFP4,
+    CK_TYPE_TQ1_0, CK_TYPE_TQ2_0, CK_TYPE_Q1_0,
 ]
 
 /// Rows as blocks of a type, followed by a byte that must not change.
@@ -109,9 +109,7 @@ struct QuantizerTests {
     func extremes(type: ck_type) throws {
         let limit = min(ck_quantizer_limit(type), 0x1p120)
         let columns = 512
-        for value in [
-            0, -0.0, Float.leastNonzeroMagnitude, Float(bitPattern: 0x1_16C2), 1e-30, 1e-7, -3e-5, 1, -1, limit, -limit,
-        ] {
+        for value in [0, -0.0, Float.leastNonzeroMagnitude, 0x1p-133, 1e-30, 1e-7, -3e-5, 1, -1, limit, -limit] {
             let alternating = (0..<columns).map { $0 % 3 == 0 ? -value : value }
             let single = (0..<columns).map { $0 % 100 == 7 ? value : 0 }
             for values in [[Float](repeating: value, count: columns), alternating, single] {
@@ -119,7 +117,7 @@ struct QuantizerTests {
                     let blocks = try quantized(
                         type, ck_isa_best(), values, columns: columns, importance: importance)
                     let weights = dequantized(type, blocks, columns)
-                    #expect(weights.allSatisfy { abs($0) <= 1.3 * limit }, "\(value)")
+                    #expect(weights.allSatisfy { abs($0) <= 2 * limit }, "\(value)")
                     if value == 0 { #expect(weights.allSatisfy { $0 == 0 }) }
                 }
             }

@@ -12,8 +12,17 @@ struct ModelSynthesizerTests {
         return try Data(contentsOf: URL(filePath: path))
     }
 
-    @Test("a file has the same bytes whatever the number of threads", arguments: ModelSynthesizer.mixes.map(\.pure))
-    func sameBytes(mix: QuantizationMix) throws {
+    /// The types that are made. Searching the grids of the smallest ones takes seconds where C is not optimised.
+    private static let types = ModelSynthesizer.types.filter { type in
+        #if DEBUG
+        return !["IQ1", "IQ2", "IQ3"].contains(type.name.prefix(3))
+        #else
+        return true
+        #endif
+    }
+
+    @Test("a file has the same bytes whatever the number of threads", arguments: types)
+    func sameBytes(type: GGMLType) throws {
         // A shape that blocks of 256 fit in too.
         var shape = ModelShape.tiny
         shape.embeddingLength = 256
@@ -23,14 +32,14 @@ struct ModelSynthesizerTests {
         defer { folder.remove() }
         let files = try [1, 2].map { threads in
             let path = folder.file("\(threads).gguf")
-            try ModelSynthesizer(shape: shape, mix: mix, seed: 5).write(to: path, threads: threads)
+            try ModelSynthesizer(shape: shape, type: type, seed: 5).write(to: path, threads: threads)
             return try Data(contentsOf: URL(filePath: path))
         }
         #expect(files[0] == files[1])
 
         let model = try Model(contentsOf: folder.file("1.gguf"), options: .small)
-        #expect(model.weightBytes == (try ModelSynthesizer(shape: shape, mix: mix).tensorBytes))
-        #expect(model.tensors.allSatisfy { $0.type == ($0.dimensions.count == 2 ? mix.baseType : .f32) })
+        #expect(model.weightBytes == (try ModelSynthesizer(shape: shape, type: type).tensorBytes))
+        #expect(model.tensors.allSatisfy { $0.type == ($0.dimensions.count == 2 ? type : .f32) })
         var generation = try Generator(
             try Session(model), prompt: "Le roi de France", sampling: SamplingParameters(temperature: 1, seed: 1),
             limits: GenerationLimits(maximumTokens: 2))
