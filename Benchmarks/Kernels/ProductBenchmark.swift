@@ -23,7 +23,7 @@ struct WeightFile {
         var row = [UInt8](repeating: 0, count: size / shape.rows)
         var blocks = row.mutableSpan
         // How fast a product is does not depend on the weights: all rows are the same.
-        Kernels(Kernels.bestInstructionSet).quantize(values.span, as: type, into: &blocks)
+        Kernels(Kernels.bestInstructionSet).quantizeRows(values.span, columns: shape.columns, as: type, into: &blocks)
         let matrix = Array(repeatElement(row, count: shape.rows).joined())
         path = FileManager.default.temporaryDirectory.appending(path: "kernels-\(UUID().uuidString).gguf").path()
         var writer = try GGUFWriter(path: path, metadata: GGUFMetadata(), tensors: declarations)

@@ -191,6 +191,18 @@ package struct WeightPlan: Sendable {
         }
     }
 
+    /// The bytes of a small tensor.
+    package static func read(_ tensor: TensorInfo, of file: GGUFFile) throws(ModelError) -> Buffer<UInt8> {
+        var bytes = try Buffer<UInt8>.allocate(tensor.byteCount, purpose: tensor.name)
+        do throws(GGUFError) {
+            let target = unsafe UnsafeMutableRawBufferPointer(start: bytes.shared.base, count: tensor.byteCount)
+            unsafe try file.mappedFile(of: tensor).readRange(offset: tensor.offset, into: target)
+        } catch {
+            throw .file(error)
+        }
+        return bytes
+    }
+
     /// The weights of `tensor` as a matrix (rows, columns).
     package func matrix(_ tensor: TensorInfo) -> WeightMatrix {
         if let memory, let place = held[tensor.name] {

@@ -143,10 +143,14 @@ private struct TensorFetcher {
     /// A vector as floats, all of them finite, and above zero if `isPositive`: one bad number here would spoil every
     /// token, and finding it costs nothing.
     func vector(_ tensor: ExpectedTensor, isPositive: Bool = false) throws(ModelError) -> [Float] {
-        let matrix = try matrix(tensor)
-        var floats = [Float](repeating: 0, count: matrix.columns)
+        guard let info = file.tensor(named: tensor.name) else {
+            throw .missingTensor(name: tensor.name, expected: tensor.dimensions)
+        }
+        // Read, not looked at in the mapping: one touch there can bring in megabytes around it.
+        let bytes = try WeightStore.read(info, of: file)
+        var floats = [Float](repeating: 0, count: info.elementCount)
         var span = floats.mutableSpan
-        kernels.dequantize(matrix, rows: 0..<1, into: &span)
+        kernels.dequantize(bytes.bytes(of: 0..<bytes.count), as: info.type, count: info.elementCount, into: &span)
         if let index = floats.firstIndex(where: { !$0.isFinite || (isPositive && $0 <= 0) }) {
             throw .invalidWeight(
                 tensor: tensor.name, index: index, value: "\(floats[index])",

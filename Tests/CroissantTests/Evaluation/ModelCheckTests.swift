@@ -118,7 +118,8 @@ struct TensorScanTests {
         arguments: ModelSynthesizer.types.filter { $0.blockSize > 1 && $0 != .mxfp4 && $0 != .nvfp4 },
         [UInt16(0x7E00), 0x7C00, 0xFC00])
     func scales(type: GGMLType, half: UInt16) throws {
-        // Where a block has its 16-bit scale: at the start in most types, at the end in some.
+        // Where a block has its 16-bit scale: at the start in most types, at the end in some. IQ1_M keeps its four bits
+        // at a time, at the top of four numbers.
         let offsets: [GGMLType: Int] = [
             .q2_K: 80, .q3_K: 108, .q6_K: 208, .tq1_0: 52, .tq2_0: 64,
         ]
@@ -130,6 +131,13 @@ struct TensorScanTests {
         let block = 3
         try file.change("blk.1.attn_v.weight") { tensor in
             let start = block * type.blockBytes + offset
+            guard type != .iq1_m else {
+                for index in 0..<4 {
+                    let top = start + 48 + 2 * index + 1
+                    tensor.bytes[top] = tensor.bytes[top] & 0x0F | UInt8(half >> (4 * index) & 0xF) << 4
+                }
+                return
+            }
             tensor.bytes[start] = UInt8(truncatingIfNeeded: half)
             tensor.bytes[start + 1] = UInt8(truncatingIfNeeded: half >> 8)
         }
