@@ -43,9 +43,9 @@ CK_DEFINE_SCALAR256(format, unpack_scalar, groups_scalar)
 #if defined(__x86_64__)
 
 CK_AVX2 CK_INLINE ck_groups256 groups_avx2(const void *address) {
-    const ck_block_q3_k *block = address;
     /* From two bytes before: 16 from their start could lie beyond the last block. */
-    const __m128i packed = _mm_srli_si128(_mm_loadu_si128((const void *)(block->packed - 2)), 2);
+    const uint8_t *start = (const uint8_t *)address + offsetof(ck_block_q3_k, packed) - 2;
+    const __m128i packed = _mm_srli_si128(_mm_loadu_si128((const void *)start), 2);
     const __m128i low = _mm_srlv_epi32(_mm_shuffle_epi32(packed, _MM_SHUFFLE(1, 0, 1, 0)), _mm_setr_epi32(0, 0, 4, 4));
     const __m128i high = _mm_srlv_epi32(_mm_shuffle_epi32(packed, _MM_SHUFFLE(2, 2, 2, 2)), _mm_setr_epi32(0, 2, 4, 6));
     const __m128i both = _mm_or_si128(
