@@ -93,13 +93,21 @@ CK_INLINE float ck_reciprocal(float scale) {
     return ck_float(ck_bits(scale) & 0x7fffffff) >= 0x1p-126f ? 1 / scale : 0;
 }
 
-/* q = (value - base) / scale + rounding, cut to an integer, at most `largest`. */
+/* q = (value - base) / scale + rounding, cut to an integer, at most `largest`, which is what NaN becomes. */
 CK_INLINE void ck_round32(
     const float values[32], float base, float reciprocal, float rounding, int32_t largest, uint8_t q[32]) {
     CK_DO_NOT_FUSE
     for (size_t i = 0; i < 32; i++) {
-        const int32_t rounded = (int32_t)((values[i] - base) * reciprocal + rounding);
-        q[i] = (uint8_t)(rounded < largest ? rounded : largest);
+        const float rounded = (values[i] - base) * reciprocal + rounding;
+        q[i] = (uint8_t)(int32_t)(rounded < (float)largest ? rounded : (float)largest);
+    }
+}
+
+/* The nibbles of 16 bytes: the lower ones, then the upper ones. */
+CK_INLINE void ck_unpack_low32(const uint8_t low[16], uint8_t q[32]) {
+    for (size_t i = 0; i < 16; i++) {
+        q[i] = low[i] & 0x0f;
+        q[i + 16] = low[i] >> 4;
     }
 }
 

@@ -16,14 +16,18 @@ CK_AVX2 CK_INLINE __m256i ck_nibbles_avx2(const void *low) {
     return _mm256_and_si256(shifted, _mm256_set1_epi8(0x0f));
 }
 
+/* -1 where bit i of `bits` is set, else 0. */
+CK_AVX2 CK_INLINE __m256i ck_spread_bits_avx2(uint32_t bits) {
+    const __m256i bytes = _mm256_shuffle_epi8(
+        _mm256_set1_epi32((int32_t)bits),
+        _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303));
+    const __m256i bit = _mm256_set1_epi64x((int64_t)0x8040201008040201);
+    return _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit), bit);
+}
+
 /* 16 where bit i of the 32 bits at `fifth` is set, else 0. */
 CK_AVX2 CK_INLINE __m256i ck_fifth_bits_avx2(const void *fifth) {
-    const __m256i bytes = _mm256_shuffle_epi8(
-        _mm256_set1_epi32((int32_t)ck_load_u32(fifth)),
-        _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303));
-    const __m256i bits = _mm256_set1_epi64x((int64_t)0x8040201008040201);
-    const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bits), bits);
-    return _mm256_and_si256(set, _mm256_set1_epi8(16));
+    return _mm256_and_si256(ck_spread_bits_avx2(ck_load_u32(fifth)), _mm256_set1_epi8(16));
 }
 
 /* ---- Dequantisation ---------------------------------------------------------------------- */

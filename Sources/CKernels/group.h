@@ -40,7 +40,7 @@ typedef struct ck_format {
     size_t columns;       /* of a block, a multiple of 32 */
     size_t bytes;         /* of a block */
     size_t scale_columns; /* that share a scale: 16, or 32 and more */
-    bool has_minimum;
+    bool has_minimum;     /* such types have kernels of their own for x86: see block32.h */
 } ck_format;
 
 /* ---- What several types unpack with --------------------------------------------------------- */

@@ -11,6 +11,13 @@
 #define CK_IQ3_NIBBLES(point) \
     (((point) & 07u) | ((point) & 070u) << 1 | ((point) & 0700u) << 2 | ((point) & 07000u) << 3)
 
+/* The codebook of panels from the eight magnitudes. */
+#define CK_IQ3_CODEBOOK(a, b, c, d, e, f, g, h)                                                                  \
+    {                                                                                                            \
+        128 - h, 128 - g, 128 - f, 128 - e, 128 - d, 128 - c, 128 - b, 128 - a, 128 + a, 128 + b, 128 + c,       \
+            128 + d, 128 + e, 128 + f, 128 + g, 128 + h                                                          \
+    }
+
 CK_INLINE uint64_t ck_load_u64(const void *address) {
     uint64_t value;
     memcpy(&value, address, sizeof value);
@@ -32,11 +39,7 @@ CK_AVX2 CK_INLINE __m256i ck_iq3_signed_avx2(const uint32_t points[8], uint32_t 
     const __m256i magnitudes = _mm256_setr_epi32(
         (int)points[0], (int)points[1], (int)points[2], (int)points[3], (int)points[4], (int)points[5], (int)points[6],
         (int)points[7]);
-    const __m256i bytes = _mm256_shuffle_epi8(
-        _mm256_set1_epi32((int)negative),
-        _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303));
-    const __m256i bits = _mm256_set1_epi64x((int64_t)0x8040201008040201);
-    const __m256i minus = _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bits), bits);
+    const __m256i minus = ck_spread_bits_avx2(negative);
     const __m256i w = _mm256_sub_epi8(_mm256_xor_si256(magnitudes, minus), minus);
     return _mm256_xor_si256(w, _mm256_set1_epi8((char)0x80));
 }

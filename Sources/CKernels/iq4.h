@@ -3,6 +3,7 @@
 #pragma once
 
 #include "block32_avx512.h"
+#include "group.h"
 
 static const uint8_t ck_iq4_values[16] = {
     128 - 127, 128 - 104, 128 - 83, 128 - 65, 128 - 49, 128 - 35, 128 - 22, 128 - 10,
@@ -10,10 +11,11 @@ static const uint8_t ck_iq4_values[16] = {
 };
 
 #if defined(__aarch64__)
-/* As they are, for instructions that multiply signed bytes. */
-static const int8_t ck_iq4_signed_values[16] = {
-    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
-};
+/* The values themselves, for instructions that multiply signed bytes. */
+CK_INLINE void ck_iq4_look_up_group(ck_tools tools, ck_bytes *indices) {
+    tools.look_up((const int8_t *)ck_iq4_values, indices);
+    *indices ^= -128;
+}
 #endif
 
 #if defined(__x86_64__)

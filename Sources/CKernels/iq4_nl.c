@@ -13,11 +13,7 @@ static const ck_format32 format = {.bytes = sizeof(ck_block_iq4_nl), .offset = 1
 
 /* The n of a block. */
 CK_INLINE void indices_scalar(const void *address, uint8_t n[32]) {
-    const ck_block_iq4_nl *block = address;
-    for (size_t i = 0; i < 16; i++) {
-        n[i] = block->low[i] & 0x0f;
-        n[i + 16] = block->low[i] >> 4;
-    }
+    ck_unpack_low32(((const ck_block_iq4_nl *)address)->low, n);
 }
 
 CK_INLINE void unpack_scalar(const void *address, uint8_t q[32]) {
@@ -53,7 +49,7 @@ CK_INLINE void unpack_group(const void *address, size_t index, ck_tools tools, c
     const ck_block_iq4_nl *block = address;
     (void)index;
     ck_unpack_nibbles(block->low, &out->values);
-    tools.look_up(ck_iq4_signed_values, &out->values);
+    ck_iq4_look_up_group(tools, &out->values);
     out->scales[0] = out->scales[1] = tools.half(block->scale);
 }
 

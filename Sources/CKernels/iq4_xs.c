@@ -89,7 +89,7 @@ CK_DEFINE_AVX512_256(format, unpack_avx512, groups_avx2)
 CK_INLINE void unpack_group(const void *address, size_t eighth, ck_tools tools, ck_bytes *values) {
     const ck_block_iq4_xs *block = address;
     ck_unpack_nibbles(block->low + 16 * eighth, values);
-    tools.look_up(ck_iq4_signed_values, values);
+    ck_iq4_look_up_group(tools, values);
 }
 
 CK_DEFINE_NEON_256(format, 32, unpack_group, groups_scalar)

@@ -12,11 +12,7 @@
 static const ck_format32 format = {.bytes = sizeof(ck_block_q4_1), .has_minimum = true};
 
 CK_INLINE void unpack_scalar(const void *address, uint8_t q[32]) {
-    const ck_block_q4_1 *block = address;
-    for (size_t i = 0; i < 16; i++) {
-        q[i] = block->low[i] & 0x0f;
-        q[i + 16] = block->low[i] >> 4;
-    }
+    ck_unpack_low32(((const ck_block_q4_1 *)address)->low, q);
 }
 
 CK_INLINE void quantize(const float *values, void *blocks, size_t columns) {
