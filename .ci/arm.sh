@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tests the kernels on ARM without one: builds them and Tests/CKernelsARM with GCC and with Clang, statically, and runs
+# Tests the kernels on ARM without one: builds them and Tests/CKernelsPortable with GCC and with Clang, statically, and runs
 # them under QEMU as three processors, one for each instruction set. About a minute and a half on two cores.
 #
 #     .ci/arm.sh [<folder of golden blocks>]
@@ -28,7 +28,7 @@ build() {
     shift
     mkdir "$work/$name.objects"
     # shellcheck disable=SC2086 # the flags are words
-    ls Sources/CKernels/*.c Tests/CKernelsARM/*.c |
+    ls Sources/CKernels/*.c Tests/CKernelsPortable/*.c |
         xargs -P "$(nproc)" -I{} sh -c '
             file=$1 objects=$2
             shift 2
@@ -43,7 +43,7 @@ run() {
     qemu-aarch64 -cpu "$2" "$work/$1" --expect "$3" $golden
 }
 
-clang="clang --target=aarch64-linux-gnu -isystem /usr/aarch64-linux-gnu/include"
+clang="${CC:-clang} --target=aarch64-linux-gnu -isystem /usr/aarch64-linux-gnu/include"
 build gcc-O2 aarch64-linux-gnu-gcc -O2
 # shellcheck disable=SC2086 # the compiler and its flags are words
 build clang-O2 $clang -O2

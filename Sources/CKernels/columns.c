@@ -52,8 +52,10 @@ CK_INLINE void pack(
     for (size_t c = 0; c < columns / 32; c++, values += (form == BYTES ? 32 : 64) * n) {
         const ck_rounding rounding = ck_rounding_of(x + 32 * c, limit);
         const float scale = rounding.scale;
-        floats32 value;
-        memcpy(&value, x + 32 * c, sizeof value);
+        floats32 value = {0};
+        if (rounding.reciprocal != 0) {
+            memcpy(&value, x + 32 * c, sizeof value);
+        }
         /* Adding 1.5 * 2^23 leaves the nearest integer in the lowest bits. */
         const floats32 shifted = value * rounding.reciprocal + 0x1.8p23f;
         const ints32 rounded = (ints32)shifted - (ints32)((floats32){0} + 0x1.8p23f);

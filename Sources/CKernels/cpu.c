@@ -45,7 +45,11 @@ bool ck_isa_supported(ck_isa isa) {
     case CK_ISA_AVX2:
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
     case CK_ISA_AVXVNNI:
+#if defined(CK_AVXVNNI_BY_AVX512)
+        return ck_isa_supported(CK_ISA_AVX512VNNI);
+#else
         return ck_isa_supported(CK_ISA_AVX2) && __builtin_cpu_supports("avxvnni");
+#endif
     case CK_ISA_AVX512:
         return ck_isa_supported(CK_ISA_AVX2) && __builtin_cpu_supports("avx512f") &&
                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&

@@ -20,7 +20,14 @@
 
 #if defined(__x86_64__)
 #define CK_AVX2 __attribute__((target("avx2,fma,f16c")))
+#if !defined(CK_AVXVNNI_BY_AVX512)
 #define CK_AVXVNNI __attribute__((target("avx2,fma,f16c,avxvnni")))
+#else
+/* For tests on machines that have AVX-512 VNNI only: its products of the same registers do the same. */
+#define CK_AVXVNNI __attribute__((target("avx2,fma,f16c,avx512f,avx512vl,avx512vnni")))
+#define _mm256_dpbusd_avx_epi32 _mm256_dpbusd_epi32
+#define _mm256_dpwssd_avx_epi32 _mm256_dpwssd_epi32
+#endif
 /* Clang keeps to 256 bits by default even where wider registers exist: kernels here are long enough for them. */
 #if defined(__clang__)
 #define CK_512_BITS , min_vector_width(512)

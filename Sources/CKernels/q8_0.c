@@ -30,7 +30,7 @@ CK_INLINE void quantize(const float *values, void *blocks, size_t columns) {
             const float value = values[i + lane] * reciprocal;
             /* To nearest, halves away from zero: adding the float below a half never carries a smaller value over. */
             const float half = ck_float(ck_bits(0x1.fffffep-2f) | (ck_bits(value) & 0x80000000));
-            block->weights[lane] = (int8_t)(value + half);
+            block->weights[lane] = (int8_t)(value + half < 127 ? value + half : 127); /* what NaN becomes */
         }
     }
 }

@@ -3,7 +3,7 @@
 
 #include "isa.h"
 
-/* x ~ scale * q, q the integer nearest to x * reciprocal. */
+/* x ~ scale * q, q the integer nearest to x * reciprocal, or zero where the reciprocal is. */
 typedef struct ck_rounding {
     float scale, reciprocal;
 } ck_rounding;
@@ -32,7 +32,8 @@ CK_INLINE float ck_rounding_error(const ck_rounding_lanes x[2], ck_rounding by) 
  *
  * The largest magnitude over 127 or over 126, whichever rounds with the smaller error: the two errors have little to
  * do with each other, so that the smaller one's square is 8% below that of always taking 127 (normally distributed
- * activations). What two bytes lose is not worth the trouble. */
+ * activations). What two bytes lose is not worth the trouble. Infinities and NaNs have no integers: the scale alone is
+ * NaN, and so are all products with it. */
 CK_INLINE ck_rounding ck_rounding_of(const float *address, float limit) {
     ck_rounding_lanes x[2];
     memcpy(x, address, sizeof x);
@@ -53,6 +54,9 @@ CK_INLINE ck_rounding ck_rounding_of(const float *address, float limit) {
     /* The reciprocal of a still smaller number may be infinite. Such blocks count as zero. */
     if (largest < 0x1p-100f) {
         return (ck_rounding){0, 0};
+    }
+    if (bits >= 0x7f800000) {
+        return (ck_rounding){__builtin_nanf(""), 0};
     }
     const ck_rounding usual = {largest / limit, limit / largest};
     if (limit != 127) {

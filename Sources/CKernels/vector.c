@@ -241,8 +241,10 @@ CK_INLINE float round_block(const float *x, float limit, integers out[2], int32_
     const lanes zero = {0};
     const float shift = 0x1.8p23f; /* as in `exponential` */
     const ck_rounding rounding = ck_rounding_of(x, limit);
-    lanes values[2];
-    memcpy(values, x, sizeof values);
+    lanes values[2] = {zero, zero};
+    if (rounding.reciprocal != 0) {
+        memcpy(values, x, sizeof values);
+    }
     for (size_t half = 0; half < 2; half++) {
         out[half] = (integers)(values[half] * rounding.reciprocal + shift) - (integers)(zero + shift);
         sums[half] = SUM_OF_INTEGERS(out[half]);

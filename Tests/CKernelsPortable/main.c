@@ -393,8 +393,43 @@ static void test_activations(ck_isa isa) {
     }
 }
 
+/* A number that is none spoils its own 32 activations, which become zeros with a scale of NaN, and no others; nothing
+ * about it is undefined. */
+static void test_not_finite(ck_isa isa, float strange) {
+    enum { N = 3 * 32, VECTORS = 4 };
+    const ck_vector_kernels kernels = ck_vector(isa);
+    float x[N], scales[N / 32 * VECTORS], sums[3 * N / 32 * VECTORS];
+    int8_t bytes[N];
+    int16_t values[N * VECTORS];
+    int32_t totals[3 * N / 32 * VECTORS];
+    uint8_t blocks[256];
+    random_floats(x, N, 1);
+    x[40] = strange;
+    kernels.quantize_int8(x, N, bytes, scales, totals);
+    check(
+        scales[0] > 0 && isnan(scales[1]) && scales[2] > 0 && bytes[40] == 0 && totals[2] == 0,
+        "%g in 8 bits on %s", (double)strange, ck_isa_name(isa));
+    kernels.quantize_int16(x, N, values, scales, totals);
+    check(
+        scales[0] > 0 && isnan(scales[1]) && scales[2] > 0 && values[40] == 0 && totals[2] == 0,
+        "%g in 16 bits on %s", (double)strange, ck_isa_name(isa));
+    for (ck_precision precision = CK_PRECISION_INT16; precision <= CK_PRECISION_INT8; precision++) {
+        for (size_t t = 0; t < VECTORS; t++) {
+            ck_pack_columns(precision, isa)(x, N, VECTORS, t, values, scales, totals, sums);
+        }
+        check(
+            scales[0] > 0 && isnan(scales[VECTORS]) && isnan(sums[VECTORS]) && totals[VECTORS] == 0,
+            "%g packed on %s", (double)strange, ck_isa_name(isa));
+    }
+    /* What a cache of keys holds; its blocks may say anything of such a key. */
+    ck_kernels(CK_TYPE_Q4_0, isa).quantize(x, blocks, N);
+    ck_kernels(CK_TYPE_Q8_0, isa).quantize(x, blocks, N);
+}
+
 static bool test_vectors(void) {
     FOR_EACH_ISA(isa) {
+        test_not_finite(isa, NAN);
+        test_not_finite(isa, -INFINITY);
         for (size_t k = 0; k < COUNT(lengths); k++) {
             test_reductions(isa, lengths[k]);
             test_elementwise(isa, lengths[k]);
