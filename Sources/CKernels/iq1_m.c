@@ -16,6 +16,12 @@
 
 static const ck_format format = {.columns = 256, .bytes = sizeof(ck_block_iq1_m), .scale_columns = 16};
 
+/* The scale of a block, an f16. */
+CK_INLINE uint16_t block_scale(const ck_block_iq1_m *block) {
+    return (uint16_t)(block->scales[0] >> 12 | (block->scales[1] >> 8 & 0xf0) | (block->scales[2] >> 4 & 0xf00) |
+                      (block->scales[3] & 0xf000));
+}
+
 CK_INLINE void unpack(const void *address, size_t index, ck_tools tools, ck_group *out) {
     const ck_block_iq1_m *block = address;
     const uint8_t *low = block->low + 4 * index;
@@ -24,12 +30,23 @@ CK_INLINE void unpack(const void *address, size_t index, ck_tools tools, ck_grou
     ck_iq1_points(
         low[0] | (high << 8 & 0x700), low[1] | (high << 4 & 0x700), low[2] | (high & 0x700),
         low[3] | (high >> 4 & 0x700), down, &out->values);
-    const float scale = 0.125f * tools.half((uint16_t)(
-        block->scales[0] >> 12 | (block->scales[1] >> 8 & 0xf0) | (block->scales[2] >> 4 & 0xf00) |
-        (block->scales[3] & 0xf000)));
+    const float scale = 0.125f * tools.half(block_scale(block));
     const unsigned steps = (unsigned)block->scales[index / 2] >> 6 * (index % 2);
     out->scales[0] = scale * (float)(int32_t)(2 * (steps & 7) + 1);
     out->scales[1] = scale * (float)(int32_t)(2 * (steps >> 3 & 7) + 1);
 }
 
 CK_DEFINE_UNPACKED(iq1_m, format, unpack, NULL)
+
+static const ck_panel_format panel_format = {
+    .bits = 3, .group = 16, .block = 256, .offset = 128, .exponent = -3, .factor_bits = 8, .codebook = ck_iq1_codebook};
+
+CK_INLINE void take_header(const void *address, ck_panel_source *out) {
+    const ck_block_iq1_m *block = address;
+    out->scale = block_scale(block);
+    for (size_t g = 0; g < 16; g++) {
+        out->factors[g] = (uint8_t)(2 * (block->scales[g / 4] >> 3 * (g % 4) & 7) + 1);
+    }
+}
+
+CK_DEFINE_UNPACKED_PANELS(iq1_m, format, unpack, take_header)

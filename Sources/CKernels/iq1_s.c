@@ -26,3 +26,16 @@ CK_INLINE void unpack(const void *address, size_t index, ck_tools tools, ck_grou
 }
 
 CK_DEFINE_UNPACKED(iq1_s, format, unpack, NULL)
+
+static const ck_panel_format panel_format = {
+    .bits = 3, .group = 32, .block = 256, .offset = 128, .exponent = -3, .factor_bits = 8, .codebook = ck_iq1_codebook};
+
+CK_INLINE void take_header(const void *address, ck_panel_source *out) {
+    const ck_block_iq1_s *block = address;
+    out->scale = block->scale;
+    for (size_t g = 0; g < 8; g++) {
+        out->factors[g] = (uint8_t)(2 * (block->high[g] >> 12 & 7) + 1);
+    }
+}
+
+CK_DEFINE_UNPACKED_PANELS(iq1_s, format, unpack, take_header)

@@ -24,3 +24,13 @@ CK_INLINE void unpack(const void *address, size_t index, ck_tools tools, ck_grou
 }
 
 CK_DEFINE_UNPACKED(iq2_s, format, unpack, NULL)
+
+static const ck_panel_format panel_format = {
+    .bits = 3, .group = 16, .block = 256, .offset = 128, .exponent = -3, .factor_bits = 8, .codebook = ck_iq2_codebook};
+
+CK_INLINE void take_header(const void *address, ck_panel_source *out) {
+    const ck_block_iq2_s *block = address;
+    ck_iq2_header(block->scale, block->scales, out);
+}
+
+CK_DEFINE_UNPACKED_PANELS(iq2_s, format, unpack, take_header)

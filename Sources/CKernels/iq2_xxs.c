@@ -24,3 +24,17 @@ CK_INLINE void unpack(const void *address, size_t index, ck_tools tools, ck_grou
 }
 
 CK_DEFINE_UNPACKED(iq2_xxs, format, unpack, NULL)
+
+static const ck_panel_format panel_format = {
+    .bits = 3, .group = 32, .block = 256, .offset = 128, .exponent = -3, .factor_bits = 8, .codebook = ck_iq2_codebook};
+
+CK_INLINE void take_header(const void *address, ck_panel_source *out) {
+    const ck_block_iq2_xxs *block = address;
+    out->scale = block->scale;
+    for (size_t g = 0; g < 8; g++) {
+        const uint32_t signs = ck_load_u32((const uint8_t *)block->points + 8 * g + 4);
+        out->factors[g] = (uint8_t)(2 * (signs >> 28) + 1);
+    }
+}
+
+CK_DEFINE_UNPACKED_PANELS(iq2_xxs, format, unpack, take_header)

@@ -11,6 +11,7 @@
 #include "block256_neon.h"
 #include "blocks.h"
 #include "iq3.h"
+#include "panel_kernels.h"
 #include "registry.h"
 
 static const ck_format256 format = {.bytes = sizeof(ck_block_iq3_xxs), .unit = 0.25f, .offset = 128};
@@ -108,4 +109,19 @@ CK_DEFINE_NEON_256(format, 32, unpack_group, groups_scalar)
 
 #endif
 
-const ck_type_kernels ck_iq3_xxs_kernels[CK_ISA_COUNT] = {CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86 CK_TABLE_NEON};
+const ck_type_kernels ck_iq3_xxs_kernels[CK_ISA_COUNT] = {
+    CK_TABLE_PRODUCTS_SCALAR, CK_TABLE_PRODUCTS_X86 CK_TABLE_NEON};
+
+static const uint8_t codebook[16] = CK_IQ3_CODEBOOK(4, 12, 20, 28, 36, 44, 52, 62);
+
+CK_INLINE void codes_scalar(const void *block, uint8_t q[256]) {
+    unpack_scalar(block, q);
+    ck_find_codes(codebook, 256, q);
+}
+
+static const ck_panel_format panel_format = {
+    .bits = 4, .group = 32, .block = 256, .offset = 128, .exponent = -2, .factor_bits = 8,
+    .codebook = codebook};
+CK_DEFINE_PANELS256(format, codes_scalar, groups_scalar)
+
+const ck_panel_row ck_iq3_xxs_panels = {&panel_format, {CK_TABLE_PANELS}};

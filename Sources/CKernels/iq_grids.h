@@ -6,6 +6,7 @@
 #pragma once
 
 #include "group.h"
+#include "panel.h"
 
 extern const uint64_t ck_iq2_xxs_grid[256];
 extern const uint64_t ck_iq2_xs_grid[512];
@@ -21,6 +22,21 @@ CK_INLINE uint32_t ck_even_signs(uint32_t packed) {
     parity ^= parity >> 2;
     parity ^= parity >> 1;
     return sevens | (parity & 0x01010101) << 7;
+}
+
+/* What panels hold places in: magnitudes with both signs; points an eighth up and down. 128 is added to all. */
+#define CK_CODEBOOK_END 255, 255, 255, 255, 255, 255, 255, 255, 255, 255
+static const uint8_t ck_iq2_codebook[16] = {
+    128 - 43, 128 - 25, 128 - 8, 128 + 8, 128 + 25, 128 + 43, CK_CODEBOOK_END};
+static const uint8_t ck_iq1_codebook[16] = {
+    128 - 9, 128 - 7, 128 - 1, 128 + 1, 128 + 7, 128 + 9, CK_CODEBOOK_END};
+
+/* What panels hold of a block's scale and of the steps of its groups of 16 weights, four bits each. */
+CK_INLINE void ck_iq2_header(uint16_t scale, const uint8_t steps[8], ck_panel_source *out) {
+    out->scale = scale;
+    for (size_t g = 0; g < 16; g++) {
+        out->factors[g] = (uint8_t)(2 * (steps[g / 2] >> g % 2 * 4 & 15) + 1);
+    }
 }
 
 /* The scales of 32 weights from four bits for 16. */

@@ -54,3 +54,13 @@ static void quantize(const float *values, void *blocks, size_t columns) {
 }
 
 CK_DEFINE_UNPACKED(mxfp4, format, unpack, quantize)
+
+static const ck_panel_format panel_format = {
+    .bits = 4, .group = 32, .block = 32, .offset = 128, .scale = CK_PANEL_BF16, .codebook = ck_e2m1_codebook};
+
+CK_INLINE void take_header(const void *address, ck_panel_source *out) {
+    const ck_block_mxfp4 *block = address;
+    out->scale = (uint16_t)(ck_bits(half_power(block->exponent)) >> 16);
+}
+
+CK_DEFINE_UNPACKED_PANELS(mxfp4, format, unpack, take_header)

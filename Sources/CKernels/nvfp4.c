@@ -26,3 +26,16 @@ CK_INLINE void unpack(const void *address, size_t index, ck_tools tools, ck_grou
 }
 
 CK_DEFINE_UNPACKED(nvfp4, format, unpack, NULL)
+
+static const ck_panel_format panel_format = {
+    .bits = 4, .group = 16, .block = 64, .offset = 128, .scale = CK_PANEL_NONE, .exponent = -1, .factor_bits = 8,
+    .codebook = ck_e2m1_codebook};
+
+CK_INLINE void take_header(const void *address, ck_panel_source *out) {
+    const ck_block_nvfp4 *block = address;
+    for (size_t g = 0; g < 4; g++) {
+        out->factors[g] = block->scales[g] == 0x7f ? 0 : block->scales[g] & 0x7f;
+    }
+}
+
+CK_DEFINE_UNPACKED_PANELS(nvfp4, format, unpack, take_header)

@@ -3,18 +3,22 @@
  * Row by row, every block pays for the conversion of its scale and for a horizontal sum. Side by side, one conversion
  * serves sixteen rows, their sums grow in the lanes of one vector, and offsets are where the sums start. One layout
  * serves products with one activation vector, with a few, and (unpacked to bytes) the GEMM of a batch; sixteen lanes
- * are one register of AVX-512, two of AVX2, four of NEON. A panel is as large as its rows in the file.
+ * are one register of AVX-512, two of AVX2, four of NEON. A panel is as large as its rows in the file, except for types
+ * whose weights share indices: IQ1, IQ2 and IQ3 of every kind, and TQ1_0.
  *
  * A weight is
  *
- *     w = scale * (q - offset)  or  w = scale * q + minimum,   q an unsigned byte of 2 to 8 bits,
+ *     w = scale * (q - offset)  or  w = scale * q + minimum,   q an unsigned byte of 1 to 8 bits,
  *
- * scale and minimum either f16, one for a block of 32 columns, or an f16 of a block of 256 times a small integer, the
- * factor of its group of 16 or 32 columns. A block of a panel is
+ * scale and minimum either numbers of 16 bits, one for a block, or such a number times the factor of a group of 16 or
+ * 32 columns, a small integer. Where weights lie on a grid or on uneven steps, panels hold the place of each in a
+ * codebook. The grids' own indices would be smaller, but no instruction set looks up sixteen of them quickly.
  *
- *     scale     f16 [16 rows]
+ * A block of a panel is
+ *
+ *     scale     f16 or bf16 [16 rows]           but not where factors are floats
  *     minimum   f16 [16]                        formats with a minimum
- *     factors   [factor bits][groups / 4][8]    blocks of 256: those of scales, then those of minimums
+ *     factors   [factor bits][groups / 4][8]    formats with factors: those of scales, then those of minimums
  *     q         [block / 32][bits][64]          32 columns of sixteen rows take 64 bytes a bit
  *
  * The q of 32 columns are eight words of four columns: byte 4 r + i of word j is column 4 j + i of row r, as the dot
@@ -30,25 +34,39 @@
 /* The most groups of a block that have factors. */
 #define CK_MOST_GROUPS 16
 
+/* What a block's scale is held in. */
+typedef enum ck_panel_scale {
+    CK_PANEL_F16 = 0,
+    CK_PANEL_BF16,
+    CK_PANEL_NONE, /* factors are unsigned floats E4M3 */
+} ck_panel_scale;
+
 typedef struct ck_panel_format {
-    uint8_t bits;            /* of a weight: 2, 3, 4, 5, 6 or 8 */
+    uint8_t bits;            /* of a weight: 1, 2, 3, 4, 5, 6 or 8 */
     uint8_t group;           /* columns with one scale: 16 or 32 */
-    uint16_t block;          /* columns with one f16 scale: 32 or 256 */
+    uint16_t block;          /* a multiple of 32 columns, up to 256 */
     uint8_t offset;          /* a power of two that is subtracted from q; 0 with a minimum */
     bool has_minimum;
-    uint8_t factor_bits;     /* 4 or 6, unsigned, or 8, signed; 0 for blocks of 32 */
+    ck_panel_scale scale;
+    int8_t exponent;         /* scales are to be multiplied by this power of two */
+    uint8_t factor_bits;     /* 4 or 6, unsigned, or 8, signed or floats; 0 where the block's scale is all there is */
     uint8_t factor_offset;   /* subtracted from factors of scales */
-    const uint8_t *codebook; /* what the sixteen q of a format with four bits stand for; NULL: themselves */
+    const uint8_t *codebook; /* what q stands for, sixteen ascending bytes; NULL: themselves */
 } ck_panel_format;
 
 /* Words that hold the factors of a block. */
 CK_INLINE int ck_factor_words(ck_panel_format format) {
-    return format.block == 32 ? 0 : format.block / format.group / 4 * (format.has_minimum ? 2 : 1);
+    return format.factor_bits == 0 ? 0 : format.block / format.group / 4 * (format.has_minimum ? 2 : 1);
+}
+
+/* Bytes of the scales and minimums of a block. */
+CK_INLINE size_t ck_panel_scale_bytes(ck_panel_format format) {
+    return 2 * CK_PANEL_ROWS * ((size_t)(format.scale != CK_PANEL_NONE) + format.has_minimum);
 }
 
 /* Bytes of a block of a panel before its q. */
 CK_INLINE size_t ck_panel_header_bytes(ck_panel_format format) {
-    return (format.has_minimum ? 4 : 2) * CK_PANEL_ROWS + 8 * (size_t)(ck_factor_words(format) * format.factor_bits);
+    return ck_panel_scale_bytes(format) + 8 * (size_t)(ck_factor_words(format) * format.factor_bits);
 }
 
 /* Bytes of a block of a panel. */
@@ -64,11 +82,22 @@ CK_INLINE size_t ck_tile_bytes32(ck_panel_format format) {
 /* One block of one row, taken apart: what a type has to provide. */
 typedef struct ck_panel_source {
     uint8_t q[256];
-    uint16_t scale, minimum;              /* f16 */
+    uint16_t scale, minimum;              /* f16, or what the format says */
     uint8_t factors[2 * CK_MOST_GROUPS];  /* as they are stored, before their offset: scales, then minimums */
 } ck_panel_source;
 
 typedef void (*ck_panel_take)(const void *block, ck_panel_source *out);
+
+/* Bytes -> their places in a codebook. */
+CK_INLINE void ck_find_codes(const uint8_t codebook[16], size_t count, uint8_t *bytes) {
+    for (size_t i = 0; i < count; i++) {
+        uint8_t code = 0;
+        for (int k = 0; k < 15; k++) {
+            code = (uint8_t)(code + (bytes[i] > codebook[k]));
+        }
+        bytes[i] = code;
+    }
+}
 
 /* ---- Packing ------------------------------------------------------------------------------- */
 
@@ -129,13 +158,13 @@ CK_INLINE void ck_pack_panel(
         for (size_t r = 0; r < rows; r++) {
             take((const uint8_t *)weights + r * row_bytes + b * block_bytes, &source[r]);
         }
-        for (size_t r = 0; r < CK_PANEL_ROWS; r++) {
+        for (size_t r = 0; r < CK_PANEL_ROWS && format.scale != CK_PANEL_NONE; r++) {
             memcpy(panel + 2 * r, &source[r].scale, 2);
             if (format.has_minimum) {
                 memcpy(panel + 2 * CK_PANEL_ROWS + 2 * r, &source[r].minimum, 2);
             }
         }
-        panel += (format.has_minimum ? 4 : 2) * CK_PANEL_ROWS;
+        panel += ck_panel_scale_bytes(format);
         if (factor_words > 0) {
             ck_pack_words(format.factor_bits, factor_words, source[0].factors, sizeof source[0], panel);
             panel += 8 * factor_words * format.factor_bits;
@@ -190,7 +219,7 @@ CK_INLINE void ck_unpack_words(int bits, int count, const uint8_t *planes, ck_by
         for (int j = 0; j < 8; j++) {
             ck_bytes64 single;
             ck_move_bits64(&plane, j, below, 1, &single);
-            words[j] |= single;
+            words[j] = below == 0 ? single : words[j] | single;
         }
     }
 }

@@ -44,8 +44,8 @@
         .tile_vectors = VECTORS,                                                                                     \
     }
 
-/* Vectors of a tile: sixteen rows take two of the sixteen registers of 256 bits, one of the 32 of 512, or four of NEON's
- * 32. AVX2 wants some of them for products on their way. */
+/* Vectors of a tile: sixteen rows take two of the sixteen registers of 256 bits, one of the 32 of 512, or four of the
+ * 32 of NEON. AVX2 wants some of them for products on their way. */
 #if defined(__x86_64__)
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \

@@ -134,8 +134,30 @@ typedef struct ck_panel_header {
 CK_INLINE void ck_take_factors(ck_panel_format format, const ck_bytes64 *words, int group, ck_floats16 *out) {
     const ck_ints16 lanes = (ck_ints16)words[group / 4];
     const int bit = 8 * (group % 4);
+    if (format.scale == CK_PANEL_NONE) {
+        /* Exponent and mantissa to their places in a float, whose bias is 127 and not 7: subnormals come out right. */
+        *out = (ck_floats16)((lanes >> bit & 0xff) << 20) * 0x1p120f;
+        return;
+    }
     const ck_ints16 factors = format.factor_bits == 8 ? lanes << (24 - bit) >> 24 : lanes >> bit & 0xff;
     *out = __builtin_convertvector(factors, ck_floats16);
+}
+
+/* The scales of a block; 1 where it has none. */
+CK_INLINE void ck_take_scale(ck_panel_format format, ck_panel_isa isa, const uint8_t *panel, ck_floats16 *out) {
+    if (format.scale == CK_PANEL_F16) {
+        isa.halves(panel, out);
+    } else if (format.scale == CK_PANEL_BF16) {
+        typedef uint16_t shorts16 __attribute__((vector_size(32)));
+        shorts16 halves;
+        memcpy(&halves, panel, sizeof halves);
+        *out = (ck_floats16)(__builtin_convertvector(halves, ck_ints16) << 16);
+    } else {
+        *out = (ck_floats16){0} + 1;
+    }
+    if (format.exponent != 0) {
+        *out *= ck_float((uint32_t)(127 + format.exponent) << 23);
+    }
 }
 
 /* Reads the header of a block; returns where its q begin. */
@@ -143,17 +165,19 @@ CK_INLINE const uint8_t *ck_read_header(
     ck_panel_format format, ck_panel_isa isa, const uint8_t *panel, ck_panel_header *header) {
     const int words = ck_factor_words(format);
     const int groups = format.block / format.group;
-    ck_floats16 scale, minimum;
+    ck_floats16 scale, minimum = {0};
     ck_prefetch((uintptr_t)panel + CK_PANEL_AHEAD, ck_panel_header_bytes(format));
-    isa.halves(panel, &scale);
-    panel += 2 * CK_PANEL_ROWS;
+    ck_take_scale(format, isa, panel, &scale);
     if (format.has_minimum) {
-        isa.halves(panel, &minimum);
-        panel += 2 * CK_PANEL_ROWS;
+        isa.halves(panel + 2 * CK_PANEL_ROWS, &minimum);
     }
+    panel += ck_panel_scale_bytes(format);
     if (words == 0) {
-        header->scales[0] = scale;
-        header->minimums[0] = minimum;
+        CK_UNROLL
+        for (int g = 0; g < groups; g++) {
+            header->scales[g] = scale;
+            header->minimums[g] = minimum;
+        }
         return panel;
     }
     ck_bytes64 factors[8];

@@ -16,4 +16,18 @@ CK_INLINE void unpack(const void *address, size_t index, ck_tools tools, ck_grou
     out->scales[0] = out->scales[1] = tools.half(block->scale);
 }
 
+/* One bit says which of two. */
+static const uint8_t codebook[16] = {
+    128 - 1, 128 + 1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+
 CK_DEFINE_UNPACKED(q1_0, format, unpack, NULL)
+
+static const ck_panel_format panel_format = {
+    .bits = 1, .group = 32, .block = 128, .offset = 128, .codebook = codebook};
+
+CK_INLINE void take_header(const void *address, ck_panel_source *out) {
+    const ck_block_q1_0 *block = address;
+    out->scale = block->scale;
+}
+
+CK_DEFINE_UNPACKED_PANELS(q1_0, format, unpack, take_header)

@@ -16,3 +16,12 @@ CK_INLINE void unpack(const void *address, size_t index, ck_tools tools, ck_grou
 }
 
 CK_DEFINE_UNPACKED(q2_0, format, unpack, NULL)
+
+static const ck_panel_format panel_format = {.bits = 2, .group = 32, .block = 64, .offset = 1};
+
+CK_INLINE void take_header(const void *address, ck_panel_source *out) {
+    const ck_block_q2_0 *block = address;
+    out->scale = block->scale;
+}
+
+CK_DEFINE_UNPACKED_PANELS(q2_0, format, unpack, take_header)

@@ -83,6 +83,19 @@ extern const ck_panel_row ck_q5_k_panels;
 extern const ck_panel_row ck_q6_k_panels;
 extern const ck_panel_row ck_iq4_nl_panels;
 extern const ck_panel_row ck_iq4_xs_panels;
+extern const ck_panel_row ck_iq3_xxs_panels;
+extern const ck_panel_row ck_iq3_s_panels;
+extern const ck_panel_row ck_iq1_s_panels;
+extern const ck_panel_row ck_iq1_m_panels;
+extern const ck_panel_row ck_iq2_xxs_panels;
+extern const ck_panel_row ck_iq2_xs_panels;
+extern const ck_panel_row ck_iq2_s_panels;
+extern const ck_panel_row ck_tq1_0_panels;
+extern const ck_panel_row ck_tq2_0_panels;
+extern const ck_panel_row ck_mxfp4_panels;
+extern const ck_panel_row ck_nvfp4_panels;
+extern const ck_panel_row ck_q1_0_panels;
+extern const ck_panel_row ck_q2_0_panels;
 
 /* The set that `isa` falls back on; scalar falls back on itself. */
 ck_isa ck_isa_fallback(ck_isa isa);

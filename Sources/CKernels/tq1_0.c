@@ -76,3 +76,12 @@ static void quantize(const float *values, void *blocks, size_t columns) {
 }
 
 CK_DEFINE_UNPACKED(tq1_0, format, unpack, quantize)
+
+static const ck_panel_format panel_format = {.bits = 2, .group = 32, .block = 256, .offset = 1};
+
+CK_INLINE void take_header(const void *address, ck_panel_source *out) {
+    const ck_block_tq1_0 *block = address;
+    out->scale = block->scale;
+}
+
+CK_DEFINE_UNPACKED_PANELS(tq1_0, format, unpack, take_header)

@@ -32,3 +32,12 @@ static void quantize(const float *values, void *blocks, size_t columns) {
 }
 
 CK_DEFINE_UNPACKED(tq2_0, format, unpack, quantize)
+
+static const ck_panel_format panel_format = {.bits = 2, .group = 32, .block = 256, .offset = 1};
+
+CK_INLINE void take_header(const void *address, ck_panel_source *out) {
+    const ck_block_tq2_0 *block = address;
+    out->scale = block->scale;
+}
+
+CK_DEFINE_UNPACKED_PANELS(tq2_0, format, unpack, take_header)

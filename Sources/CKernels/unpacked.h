@@ -3,6 +3,7 @@
 
 #include "group_avx2.h"
 #include "group_neon.h"
+#include "panel_kernels.h"
 #include "registry.h"
 
 #define CK_DEFINE_UNPACKED_SCALAR(FORMAT, UNPACK)                                                                    \
@@ -39,3 +40,21 @@
     CK_DEFINE_UNPACKED_SIMD(FORMAT, UNPACK)                                                                          \
     const ck_type_kernels ck_##NAME##_kernels[CK_ISA_COUNT] = {                                                      \
         CK_ROWS_UNPACKED_SCALAR(QUANTIZE), CK_ROWS_UNPACKED_SIMD};
+
+/* Defines ck_NAME_panels from the type's `panel_format`, whose codebook, if it has one, holds 128 more than the values
+ * that UNPACK gives. HEADER writes a block's scale and factors. */
+#define CK_DEFINE_UNPACKED_PANELS(NAME, FORMAT, UNPACK, HEADER)                                                      \
+    CK_INLINE void take_panel(const void *block, ck_panel_source *out) {                                             \
+        for (size_t g = 0; g < (FORMAT).columns / 32; g++) {                                                         \
+            ck_group group;                                                                                          \
+            UNPACK(block, g, ck_tools_scalar, &group);                                                               \
+            group.values += (int8_t)panel_format.offset;                                                             \
+            memcpy(out->q + 32 * g, &group.values, 32);                                                              \
+        }                                                                                                            \
+        if (panel_format.codebook != NULL) {                                                                         \
+            ck_find_codes(panel_format.codebook, (FORMAT).columns, out->q);                                          \
+        }                                                                                                            \
+        HEADER(block, out);                                                                                          \
+    }                                                                                                                \
+    CK_DEFINE_PANELS(take_panel, (FORMAT).bytes)                                                                     \
+    const ck_panel_row ck_##NAME##_panels = {&panel_format, {CK_TABLE_PANELS}};

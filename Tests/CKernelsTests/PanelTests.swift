@@ -143,11 +143,28 @@ struct PanelTests {
         }
     }
 
-    @Test("A panel is as large as its rows in the file, but for the factors of IQ4_XS", arguments: panelTypes)
+    @Test(
+        "A panel is as large as its rows in the file, but where it has places in a codebook in the place of indices",
+        arguments: panelTypes)
     func sizes(type: ck_type) {
+        let expected =
+            switch type {
+            case CK_TYPE_IQ4_XS: 138  // factors of eight bits, not six
+            case CK_TYPE_IQ3_XXS, CK_TYPE_IQ3_S: 138
+            case CK_TYPE_IQ2_XXS, CK_TYPE_IQ1_S: 106
+            case CK_TYPE_IQ2_XS, CK_TYPE_IQ2_S, CK_TYPE_IQ1_M: 114
+            case CK_TYPE_TQ1_0: 66
+            case CK_TYPE_MXFP4: 18
+            default: type.blockBytes
+            }
         let sizes = ck_panel_sizes(type.rawValue)
         #expect(Int(sizes.block) == type.block)
-        #expect(Int(sizes.block_bytes) == rowCount * (type.blockBytes + (type == CK_TYPE_IQ4_XS ? 2 : 0)))
+        #expect(Int(sizes.block_bytes) == rowCount * expected)
+    }
+
+    @Test("All types that are quantised have panels")
+    func quantizedTypes() {
+        #expect(panelTypes == integerTypes)
     }
 
     @Test(

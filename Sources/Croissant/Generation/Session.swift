@@ -16,10 +16,10 @@ public struct Session: ~Copyable {
     /// - Parameter contextLength: positions that the cache holds; what the model was loaded with when nil.
     public init(_ model: Model, contextLength: Int? = nil) throws(ModelError) {
         var options = model.options
-        options.weights = model.plan.weights
         options.threads = model.threads
         if let contextLength { options.contextLength = contextLength }
-        let plan = try MemoryPlan(model.configuration, tensors: model.tensors, options: options)
+        let plan = try MemoryPlan(
+            model.configuration, tensors: model.tensors, options: options, residence: model.plan.residence)
         let cache = try KVCache(plan.cache)
         let activations = try Activations(plan.activations)
         let scratch = try Scratch(plan.scratch)

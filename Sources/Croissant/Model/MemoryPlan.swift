@@ -17,7 +17,7 @@ public struct MemoryPlan: Sendable {
     /// The allocations: weights, KV cache, activations (logits among them), scratch, norms.
     public let items: [Item]
     /// Where the weights will be.
-    public let weights: WeightPlacement
+    public var weights: WeightPlacement { residence.placement }
     /// Positions that the KV cache holds.
     public let contextLength: Int
     /// Prompt tokens in one pass.
@@ -31,6 +31,8 @@ public struct MemoryPlan: Sendable {
     /// What decode rounds activations to.
     public let precision: ActivationPrecision
 
+    /// How the weights are held.
+    let residence: WeightResidence
     package let matrices: [WeightPlan]
     package let cache: KVCache.Shape
     package let activations: ActivationShape
@@ -40,8 +42,11 @@ public struct MemoryPlan: Sendable {
     public var byteCount: Int { items.reduce(0) { $0 + $1.byteCount } }
 
     /// Plans a model of `configuration` with the `tensors` of its file.
+    ///
+    /// - Parameter residence: how the weights are held already; nil where that is to be chosen.
     package init(
-        _ configuration: ModelConfiguration, tensors: [TensorInfo], options: RuntimeOptions
+        _ configuration: ModelConfiguration, tensors: [TensorInfo], options: RuntimeOptions,
+        residence: WeightResidence? = nil
     ) throws(ModelError) {
         let options = try ResolvedOptions(options, configuration)
         contextLength = options.contextLength
@@ -56,19 +61,21 @@ public struct MemoryPlan: Sendable {
         activations = ActivationShape(configuration, batchSize: options.batchSize, allLogits: options.allLogits)
         let vectors = Item(name: "norms", byteCount: Weights.vectorFloats(tensors) * 4, isFileBacked: false)
 
-        // Where the weights are decides what scratch has to hold, and the other way round: resident is tried first.
-        var plans = PlacedWeights(tensors, .resident, options, configuration)
-        weights =
-            options.weights
-            ?? Self.placement(
-                of: plans.byteCount,
-                beside: cache.byteCount + activations.byteCount + vectors.byteCount + plans.scratch.byteCount,
-                budget: options.memoryBudget)
-        if weights == .mapped { plans = PlacedWeights(tensors, .mapped, options, configuration) }
+        // Where the weights are decides what scratch has to hold: each way is planned whole, the fastest first.
+        let choices =
+            residence.map { [$0] }
+            ?? WeightResidence.allCases.filter { options.weights == nil || options.weights == $0.placement }
+        var plans = PlacedWeights(tensors, choices[0], options, configuration)
+        for choice in choices.dropFirst() {
+            let rest = cache.byteCount + activations.byteCount + vectors.byteCount + plans.scratch.byteCount
+            if Self.fits(plans.byteCount + rest, options) { break }
+            plans = PlacedWeights(tensors, choice, options, configuration)
+        }
+        self.residence = plans.residence
         matrices = plans.matrices
         scratch = plans.scratch
         items = [
-            Item(name: "weights", byteCount: plans.byteCount, isFileBacked: weights == .mapped),
+            Item(name: "weights", byteCount: plans.byteCount, isFileBacked: plans.residence == .mapped),
             Item(name: "KV cache", byteCount: cache.byteCount, isFileBacked: false),
             Item(name: "activations", byteCount: activations.byteCount, isFileBacked: false),
             Item(name: "scratch", byteCount: scratch.byteCount, isFileBacked: false),
@@ -83,12 +90,14 @@ public struct MemoryPlan: Sendable {
         try self.init(configuration, tensors: try TensorLayout(configuration).check(file), options: options)
     }
 
-    /// Weights are read into memory where the machine has room for them beside everything else, with some to spare.
-    private static func placement(of resident: Int, beside state: Int, budget: ByteCount?) -> WeightPlacement {
-        if let budget, resident + state > budget.bytes { return .mapped }
-        guard let available = HostMemory.available else { return .mapped }
+    /// Whether resident weights and everything else are within the budget and, where it is ours to choose, leave the
+    /// machine some memory to spare.
+    private static func fits(_ byteCount: Int, _ options: ResolvedOptions) -> Bool {
+        if let budget = options.memoryBudget, byteCount > budget.bytes { return false }
+        guard options.weights == nil else { return true }
+        guard let available = HostMemory.available else { return false }
         let limit = min(available, HostMemory.containerLimit ?? available)
-        return resident + state < limit - limit / 8 ? .resident : .mapped
+        return byteCount < limit - limit / 8
     }
 
     /// Refuses a plan that is larger than `budget`, with the change that would make it fit.
@@ -106,25 +115,47 @@ public struct MemoryPlan: Sendable {
     }
 }
 
-/// The weights in one place, and the scratch that products with them need.
+/// How weights are held, the fastest way first.
+package enum WeightResidence: Sendable, CaseIterable {
+    /// In memory, as panels wherever a type has them.
+    case panels
+    /// In memory, as panels where those are not larger than the rows of the file.
+    case compact
+    /// Where they are in the file.
+    case mapped
+
+    var placement: WeightPlacement { self == .mapped ? .mapped : .resident }
+
+    /// How a tensor is held that is multiplied by rounded activations.
+    fileprivate func plan(_ tensor: TensorInfo) -> WeightPlan {
+        let rows = WeightPlan(tensor: tensor, layout: .rows)
+        guard self != .mapped, Panel.exists(for: tensor.type) else { return rows }
+        let panels = WeightPlan(tensor: tensor, layout: .panels)
+        // The last panel is filled up, and some types have wider factors: a sixteenth more is not called larger.
+        let isCompact = panels.byteCount <= rows.byteCount + rows.byteCount / 16
+        return self == .panels || isCompact ? panels : rows
+    }
+}
+
+/// The weights held in one way, and the scratch that products with them need.
 private struct PlacedWeights {
+    let residence: WeightResidence
     let matrices: [WeightPlan]
     let scratch: ScratchShape
     let byteCount: Int
 
     init(
-        _ tensors: [TensorInfo], _ placement: WeightPlacement, _ options: ResolvedOptions,
+        _ tensors: [TensorInfo], _ residence: WeightResidence, _ options: ResolvedOptions,
         _ configuration: ModelConfiguration
     ) {
+        self.residence = residence
         let roles = Weights.roles(of: tensors, options.prefill, options.activations)
         let kernels = Kernels(options.instructionSet)
         var scratch = ScratchShape(
             configuration.attention, batchSize: options.batchSize, threads: options.threads)
         matrices = roles.map { role in
-            let hasPanels =
-                placement == .resident && options.activations != .f32 && role.isProduct
-                && Panel.exists(for: role.tensor.type)
-            return WeightPlan(tensor: role.tensor, layout: hasPanels ? .panels : .rows)
+            options.activations != .f32 && role.isProduct
+                ? residence.plan(role.tensor) : WeightPlan(tensor: role.tensor, layout: .rows)
         }
         for (role, plan) in zip(roles, matrices) {
             if role.isProduct {
@@ -139,7 +170,7 @@ private struct PlacedWeights {
         }
         self.scratch = scratch
         byteCount =
-            placement == .resident
+            residence.placement == .resident
             ? WeightStore.residentBytes(of: matrices) : matrices.reduce(0) { $0 + $1.byteCount }
     }
 }

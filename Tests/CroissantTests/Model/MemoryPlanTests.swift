@@ -157,6 +157,30 @@ struct MemoryPlanTests {
         #expect(try file.loadError(options) != nil, "what was asked for is not changed silently")
     }
 
+    @Test("where larger panels are over the budget, rows stay rows; where a copy is, the weights stay in their file")
+    func fallsBackToRows() throws {
+        var shape = ModelShape.tiny
+        shape.embeddingLength = 256
+        shape.feedForwardLength = 256
+        shape.vocabularySize = 513
+        let file = try ModelFile(shape: shape, type: .iq2_xxs)
+        var options = RuntimeOptions.small
+        options.weights = .resident
+        let roomy = try file.load(options).plan
+        options.memoryBudget = ByteCount(roomy.byteCount - 1)
+        let tight = try file.load(options)
+        #expect(tight.plan.byteCount < roomy.byteCount && tight.plan.weights == .resident)
+        #expect(roomy.matrices.contains { $0.layout == .panels })
+        #expect(tight.plan.matrices.allSatisfy { $0.layout == .rows })
+        #expect(tight.allocations["weights"] == tight.plan.items.first { $0.name == "weights" }?.byteCount)
+        // A session is planned with the weights as they are held, not as they might be.
+        _ = try Session(tight)
+        options.memoryBudget = ByteCount(tight.plan.byteCount - 1)
+        #expect(try file.loadError(options) != nil)
+        options.weights = nil
+        #expect(try file.load(options).plan.weights == .mapped)
+    }
+
     @Test(
         "sizes print with a unit and are read back",
         arguments: [
