@@ -79,10 +79,13 @@ package struct PreTokenizer: Sendable {
             ignoresCase: true, letterPrefix: .anyButLineEnd, numbers: .groups(of: 1), cutsAfterLineEnds: true),
     ]
 
+    /// All names.
+    package static var names: [String] { table.flatMap(\.names) }
+
     /// The pre-tokenizer with this name.
     package static func named(_ name: String) throws(TokenizerError) -> PreTokenizer {
         guard let found = table.first(where: { $0.names.contains(name) }) else {
-            throw .unknownPreTokenizer(found: name, known: table.flatMap(\.names))
+            throw .unknownPreTokenizer(found: name, known: names)
         }
         return found
     }

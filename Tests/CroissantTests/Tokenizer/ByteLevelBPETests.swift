@@ -138,6 +138,7 @@ struct ByteLevelBPETests {
         for text in texts { fixture.add(text, .normal) }
         var metadata = fixture.metadata
         metadata["tokenizer.ggml.model"] = .string("gpt2")
+        metadata["tokenizer.ggml.pre"] = .string("gpt-2")
         metadata["tokenizer.ggml.merges"] = .array(.string(invalid))
         #expect(try Tokenizer(metadata: metadata).pieces("abc") == ["a", "bc"])
     }
@@ -178,7 +179,7 @@ struct ByteLevelBPETests {
         }
         let tokenizer = try Tokenizer(metadata: [
             "tokenizer.ggml.model": .string("gpt2"), "tokenizer.ggml.tokens": .array(.string(texts)),
-            "tokenizer.ggml.merges": .array(.string([])),
+            "tokenizer.ggml.merges": .array(.string([])), "tokenizer.ggml.pre": .string("gpt-2"),
         ])
         #expect(tokenizer.decodeBytes(0..<6) == [0x61, 0xC4, 0xC4, 0x41, 0x80, 0xF0, 0x9F, 0x98, 0x80, 0xFF])
     }
