@@ -60,7 +60,11 @@ let package = Package(
             path: "Benchmarks/Kernels",
             swiftSettings: swiftSettings),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF"], swiftSettings: swiftSettings),
-        .testTarget(name: "CKernelsTests", dependencies: ["CKernels"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "CKernelsTests",
+            dependencies: ["CKernels"],
+            exclude: ["make_dequantization_hashes.py"],
+            swiftSettings: swiftSettings),
         .testTarget(
             name: "CroissantTests",
             dependencies: ["Croissant", "GGUF"],

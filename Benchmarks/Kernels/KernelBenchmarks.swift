@@ -37,8 +37,9 @@ struct KernelBenchmarks: ParsableCommand {
     var shapes = List([MatrixShape(rows: 5504, columns: 2048)])
 
     @Option(
-        help: ArgumentHelp("How weights lie: panels, rows. (default: panels)", valueName: "list"), transform: layoutList
-    )
+        help: ArgumentHelp(
+            "How weights lie: panels (rows for types without), rows. (default: panels)", valueName: "list"),
+        transform: layoutList)
     var layouts = List([WeightLayout.panels])
 
     @Option(name: .shortAndLong, help: "Threads. (default: physical cores within the container's quota)")
@@ -68,7 +69,8 @@ struct KernelBenchmarks: ParsableCommand {
                 let file = try WeightFile(type: type, shape: shape, bytes: workingSet << 20)
                 defer { file.remove() }
                 for instructionSet in isa.elements {
-                    for layout in layouts.elements where layout == .rows || Panel.exists(for: type) {
+                    // A type without panels is measured as it is computed with, in rows.
+                    for layout in unique(layouts.elements.map { Panel.exists(for: type) ? $0 : .rows }) {
                         rows += try measure(file, instructionSet, layout)
                     }
                 }
@@ -87,7 +89,9 @@ struct KernelBenchmarks: ParsableCommand {
         _ file: WeightFile, _ instructionSet: InstructionSet, _ layout: WeightLayout
     ) throws -> [BenchmarkRow] {
         var rows: [BenchmarkRow] = []
-        for precision in activations.elements {
+        // Weights that are floats meet floats, whatever is asked for.
+        let kernels = Kernels(instructionSet)
+        for precision in unique(activations.elements.map { kernels.precision(for: file.type, wanted: $0) }) {
             let benchmark = try ProductBenchmark(
                 file, layout: layout, precision: precision, instructionSet: instructionSet,
                 threads: threads ?? HostProcessors.recommendedThreads, tokens: tokens.elements.max() ?? 1)
@@ -99,6 +103,11 @@ struct KernelBenchmarks: ParsableCommand {
         }
         return rows
     }
+}
+
+/// The elements without repetitions, in their order.
+private func unique<Element: Equatable>(_ elements: [Element]) -> [Element] {
+    elements.enumerated().filter { elements.firstIndex(of: $1) == $0 }.map(\.element)
 }
 
 /// The rows and columns of a matrix.

@@ -10,6 +10,9 @@ struct WeightFile {
     let shape: MatrixShape
     private let path: String
 
+    /// Rows of a matrix before they repeat.
+    private static let differentRows = 64
+
     /// Writes matrices of random weights, at least `bytes` in all.
     init(type: GGMLType, shape: MatrixShape, bytes: Int) throws {
         guard let size = type.byteCount(elements: shape.rows * shape.columns) else {
@@ -19,12 +22,14 @@ struct WeightFile {
             GGUFWriter.Declaration(name: "\($0)", dimensions: [shape.columns, shape.rows], type: type)
         }
         var random = Xoshiro256(seed: 1)
-        let values = (0..<shape.columns).map { _ in Float.random(in: -1...1, using: &random) }
-        var row = [UInt8](repeating: 0, count: size / shape.rows)
-        var blocks = row.mutableSpan
-        // How fast a product is does not depend on the weights: all rows are the same.
+        // Quantising takes its time: a few rows are repeated. They differ, as identical ones would let every lookup in a
+        // grid find the entry that the row before has brought into the cache.
+        let rows = min(shape.rows, Self.differentRows)
+        let values = (0..<rows * shape.columns).map { _ in Float.random(in: -1...1, using: &random) }
+        var some = [UInt8](repeating: 0, count: size / shape.rows * rows)
+        var blocks = some.mutableSpan
         Kernels(Kernels.bestInstructionSet).quantizeRows(values.span, columns: shape.columns, as: type, into: &blocks)
-        let matrix = Array(repeatElement(row, count: shape.rows).joined())
+        let matrix = Array(repeatElement(some, count: (shape.rows + rows - 1) / rows).joined().prefix(size))
         path = FileManager.default.temporaryDirectory.appending(path: "kernels-\(UUID().uuidString).gguf").path()
         var writer = try GGUFWriter(path: path, metadata: GGUFMetadata(), tensors: declarations)
         for declaration in declarations { try writer.write(matrix.span, of: declaration.name) }

@@ -44,7 +44,7 @@ struct CroissantCommand: ParsableCommand {
         } catch let error as GGUFError {
             Console.fail(Failure("\(error)", hint: error.hint))
         } catch let error as TokenizerError {
-            Console.fail(Failure("\(error)"))
+            Console.fail(Failure("\(error)", hint: error.hint))
         } catch {
             endParsing(error)
         }

@@ -196,11 +196,12 @@ struct DivergenceReport: Encodable {
         }
     }
 
-    /// The values of one chunk.
+    /// The values of one chunk, each a mean over its positions.
     struct Chunk: Encodable {
         let perplexity: Double
         let basePerplexity: Double
         let divergence: Double
+        let probabilityChange: Double
         let rootMeanSquareChange: Double
         let sameTop: Double
 
@@ -208,6 +209,7 @@ struct DivergenceReport: Encodable {
             perplexity = chunk.perplexity.perplexity
             basePerplexity = chunk.basePerplexity.perplexity
             divergence = chunk.divergence.mean.value
+            probabilityChange = chunk.probabilityChange.mean.value
             rootMeanSquareChange = chunk.rootMeanSquareChange
             sameTop = chunk.sameTop.value
         }

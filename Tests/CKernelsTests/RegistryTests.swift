@@ -34,17 +34,48 @@ struct RegistryTests {
         }
     }
 
-    @Test("Every type has its kernels on every instruction set", arguments: types, supportedISAs)
-    func isComplete(type: ck_type, isa: ck_isa) {
-        let kernels = ck_kernels(type, isa)
+    // What an instruction set lacks comes from those that it falls back on, in the end from the scalar kernels: that
+    // every lookup gives a function says something of these alone.
+    @Test("Every type has its scalar kernels", arguments: types)
+    func isComplete(type: ck_type) {
+        let kernels = ck_kernels(type, CK_ISA_SCALAR)
         #expect(unsafe kernels.dequantize != nil)
         #expect(unsafe kernels.gemv.0 != nil)
         #expect(unsafe (kernels.gemv.1 != nil) == (kernels.gemv.2 != nil))
+        #expect(unsafe (kernels.gemv.1 != nil) == !floatTypes.contains(type))
     }
 
-    @Test("What can be quantised on one instruction set can be on every", arguments: quantizableTypes, supportedISAs)
-    func quantizesEverywhere(type: ck_type, isa: ck_isa) {
-        #expect(unsafe ck_kernels(type, isa).quantize != nil)
+    @Test(
+        "Products of the types that published files hold are not the scalar ones on any other instruction set",
+        arguments: publishedTypes, supportedISAs.filter { $0 != CK_ISA_SCALAR })
+    func hasProductsOfItsOwn(type: ck_type, isa: ck_isa) {
+        let scalar = products(type, CK_ISA_SCALAR)
+        let found = products(type, isa)
+        #expect(Set(found.keys) == (floatTypes.contains(type) ? ["f32"] : ["f32", "int16", "int8"]))
+        for (precision, product) in found { #expect(product != scalar[precision], "\(precision)") }
+    }
+
+    @Test(
+        "Integer products use the dot products of the instruction sets that are made of them",
+        arguments: publishedTypes.filter { !floatTypes.contains($0) },
+        supportedISAs.filter { [CK_ISA_AVXVNNI, CK_ISA_AVX512VNNI, CK_ISA_NEON_DOTPROD].contains($0) })
+    func usesDotProducts(type: ck_type, isa: ck_isa) throws {
+        let below = try #require(
+            [CK_ISA_AVXVNNI: CK_ISA_AVX2, CK_ISA_AVX512VNNI: CK_ISA_AVX512, CK_ISA_NEON_DOTPROD: CK_ISA_NEON][isa])
+        let (without, with) = (products(type, below), products(type, isa))
+        // NEON has dot products of bytes only.
+        for precision in isa == CK_ISA_NEON_DOTPROD ? ["int8"] : ["int8", "int16"] {
+            #expect(with[precision] != without[precision], "\(precision)")
+        }
+        #expect(with["f32"] == without["f32"], "floats come from below")
+    }
+
+    @Test("Floats can be rounded one by one, or block by block, to the types that the reference rounds so")
+    func knowsRounding() {
+        #expect(
+            quantizableTypes.map(\.name) == [
+                "F32", "F16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "F64", "BF16", "TQ1_0", "TQ2_0", "MXFP4",
+            ])
     }
 
     @Test("The best instruction set is supported, and scalar always is")
@@ -68,4 +99,24 @@ struct RegistryTests {
             #expect(unsafe (ck_attention(type, isa).accumulate != nil) == cacheTypes.contains(type))
         }
     }
+}
+
+/// The types that stay floats: no product of theirs takes rounded activations.
+private let floatTypes = [CK_TYPE_F32, CK_TYPE_F16, CK_TYPE_BF16, CK_TYPE_F64]
+
+/// The types of the tensors in the files that people publish of CroissantLLM.
+private let publishedTypes = [
+    CK_TYPE_F32, CK_TYPE_F16, CK_TYPE_BF16, CK_TYPE_Q4_0, CK_TYPE_Q4_1, CK_TYPE_Q5_0, CK_TYPE_Q5_1, CK_TYPE_Q8_0,
+    CK_TYPE_Q2_K, CK_TYPE_Q3_K, CK_TYPE_Q4_K, CK_TYPE_Q5_K, CK_TYPE_Q6_K, CK_TYPE_IQ3_XXS, CK_TYPE_IQ3_S,
+    CK_TYPE_IQ4_NL, CK_TYPE_IQ4_XS,
+]
+
+/// The addresses of the products of a type on an instruction set, by the precision of the activations.
+private func products(_ type: ck_type, _ isa: ck_isa) -> [String: UInt] {
+    let gemv = unsafe ck_kernels(type, isa).gemv
+    let named = unsafe [("f32", gemv.0), ("int16", gemv.1), ("int8", gemv.2)]
+    return Dictionary(
+        uniqueKeysWithValues: unsafe named.compactMap { name, product in
+            unsafe product.map { (name, unsafe unsafeBitCast($0, to: UInt.self)) }
+        })
 }

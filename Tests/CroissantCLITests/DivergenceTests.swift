@@ -20,6 +20,8 @@ private struct DivergenceResult: Decodable {
         let perplexity: Double
         let basePerplexity: Double
         let divergence: Double
+        let probabilityChange: Double
+        let rootMeanSquareChange: Double
         let sameTop: Double
     }
 
@@ -98,6 +100,15 @@ struct DivergenceTests {
         let mean = try #require(result.divergence.mean.value)
         #expect(mean > 0.001)
         #expect(abs(divergences.reduce(0, +) / 6 - mean) < 1e-12)
+        // Chunks are of the same length, so that the mean of theirs is that of all.
+        let change = try #require(result.probabilityChange.mean.value)
+        #expect(change != 0)
+        #expect(abs(result.chunks.map(\.probabilityChange).reduce(0, +) / 6 - change) < 1e-15)
+        #expect(Set(result.chunks.map(\.probabilityChange)).count == 6)
+        #expect(result.chunks.allSatisfy { abs($0.probabilityChange) <= $0.rootMeanSquareChange })
+        let square = try #require(result.rootMeanSquareChange.value)
+        let squares = result.chunks.map { $0.rootMeanSquareChange * $0.rootMeanSquareChange }
+        #expect(abs((squares.reduce(0, +) / 6).squareRoot() - square) < 1e-12)
         let names = ["0.1", "1", "5", "10", "25", "75", "90", "95", "99", "99.9"]
         #expect(Set(result.divergence.percentiles.keys) == Set(names))
         let ascending =
@@ -119,6 +130,7 @@ struct DivergenceTests {
             #expect(lines.contains { $0.hasPrefix(name) }, "\(name)")
         }
         #expect(lines.contains { $0.wholeMatch(of: /99\.9 % KLD +[0-9.]+/) != nil })
+        #expect(lines.contains { $0.wholeMatch(of: /mean Δp +-?[0-9]+\.[0-9]{3} ± [0-9]+\.[0-9]{3} %/) != nil })
         #expect(run.error.contains("\nchunk 2 of 2: PPL = "))
     }
 

@@ -180,6 +180,34 @@ struct ErrorLineTests {
         }
     }
 
+    @Test("A file that does not name its pre-tokenizer is refused by all commands, with what mends it")
+    func missingPreTokenizer() throws {
+        var data = try Data(contentsOf: URL(filePath: Fixture.golden))
+        // A key of the same length in its place.
+        let key = try #require(data.range(of: Data("tokenizer.ggml.pre".utf8)))
+        data.replaceSubrange(key, with: Data("tokenizer.ggml.was".utf8))
+        let path = Fixture.newPath("silent.gguf")
+        try data.write(to: URL(filePath: path))
+        for arguments in [["-p", "a", "-m", path], ["tokenize", "a", "-m", path], ["detokenize", "1", "-m", path]] {
+            let result = try CLI.run(arguments)
+            #expect(result.status == 1)
+            #expect(result.output.isEmpty)
+            let lines = result.errorLines
+            #expect(lines.count == 2)
+            #expect(
+                lines.first?.wholeMatch(
+                    of: /error: missing pre-tokenizer: tokenizer.ggml.pre \(expected one of default, gpt-2, .*\)/)
+                    != nil, "\(lines)")
+            #expect(lines.first?.hasSuffix(", found nothing)") == true)
+            #expect(
+                lines.last == """
+                    hint: the file does not say how its model cuts text into words: convert the model again with a \
+                    current converter, or name the way: 'gguf-new-metadata IN OUT --pre-tokenizer NAME' (llama-bpe for \
+                    Llama 3, qwen2 for Qwen 2 and 3; default is what other programs assume)
+                    """)
+        }
+    }
+
     @Test("Ids on standard input that are none are named")
     func idsFromInput() throws {
         let result = try CLI.run(["detokenize", "-m", Fixture.tiny], stdin: "1 two 3")

@@ -158,6 +158,10 @@ enum Fixture {
     /// A file of `../shared/data`.
     static func path(_ name: String) -> String { shared.appending(path: name).path() }
 
+    /// A small model with a byte-level vocabulary, part of the repository.
+    static let golden = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appending(path: "CroissantTests/Golden/qwen2.gguf").path()
+
     /// A folder for this run of the tests, removed at its end.
     static let folder: URL = {
         let folder = FileManager.default.temporaryDirectory

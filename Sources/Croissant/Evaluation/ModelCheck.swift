@@ -191,7 +191,7 @@ extension ModelCheck.Finding {
         case .invalidWeight(let name, _, _, _):
             (kind, subject) = (.invalidFactor, name)
             remedy = again
-        case .tokenizer: (kind, remedy) = (.tokenizer, again)
+        case .tokenizer(let error): (kind, remedy) = (.tokenizer, error.hint ?? again)
         case .invalidHyperparameter(let key, _, _):
             (kind, subject) = (key.hasPrefix("tokenizer.") ? .tokenizer : .metadata, key)
             remedy = again

@@ -79,6 +79,7 @@ extension ModelError: CustomStringConvertible {
     public var hint: String? {
         switch self {
         case .file(let error): error.hint
+        case .tokenizer(let error): error.hint
         case .overBudget(_, _, let remedy): remedy
         case .outOfMemory: "a smaller context (-c), a smaller batch (-b) or --weights mapped needs less"
         case .contextExceeded: "a larger context (-c) holds more, up to what the model was trained for"

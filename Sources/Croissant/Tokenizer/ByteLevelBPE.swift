@@ -32,13 +32,17 @@ struct ByteLevelBPE: Sendable {
         expressesAllBytes = !byteTokens.contains(nil)
     }
 
-    /// Reads what a file says beside its vocabulary. Files that name no pre-tokenizer are cut as llama.cpp cuts them.
+    /// Reads what a file says beside its vocabulary. A file that names no pre-tokenizer is refused: whatever way of
+    /// cutting texts one assumed, most such files' models would get tokens that they were not trained on.
     init(_ reader: TokenizerMetadata, vocabulary: Vocabulary, unknown: Int32?) throws(TokenizerError) {
         guard let merges = try reader.value("merges", as: .exactStrings) else {
             throw .missingKey(TokenizerMetadata.prefix + "merges")
         }
-        let preTokenizer = try PreTokenizer.named(try reader.value("pre", as: .string) ?? "default")
-        self.init(vocabulary: vocabulary, merges: merges, unknown: unknown, preTokenizer: preTokenizer)
+        guard let name = try reader.value("pre", as: .string) else {
+            throw .missingPreTokenizer(known: PreTokenizer.names)
+        }
+        self.init(
+            vocabulary: vocabulary, merges: merges, unknown: unknown, preTokenizer: try PreTokenizer.named(name))
     }
 
     /// Appends the tokens of a text that contains no special tokens.

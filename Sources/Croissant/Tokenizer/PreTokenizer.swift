@@ -49,12 +49,14 @@ package struct PreTokenizer: Sendable {
     /// Whether texts begin with BOS where the file does not say.
     var addsBOS = false
 
-    /// All there are. Names and properties agree with llama.cpp's, whose converters write the names into files.
+    /// All there are. Names and properties agree with llama.cpp's, whose converters write the names into files: every
+    /// name whose texts it cuts by one of these rules is here, except those of encoders that get a separator as well
+    /// (`jina-v1-en`, `jina-v2-code`, `roberta-bpe`).
     package static let table = [
         PreTokenizer(names: ["default"], numbers: .triples, isolatesPunctuation: true),
         PreTokenizer(names: [
             "gpt-2", "phi-2", "mpt", "olmo", "jais", "gigachat", "a.x-4.0", "mellum", "exaone4", "trillion",
-            "granite-docling",
+            "granite-docling", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "modern-bert",
         ]),
         PreTokenizer(
             names: [
@@ -62,27 +64,35 @@ package struct PreTokenizer: Sendable {
             ],
             numbers: .isolated),
         PreTokenizer(
-            names: ["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"],
+            names: [
+                "llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2",
+                "jina-v5-nano",
+            ],
             ignoresCase: true, letterPrefix: .anyButLineEnd, numbers: .groups(of: 3), cutsAfterLineEnds: true,
             ignoresMerges: true, addsBOS: true),
         PreTokenizer(
-            names: ["glm4"],
+            names: ["glm4", "glm5"],
             ignoresCase: true, letterPrefix: .anyButLineEnd, numbers: .groups(of: 3), cutsAfterLineEnds: true,
             ignoresMerges: true),
+        // `chatglm-bpe` cuts as `glm4` does, but its words go through the merges.
         PreTokenizer(
             names: ["smaug-bpe", "dbrx", "chatglm-bpe"],
             ignoresCase: true, letterPrefix: .anyButLineEnd, numbers: .groups(of: 3), cutsAfterLineEnds: true),
         PreTokenizer(
             names: [
                 "qwen2", "deepseek-r1-qwen", "megrez", "stablelm2", "hunyuan", "solar-open", "grok-2", "kormo",
+                "f2llmv2",
             ],
             ignoresCase: true, letterPrefix: .anyButLineEnd, numbers: .groups(of: 1), cutsAfterLineEnds: true),
     ]
 
+    /// All names.
+    package static var names: [String] { table.flatMap(\.names) }
+
     /// The pre-tokenizer with this name.
     package static func named(_ name: String) throws(TokenizerError) -> PreTokenizer {
         guard let found = table.first(where: { $0.names.contains(name) }) else {
-            throw .unknownPreTokenizer(found: name, known: table.flatMap(\.names))
+            throw .unknownPreTokenizer(found: name, known: names)
         }
         return found
     }

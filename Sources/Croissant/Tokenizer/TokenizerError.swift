@@ -10,6 +10,8 @@ public enum TokenizerError: Error, Equatable, Sendable {
     case unknownModel(found: String, known: [String])
     /// `tokenizer.ggml.pre` names a way to cut texts into words that this library does not have.
     case unknownPreTokenizer(found: String, known: [String])
+    /// `tokenizer.ggml.pre` is absent, so that nothing says how texts are cut into words.
+    case missingPreTokenizer(known: [String])
     /// A key asks for something that is done to no text here: ignoring it would give wrong tokens.
     case unsupportedOption(key: String, feature: String)
     /// The list of tokens has no entry.
@@ -42,6 +44,9 @@ extension TokenizerError: CustomStringConvertible {
         case .unknownPreTokenizer(let found, let known):
             "unknown pre-tokenizer: tokenizer.ggml.pre "
                 + "(expected one of \(known.joined(separator: ", ")), found \(found.quoted))"
+        case .missingPreTokenizer(let known):
+            "missing pre-tokenizer: tokenizer.ggml.pre "
+                + "(expected one of \(known.joined(separator: ", ")), found nothing)"
         case .unsupportedOption(let key, let feature):
             "\(feature) is not supported: \(key)"
         case .emptyVocabulary:
@@ -60,6 +65,18 @@ extension TokenizerError: CustomStringConvertible {
                 + "(expected <0x00> to <0xFF>, found \(text.quoted))"
         case .idOutOfRange(let key, let id, let vocabularySize):
             "unknown token: \(key) (expected 0 to \(vocabularySize - 1), found \(id))"
+        }
+    }
+
+    /// What could be done about it, where there is something.
+    public var hint: String? {
+        switch self {
+        case .metadata(let error): error.hint
+        case .missingPreTokenizer:
+            "the file does not say how its model cuts text into words: convert the model again with a current "
+                + "converter, or name the way: 'gguf-new-metadata IN OUT --pre-tokenizer NAME' (llama-bpe for Llama 3, "
+                + "qwen2 for Qwen 2 and 3; default is what other programs assume)"
+        default: nil
         }
     }
 }

@@ -69,6 +69,17 @@ struct CheckedDamageTests {
         #expect(check.count(.error) == 9 + 2 + 1 + 1 + 1)
         #expect(check.findings.allSatisfy { $0.severity != .error || $0.remedy != nil })
     }
+
+    @Test("a tokenizer that does not say how it cuts texts is found with what mends it")
+    func missingPreTokenizer() throws {
+        var file = try ModelFile(shape: .tiny)
+        file.metadata["tokenizer.ggml.model"] = .string("gpt2")
+        file.metadata["tokenizer.ggml.merges"] = .array(.string([]))
+        file.metadata["tokenizer.ggml.pre"] = nil
+        let finding = try #require(try file.check().of(.tokenizer).first)
+        #expect(finding.severity == .error && finding.message.hasPrefix("missing pre-tokenizer: tokenizer.ggml.pre "))
+        #expect(finding.remedy == TokenizerError.missingPreTokenizer(known: []).hint)
+    }
 }
 
 @Suite("A check reads every value")

@@ -48,11 +48,19 @@ private struct UnsupportedFile: Sendable, CustomTestStringConvertible {
             }),
         UnsupportedFile(
             line: "unknown pre-tokenizer: tokenizer.ggml.pre (expected one of "
-                + PreTokenizer.table.flatMap(\.names).joined(separator: ", ") + ", found \"tekken\")",
+                + PreTokenizer.names.joined(separator: ", ") + ", found \"tekken\")",
             change: {
                 $0.metadata["tokenizer.ggml.model"] = .string("gpt2")
                 $0.metadata["tokenizer.ggml.merges"] = .array(.string([]))
                 $0.metadata["tokenizer.ggml.pre"] = .string("tekken")
+            }),
+        UnsupportedFile(
+            line: "missing pre-tokenizer: tokenizer.ggml.pre (expected one of "
+                + PreTokenizer.names.joined(separator: ", ") + ", found nothing)",
+            change: {
+                $0.metadata["tokenizer.ggml.model"] = .string("gpt2")
+                $0.metadata["tokenizer.ggml.merges"] = .array(.string([]))
+                $0.metadata["tokenizer.ggml.pre"] = nil
             }),
         UnsupportedFile(
             line: "unknown tokenizer: tokenizer.ggml.model (expected one of llama, gpt2, found \"t5\")",

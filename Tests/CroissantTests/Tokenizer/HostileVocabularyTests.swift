@@ -40,11 +40,15 @@ struct HostileVocabularyTests {
         Damage("byte-level BPE without merges", .missingKey("tokenizer.ggml.merges"), set("model", .string("gpt2"))),
         Damage(
             "an unknown way to cut words",
-            .unknownPreTokenizer(found: "tekken", known: PreTokenizer.table.flatMap(\.names))
+            .unknownPreTokenizer(found: "tekken", known: PreTokenizer.names)
         ) {
             $0["tokenizer.ggml.model"] = .string("gpt2")
             $0["tokenizer.ggml.merges"] = .array(.string([]))
             $0["tokenizer.ggml.pre"] = .string("tekken")
+        },
+        Damage("no way to cut words", .missingPreTokenizer(known: PreTokenizer.names)) {
+            $0["tokenizer.ggml.model"] = .string("gpt2")
+            $0["tokenizer.ggml.merges"] = .array(.string([]))
         },
         Damage(
             "text in lower case",
@@ -133,6 +137,11 @@ struct HostileVocabularyTests {
         #expect(
             "\(preTokenizer)" == "unknown pre-tokenizer: tokenizer.ggml.pre "
                 + "(expected one of default, gpt-2, found \"tekken\")")
+        let silent = TokenizerError.missingPreTokenizer(known: ["default", "gpt-2"])
+        #expect(
+            "\(silent)" == "missing pre-tokenizer: tokenizer.ggml.pre "
+                + "(expected one of default, gpt-2, found nothing)")
+        #expect(silent.hint?.contains("--pre-tokenizer NAME") == true && preTokenizer.hint == nil)
         let option = TokenizerError.unsupportedOption(key: "tokenizer.ggml.x", feature: "juggling")
         #expect("\(option)" == "juggling is not supported: tokenizer.ggml.x")
         let twice = TokenizerError.duplicateToken(text: "a\n", first: 3, second: 5)
@@ -201,6 +210,7 @@ struct HostileVocabularyTests {
                 "tokenizer.ggml.model": .string(model), "tokenizer.ggml.tokens": .array(.string(texts)),
                 "tokenizer.ggml.token_type": .array(.int32([2, 1, 1, 1, 1, 4])),
                 "tokenizer.ggml.merges": .array(.string([])), "tokenizer.ggml.add_space_prefix": .bool(false),
+                "tokenizer.ggml.pre": .string("default"),
             ])
             #expect(!tokenizer.encode("aéb😀", addBOS: false).contains(5))
         }

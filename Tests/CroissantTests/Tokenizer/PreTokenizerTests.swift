@@ -109,16 +109,37 @@ struct PreTokenizerTests {
         }
     }
 
+    @Test("have the other names that llama.cpp gives the same rule")
+    func aliases() throws {
+        let aliases = [
+            "gpt-2": [
+                "phi-2", "mpt", "olmo", "jais", "gigachat", "a.x-4.0", "mellum", "exaone4", "trillion",
+                "granite-docling", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "modern-bert",
+            ],
+            "smollm": ["starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"],
+            "llama-bpe": [
+                "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano",
+            ],
+            "glm4": ["glm5"],
+            "smaug-bpe": ["dbrx", "chatglm-bpe"],
+            "qwen2": [
+                "deepseek-r1-qwen", "megrez", "stablelm2", "hunyuan", "solar-open", "grok-2", "kormo", "f2llmv2",
+            ],
+        ]
+        for (name, others) in aliases { #expect(try PreTokenizer.named(name).names == [name] + others) }
+        #expect(Set(PreTokenizer.names) == Set(["default"] + aliases.keys + aliases.values.joined()))
+    }
+
     @Test("have names of their own, and an unknown name is refused with those that are known")
     func names() throws {
-        let names = PreTokenizer.table.flatMap(\.names)
+        let names = PreTokenizer.names
         #expect(Set(names).count == names.count)
         #expect(Set(PreTokenizer.table.compactMap(\.names.first)) == Set(Self.originals.keys))
-        for name in ["llama3", "llama-v3", "deepseek-r1-qwen", "starcoder", "phi-2"] {
-            #expect(names.contains(name))
-        }
-        // These cut texts in ways of their own.
-        for name in ["deepseek-llm", "deepseek-v3", "tekken", "gpt-4o", "qwen35", "Llama-BPE", ""] {
+        // These cut texts in ways of their own, or are followed by a separator.
+        for name in [
+            "deepseek-llm", "deepseek-v3", "falcon", "tekken", "gpt-4o", "qwen35", "minicpm5", "jais-2", "seed-coder",
+            "hunyuan-dense", "laguna", "ufakzeka", "jina-v1-en", "jina-v2-code", "roberta-bpe", "Llama-BPE", "",
+        ] {
             #expect(throws: TokenizerError.unknownPreTokenizer(found: name, known: names)) {
                 try PreTokenizer.named(name)
             }

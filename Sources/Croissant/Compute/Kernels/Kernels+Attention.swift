@@ -1,0 +1,101 @@
+internal import CKernels
+package import GGUF
+
+/// Attention over a cache: a few queries against positions as they are cached, and many in tiles of floats.
+extension Kernels {
+    /// scores[h * stride + j] = dot(query h, key j), for `heads` queries and keys of `type` that lie one after the other.
+    package func attentionScores(
+        queries: Span<Float>, heads: Int, keys: RawSpan, type: GGMLType, positions: Int,
+        into scores: inout MutableSpan<Float>, stride: Int
+    ) {
+        let headSize = queries.count / heads
+        checkCache(keys, type: type, positions: positions, headSize: headSize)
+        precondition(
+            queries.count == heads * headSize && (heads - 1) * stride + positions <= scores.count,
+            "scores of \(heads) queries do not fit")
+        unsafe queries.withUnsafeBufferPointer { queries in
+            unsafe keys.withUnsafeBytes { keys in
+                unsafe scores.withUnsafeMutableBufferPointer { scores in
+                    unsafe attentionKernels(type).scores(
+                        queries.baseAddress, heads, keys.baseAddress, positions, headSize, scores.baseAddress, stride)
+                }
+            }
+        }
+    }
+
+    /// out h += sum of probabilities[h * stride + j] * value j, for `heads` queries and values of `type` that lie one
+    /// after the other.
+    package func attentionAccumulate(
+        probabilities: Span<Float>, heads: Int, stride: Int, values: RawSpan, type: GGMLType, positions: Int,
+        into out: inout MutableSpan<Float>
+    ) {
+        let headSize = out.count / heads
+        checkCache(values, type: type, positions: positions, headSize: headSize)
+        precondition(
+            out.count == heads * headSize && (heads - 1) * stride + positions <= probabilities.count,
+            "\(heads) queries with \(probabilities.count) probabilities")
+        unsafe probabilities.withUnsafeBufferPointer { probabilities in
+            unsafe values.withUnsafeBytes { values in
+                unsafe out.withUnsafeMutableBufferPointer { out in
+                    unsafe attentionKernels(type).accumulate(
+                        probabilities.baseAddress, heads, stride, values.baseAddress, positions, headSize,
+                        out.baseAddress)
+                }
+            }
+        }
+    }
+
+    private func checkCache(_ bytes: RawSpan, type: GGMLType, positions: Int, headSize: Int) {
+        precondition(
+            type.byteCount(elements: positions * headSize) == bytes.byteCount,
+            "\(bytes.byteCount) bytes for \(positions) positions of \(headSize)")
+    }
+
+    /// Takes `count` keys and values, as floats, into the running softmax of a tile of queries; all of it lies in
+    /// `floats` as `tile` says.
+    func attend(_ tile: AttentionTile, first position: Int, count: Int, in floats: borrowing SharedBuffer<Float>) {
+        precondition(
+            tile.floats.lowerBound >= 0 && tile.floats.upperBound <= floats.count && count <= AttentionTile.keys
+                && tile.rows <= AttentionTile.rows,
+            "a tile of \(tile.rows) queries and \(count) keys does not fit")
+        let base = unsafe floats.base
+        var arguments = unsafe ck_attention_tile(
+            head_size: tile.headSize, stride: tile.stride, rows: tile.rows, group: tile.group, first_row: tile.firstRow,
+            first_query: tile.firstQuery, window: tile.window ?? .max, n: count, first_position: position,
+            queries: base + tile.queries, keys: base + tile.keys, values: base + tile.values,
+            scores: base + tile.scores, out: base + tile.out, maxima: base + tile.maxima, sums: base + tile.sums)
+        unsafe attentionTiles.attend(&arguments)
+    }
+
+    /// Queries side by side in a panel of an ``AttentionTile``.
+    var attentionWidth: Int { attentionTiles.width }
+
+    /// floats[offset + i * stride] = factor * row[i].
+    func spread(
+        _ row: Span<Float>, times factor: Float, into floats: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
+    ) {
+        precondition(
+            offset >= 0 && (row.count - 1) * stride < floats.count - offset, "\(row.count) floats do not fit")
+        unsafe row.withUnsafeBufferPointer { row in
+            unsafe ck_pack_lane(row.baseAddress, row.count, factor, stride, floats.base + offset)
+        }
+    }
+
+    /// row[i] = factor * floats[offset + i * stride].
+    func gather(
+        _ floats: borrowing SharedBuffer<Float>, at offset: Int, stride: Int, times factor: Float,
+        into row: inout MutableSpan<Float>
+    ) {
+        precondition(
+            offset >= 0 && (row.count - 1) * stride < floats.count - offset, "\(row.count) floats are not there")
+        unsafe row.withUnsafeMutableBufferPointer { row in
+            unsafe ck_unpack_lane(floats.base + offset, row.count, factor, stride, row.baseAddress)
+        }
+    }
+}
+
+/// Queries of a tile are laid out for any instruction set if their number is a multiple of this.
+let attentionPanelMultiple = Int(CK_ATTENTION_WIDTH)
+
+/// The elements of a head, as floats, are rounded up to a multiple of this.
+let attentionRowMultiple = Int(CK_ATTENTION_ROWS)

@@ -1,0 +1,173 @@
+internal import CKernels
+package import GGUF
+
+/// Weights in panels, and the groups of vectors that meet them.
+extension Kernels {
+    /// Rows of `matrix` that make up panel `index`, side by side; what is missing of sixteen becomes zero.
+    func pack(_ matrix: WeightMatrix, panel index: Int, into panel: inout MutableSpan<UInt8>) {
+        let first = index * Panel.rows
+        let rows = matrix.rowCount(of: index..<index + 1)
+        pack(
+            matrix.bytes(ofRows: first..<first + rows), of: matrix.type, rows: rows, columns: matrix.columns,
+            into: &panel)
+    }
+
+    /// `rows` rows of `type` as a panel; what is missing of sixteen becomes zero.
+    package func pack(
+        _ blocks: RawSpan, of type: GGMLType, rows: Int, columns: Int, into panel: inout MutableSpan<UInt8>
+    ) {
+        precondition(rows > 0 && rows <= Panel.rows && blocks.byteCount % rows == 0, "\(rows) rows in a panel")
+        precondition(panel.count == Panel.byteCount(of: type, columns: columns), "\(panel.count) bytes for a panel")
+        unsafe blocks.withUnsafeBytes { blocks in
+            unsafe panel.withUnsafeMutableBufferPointer { panel in
+                unsafe panelKernels(type).pack(
+                    blocks.baseAddress, blocks.count / rows, rows, columns, panel.baseAddress)
+            }
+        }
+    }
+
+    /// A panel as floats: row r of column c goes to out[offset + c * stride + r].
+    package func dequantize(
+        _ panel: RawSpan, of type: GGMLType, columns: Int, into out: inout MutableSpan<Float>, at offset: Int,
+        stride: Int
+    ) {
+        checkPanel(panel, type, columns)
+        precondition(
+            offset >= 0 && (columns - 1) * stride + Panel.rows <= out.count - offset, "a panel of floats does not fit")
+        unsafe panel.withUnsafeBytes { panel in
+            unsafe out.withUnsafeMutableBufferPointer { out in
+                guard let out = out.baseAddress else { return }
+                unsafe panelKernels(type).dequantize(panel.baseAddress, columns, out + offset, stride)
+            }
+        }
+    }
+
+    /// A panel as a tile of bytes, for ``multiply(tiles:of:panels:_:into:at:stride:)``.
+    package func unpack(_ panel: RawSpan, of type: GGMLType, columns: Int, into tile: inout MutableSpan<UInt8>) {
+        checkPanel(panel, type, columns)
+        precondition(tile.count == Panel.tileBytes(of: type, columns: columns), "\(tile.count) bytes for a tile")
+        unsafe panel.withUnsafeBytes { panel in
+            unsafe tile.withUnsafeMutableBufferPointer { tile in
+                unsafe panelKernels(type).unpack(panel.baseAddress, columns, tile.baseAddress)
+            }
+        }
+    }
+
+    /// y[offset + t * stride + i] = dot(row 16 * panels.lowerBound + i, vector t) for the rows of some panels and all
+    /// tokens of `x`, whose width is one of ``Panel/vectorWidths``.
+    package func multiply(
+        _ matrix: WeightMatrix, panels: Range<Int>, _ x: PackedGroup, into y: borrowing SharedBuffer<Float>,
+        at offset: Int, stride: Int
+    ) {
+        let kernels = panelKernels(matrix.type)
+        let product = unsafe Self.product(x.width == 1 ? kernels.one : kernels.four, x.precision)
+        unsafe multiply(
+            matrix.panels(panels), bytes: matrix.panelBytes, product, rows: matrix.rowCount(of: panels), x, into: y,
+            at: offset, stride: stride)
+    }
+
+    /// The same for panels that ``unpack(_:of:columns:into:)`` made `tiles` of, one after the other, and an `x` whose
+    /// width is one of ``tileWidths``.
+    package func multiply(
+        tiles: RawSpan, of matrix: WeightMatrix, panels: Range<Int>, _ x: PackedGroup,
+        into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
+    ) {
+        precondition(tiles.byteCount == panels.count * matrix.tileBytes, "\(tiles.byteCount) bytes of tiles")
+        let kernels = panelKernels(matrix.type)
+        let product = unsafe Self.product(x.width == 4 ? kernels.tile_four : kernels.tile, x.precision)
+        unsafe multiply(
+            tiles, bytes: matrix.tileBytes, product, rows: matrix.rowCount(of: panels), x, into: y, at: offset,
+            stride: stride)
+    }
+
+    /// Products of panels or tiles, `bytes` each.
+    private func multiply(
+        _ weights: RawSpan, bytes: Int, _ product: ck_panel_fn, rows: Int, _ x: PackedGroup,
+        into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
+    ) {
+        precondition(
+            offset >= 0 && (x.tokens - 1) * stride + rows <= y.count - offset, "\(x.tokens) products do not fit")
+        unsafe weights.withUnsafeBytes { weights in
+            guard let base = weights.baseAddress else { return }
+            unsafe x.withKernelColumns { columns in
+                for (index, row) in Swift.stride(from: 0, to: rows, by: Panel.rows).enumerated() {
+                    let out = unsafe y.base + offset + row
+                    if rows - row >= Panel.rows && x.tokens == x.width {
+                        unsafe product(base + index * bytes, x.columns, columns, out, stride)
+                        continue
+                    }
+                    // Kernels write whole panels for all vectors: what lies beside the wanted part is others'.
+                    unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: Panel.rows * x.width) { all in
+                        unsafe product(base + index * bytes, x.columns, columns, all.baseAddress, Panel.rows)
+                        for token in 0..<x.tokens {
+                            for lane in 0..<min(Panel.rows, rows - row) {
+                                unsafe out[token * stride + lane] = all[token * Panel.rows + lane]
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// `x` becomes vector `index` of a group of `width`.
+    func packColumns(
+        _ x: Span<Float>, precision: ActivationPrecision, vector index: Int, of width: Int,
+        values: inout MutableSpan<Int8>, scales: inout MutableSpan<Float>, totals: inout MutableSpan<Int32>,
+        sums: inout MutableSpan<Float>
+    ) {
+        let elements = x.count * width
+        precondition(
+            index < width && x.count % ActivationBlock.scaleColumns == 0
+                && values.count == elements * precision.bytes
+                && scales.count == elements / ActivationBlock.scaleColumns
+                && totals.count == PackedGroup.totals(elements) && sums.count == totals.count,
+            "vector \(index) of \(width), \(x.count) activations")
+        let pack = unsafe columnPacker(precision)
+        unsafe x.withUnsafeBufferPointer { x in
+            unsafe values.withUnsafeMutableBufferPointer { values in
+                unsafe scales.withUnsafeMutableBufferPointer { scales in
+                    unsafe totals.withUnsafeMutableBufferPointer { totals in
+                        unsafe sums.withUnsafeMutableBufferPointer { sums in
+                            unsafe pack(
+                                x.baseAddress, x.count, width, index, values.baseAddress, scales.baseAddress,
+                                totals.baseAddress, sums.baseAddress)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// An entry of a table by ck_precision.
+    private static func product(
+        _ table: (ck_panel_fn?, ck_panel_fn?, ck_panel_fn?), _ precision: ActivationPrecision
+    ) -> ck_panel_fn {
+        guard let product = unsafe precision == .int8 ? table.2 : table.1, precision != .f32 else {
+            preconditionFailure("panels do not meet \(precision) activations")
+        }
+        return unsafe product
+    }
+
+    private func checkPanel(_ panel: RawSpan, _ type: GGMLType, _ columns: Int) {
+        precondition(
+            panel.byteCount == Panel.byteCount(of: type, columns: columns), "\(panel.byteCount) bytes for a panel")
+    }
+}
+
+extension PackedGroup {
+    fileprivate func withKernelColumns(_ body: (UnsafePointer<ck_columns>) -> Void) {
+        unsafe values.withUnsafeBytes { values in
+            unsafe scales.withUnsafeBufferPointer { scales in
+                unsafe totals.withUnsafeBufferPointer { totals in
+                    unsafe sums.withUnsafeBufferPointer { sums in
+                        var columns = unsafe ck_columns(
+                            values: values.baseAddress, scales: scales.baseAddress, totals: totals.baseAddress,
+                            sums: sums.baseAddress)
+                        unsafe body(&columns)
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+internal import CKernels
+package import GGUF
+
+/// Weights in the layout of the file: their products with a vector, and their floats there and back.
+extension Kernels {
+    /// What the activations that meet weights of `type` are held in, when `wanted` is asked for: weights that are not
+    /// quantised meet floats.
+    package func precision(for type: GGMLType, wanted: ActivationPrecision) -> ActivationPrecision {
+        unsafe kernels(type).gemv(wanted) == nil ? .f32 : wanted
+    }
+
+    /// y[offset + i] = dot(row i of `rows`, x).
+    package func multiply(
+        _ matrix: WeightMatrix, rows: Range<Int>, _ x: ActivationVector,
+        into y: borrowing SharedBuffer<Float>, at offset: Int
+    ) {
+        precondition(x.count == matrix.columns, "\(x.count) activations for \(matrix.columns) columns")
+        precondition(offset >= 0 && rows.count <= y.count - offset, "\(rows.count) results do not fit")
+        guard let gemv = unsafe kernels(matrix.type).gemv(x.precision) else {
+            preconditionFailure("\(matrix.type.name) has no product with \(x.precision) activations")
+        }
+        unsafe matrix.bytes(ofRows: rows).withUnsafeBytes { weights in
+            unsafe x.withKernelActivations { x in
+                unsafe gemv(
+                    weights.baseAddress, matrix.rowBytes, rows.count, matrix.columns, x, y.base + offset)
+            }
+        }
+    }
+
+    /// Weights of `rows` as floats: out (rows, columns).
+    package func dequantize(_ matrix: WeightMatrix, rows: Range<Int>, into out: inout MutableSpan<Float>) {
+        dequantize(matrix.bytes(ofRows: rows), as: matrix.type, count: rows.count * matrix.columns, into: &out)
+    }
+
+    /// `count` elements of `type` as floats.
+    package func dequantize(_ blocks: RawSpan, as type: GGMLType, count: Int, into out: inout MutableSpan<Float>) {
+        precondition(
+            type.byteCount(elements: count) == blocks.byteCount, "\(blocks.byteCount) bytes for \(count) elements")
+        precondition(count <= out.count, "\(count) elements do not fit in \(out.count)")
+        unsafe blocks.withUnsafeBytes { blocks in
+            unsafe out.withUnsafeMutableBufferPointer { out in
+                unsafe kernels(type).dequantize(blocks.baseAddress, out.baseAddress, count)
+            }
+        }
+    }
+
+    /// Floats rounded to blocks of `type`, by the type's reference rounding.
+    package func quantize(_ values: Span<Float>, as type: GGMLType, into blocks: inout MutableSpan<UInt8>) {
+        precondition(
+            type.byteCount(elements: values.count) == blocks.count, "\(blocks.count) bytes for \(values.count) elements"
+        )
+        guard let quantize = unsafe kernels(type).quantize else {
+            preconditionFailure("nothing rounds to \(type.name)")
+        }
+        unsafe values.withUnsafeBufferPointer { values in
+            unsafe blocks.withUnsafeMutableBufferPointer { blocks in
+                unsafe quantize(values.baseAddress, blocks.baseAddress, values.count)
+            }
+        }
+    }
+
+    /// The index of the first of `values` that `type` cannot be made of, because it is no number or too large; nil where
+    /// there is none.
+    package func firstValue(in values: Span<Float>, beyond type: GGMLType) -> Int? {
+        let limit = ck_quantizer_limit(ck_type(rawValue: type.rawValue))
+        let index = unsafe values.withUnsafeBufferPointer { unsafe ck_first_beyond($0.baseAddress, $0.count, limit) }
+        return index < values.count ? index : nil
+    }
+
+    /// Rows of `columns` finite weights as those blocks of `type` that come closest to them, by the sum of squared errors.
+    ///
+    /// - Parameter importance: how much an error counts, one number that is not negative for each column; empty where all
+    ///   count alike.
+    package func quantizeRows(
+        _ values: Span<Float>, columns: Int, importance: Span<Float> = Span(), as type: GGMLType,
+        into blocks: inout MutableSpan<UInt8>
+    ) {
+        precondition(
+            columns > 0 && values.count.isMultiple(of: columns), "\(values.count) weights in rows of \(columns)")
+        precondition(columns.isMultiple(of: type.blockSize), "rows of \(columns) are not whole blocks of \(type.name)")
+        precondition(importance.isEmpty || importance.count == columns, "\(importance.count) importances")
+        precondition(
+            type.byteCount(elements: values.count) == blocks.count, "\(blocks.count) bytes for \(values.count) weights")
+        let quantize = unsafe quantizer(type)
+        unsafe values.withUnsafeBufferPointer { values in
+            unsafe importance.withUnsafeBufferPointer { importance in
+                unsafe blocks.withUnsafeMutableBufferPointer { blocks in
+                    unsafe quantize(
+                        values.baseAddress, values.count / columns, columns,
+                        importance.isEmpty ? nil : importance.baseAddress, blocks.baseAddress)
+                }
+            }
+        }
+    }
+}
+
+extension ck_type_kernels {
+    fileprivate func gemv(_ precision: ActivationPrecision) -> ck_gemv_fn? {
+        switch precision {
+        case .f32: unsafe gemv.0
+        case .int16: unsafe gemv.1
+        case .int8: unsafe gemv.2
+        }
+    }
+}

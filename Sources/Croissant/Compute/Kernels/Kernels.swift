@@ -1,0 +1,174 @@
+internal import CKernels
+package import GGUF
+
+/// The C kernels of one instruction set, behind spans whose sizes are checked.
+///
+/// The files of this folder are the only ones that know CKernels: this one looks its functions up, each of the others has
+/// the operations of one concern.
+@safe package struct Kernels: @unchecked Sendable {
+    // Sendable: the tables hold functions and constants only.
+
+    /// The instruction set in use.
+    package let instructionSet: InstructionSet
+    /// Operations on vectors of floats.
+    let vector: ck_vector_kernels
+    private let roofline: ck_roofline_kernels
+    /// By type id; nil for a type without kernels.
+    private let types: [ck_type_kernels?]
+    /// By type id; nil for a type that nothing is quantised to.
+    private let quantizers: [ck_quantize_rows_fn?]
+    /// By type id; nil for a type that no cache holds.
+    private let attention: [ck_attention_kernels?]
+    /// Attention in tiles.
+    let attentionTiles: ck_attention_tile_kernels
+    /// By type id; nil for a type that stays in the layout of the file.
+    private let panels: [ck_panel_kernels?]
+    /// Vectors that a tile meets at a time, widest first.
+    package let tileWidths: [Int]
+    /// What packs activations for panels, by precision.
+    private let columnPackers: [ActivationPrecision: ck_pack_columns_fn]
+
+    /// Kernels of `instructionSet`, which must be supported.
+    package init(_ instructionSet: InstructionSet) {
+        precondition(Self.isSupported(instructionSet), "\(instructionSet) is not supported on this machine")
+        self.instructionSet = instructionSet
+        let isa = instructionSet.code
+        vector = ck_vector(isa)
+        roofline = ck_roofline(isa)
+        let ids = 0..<UInt32(CK_TYPE_COUNT)
+        types = ids.map { id in
+            unsafe ck_traits(id).name == nil ? nil : ck_kernels(ck_type(rawValue: id), isa)
+        }
+        unsafe quantizers = ids.map { id in
+            unsafe ck_traits(id).name == nil ? nil : ck_quantizer(ck_type(rawValue: id), isa)
+        }
+        attention = ids.map { id in
+            guard unsafe ck_traits(id).name != nil else { return nil }
+            let kernels = ck_attention(ck_type(rawValue: id), isa)
+            return unsafe kernels.scores == nil ? nil : kernels
+        }
+        attentionTiles = ck_attention_tiles(isa)
+        let panels = ids.map { ck_panel_sizes($0).block == 0 ? nil : ck_panels(ck_type(rawValue: $0), isa) }
+        self.panels = panels
+        // What fits into the registers is the same for all types.
+        let widest = panels.compactMap { $0.map { Int($0.tile_vectors) } }.max() ?? 4
+        tileWidths = widest > 4 ? [widest, 4] : [4]
+        unsafe columnPackers = [
+            .int16: ck_pack_columns(CK_PRECISION_INT16, isa), .int8: ck_pack_columns(CK_PRECISION_INT8, isa),
+        ]
+    }
+
+    // MARK: The machine
+
+    /// Whether this machine can run `instructionSet`.
+    package static func isSupported(_ instructionSet: InstructionSet) -> Bool {
+        ck_isa_supported(instructionSet.code)
+    }
+
+    /// The best instruction set of this machine.
+    package static var bestInstructionSet: InstructionSet {
+        let best = ck_isa_best()
+        return InstructionSet.allCases.first { $0.code == best } ?? .scalar
+    }
+
+    /// Tells the processor that the caller waits in a loop.
+    @inline(__always) static func pause() {
+        ck_spin_pause()
+    }
+
+    // MARK: Roofs
+
+    /// Reads memory, and does next to nothing with it.
+    func read(_ bytes: RawSpan) {
+        precondition(bytes.byteCount % 512 == 0, "\(bytes.byteCount) bytes are not whole steps")
+        unsafe bytes.withUnsafeBytes { unsafe _ = roofline.read($0.baseAddress, $0.count) }
+    }
+
+    /// Multiplies and adds on registers for some microseconds.
+    func multiplyFloats() { _ = roofline.float_products() }
+    func multiplyBytes() { _ = roofline.byte_products() }
+
+    /// The operations of ``multiplyFloats()`` and ``multiplyBytes()``.
+    var floatProductOperations: Double { roofline.float_operations }
+    var byteProductOperations: Double { roofline.byte_operations }
+
+    // MARK: Types
+
+    /// Whether tensors of `type` can be computed with.
+    package static func canCompute(_ type: GGMLType) -> Bool {
+        unsafe ck_traits(type.rawValue).name != nil
+    }
+
+    /// Whether weights can be quantised to `type`.
+    package func canQuantize(to type: GGMLType) -> Bool {
+        let id = Int(type.rawValue)
+        return unsafe id < quantizers.count && quantizers[id] != nil
+    }
+
+    /// Whether a cache can hold elements of `type`.
+    package func canCache(_ type: GGMLType) -> Bool {
+        let id = Int(type.rawValue)
+        return id < attention.count && attention[id] != nil
+    }
+
+    // MARK: Tables
+
+    /// What `type` can do, which must have kernels.
+    func kernels(_ type: GGMLType) -> ck_type_kernels {
+        let id = Int(type.rawValue)
+        guard id < types.count, let kernels = types[id] else {
+            preconditionFailure("\(type.name) has no kernels: loading should have said so")
+        }
+        return kernels
+    }
+
+    /// What `type` can do as panels, which it must have.
+    func panelKernels(_ type: GGMLType) -> ck_panel_kernels {
+        let id = Int(type.rawValue)
+        guard id < panels.count, let kernels = panels[id] else {
+            preconditionFailure("\(type.name) has no panels: loading should have kept its rows")
+        }
+        return kernels
+    }
+
+    /// Attention over a cache of `type`, which one must be able to hold.
+    func attentionKernels(_ type: GGMLType) -> ck_attention_kernels {
+        let id = Int(type.rawValue)
+        guard id < attention.count, let kernels = attention[id] else {
+            preconditionFailure("no cache holds \(type.name): planning should have said so")
+        }
+        return kernels
+    }
+
+    /// What quantises weights to `type`, which something must.
+    func quantizer(_ type: GGMLType) -> ck_quantize_rows_fn {
+        let id = Int(type.rawValue)
+        guard unsafe id < quantizers.count, let quantize = unsafe quantizers[id] else {
+            preconditionFailure("nothing is quantised to \(type.name)")
+        }
+        return unsafe quantize
+    }
+
+    /// What packs activations of `precision`, which is not that of floats, for panels.
+    func columnPacker(_ precision: ActivationPrecision) -> ck_pack_columns_fn {
+        guard let pack = unsafe columnPackers[precision] else {
+            preconditionFailure("panels do not meet \(precision) activations")
+        }
+        return unsafe pack
+    }
+}
+
+extension InstructionSet {
+    fileprivate var code: ck_isa {
+        switch self {
+        case .scalar: CK_ISA_SCALAR
+        case .avx2: CK_ISA_AVX2
+        case .avxvnni: CK_ISA_AVXVNNI
+        case .avx512: CK_ISA_AVX512
+        case .avx512vnni: CK_ISA_AVX512VNNI
+        case .neon: CK_ISA_NEON
+        case .neonDotprod: CK_ISA_NEON_DOTPROD
+        case .neonI8mm: CK_ISA_NEON_I8MM
+        }
+    }
+}
