@@ -10,10 +10,14 @@
 #include "isa.h"
 #include "rounding.h"
 
-typedef float floats32 __attribute__((vector_size(128)));
 typedef int32_t ints32 __attribute__((vector_size(128)));
 typedef int32_t ints16 __attribute__((vector_size(64)));
 typedef int8_t bytes32 __attribute__((vector_size(32)));
+
+/* The parameters of ck_pack_columns_fn. */
+#define CK_PACK_PARAMETERS                                                                                           \
+    const float *x, size_t stride, size_t rows, size_t columns, size_t n, void *values, float *scales,               \
+        int32_t *totals, float *sums
 
 typedef enum form { BYTES, PLANES, SHORTS } form;
 
@@ -44,43 +48,34 @@ CK_INLINE void store(form form, const ints32 *rounded, size_t n, size_t t, uint8
     store_words(4, &lower, n, out + 4 * t);
 }
 
-CK_INLINE void pack(
-    form form, const float *x, size_t columns, size_t n, size_t t, uint8_t *values, float *scales, int32_t *totals,
-    float *sums) {
-    CK_DO_NOT_FUSE
+/* Block by block, all vectors of one: what lies side by side is written while the cache has it. */
+CK_INLINE void pack(form form, CK_PACK_PARAMETERS) {
     const float limit = form == BYTES ? 127 : 127 * 256;
-    for (size_t c = 0; c < columns / 32; c++, values += (form == BYTES ? 32 : 64) * n) {
-        const ck_rounding rounding = ck_rounding_of(x + 32 * c, limit);
-        const float scale = rounding.scale;
-        floats32 value = {0};
-        if (rounding.reciprocal != 0) {
-            memcpy(&value, x + 32 * c, sizeof value);
+    uint8_t *block = values;
+    for (size_t c = 0; c < columns / 32; c++, block += (form == BYTES ? 32 : 64) * n) {
+        for (size_t t = 0; t < n; t++) {
+            ck_rounded rounded;
+            ck_round_activations(x + (t < rows ? t : rows - 1) * stride + 32 * c, limit, &rounded);
+            ints32 integers;
+            memcpy(&integers, rounded.values, sizeof integers);
+            store(form, &integers, n, t, block);
+            const float scale = rounded.scale;
+            const int32_t *const half = rounded.sums, both = half[0] + half[1];
+            const size_t whole = c * n + t, first = (columns / 32 + 2 * c) * n + t;
+            scales[whole] = scale;
+            totals[whole] = -128 * both;
+            totals[first] = -128 * half[0];
+            totals[first + n] = -128 * half[1];
+            sums[whole] = scale * (float)both;
+            sums[first] = scale * (float)half[0];
+            sums[first + n] = scale * (float)half[1];
         }
-        /* Adding 1.5 * 2^23 leaves the nearest integer in the lowest bits. */
-        const floats32 shifted = value * rounding.reciprocal + 0x1.8p23f;
-        const ints32 rounded = (ints32)shifted - (ints32)((floats32){0} + 0x1.8p23f);
-        store(form, &rounded, n, t, values);
-        int32_t half[2] = {0, 0};
-        for (size_t i = 0; i < 32; i++) {
-            half[i / 16] += rounded[i];
-        }
-        const int32_t both = half[0] + half[1];
-        const size_t whole = c * n + t, first = (columns / 32 + 2 * c) * n + t;
-        scales[whole] = scale;
-        totals[whole] = -128 * both;
-        totals[first] = -128 * half[0];
-        totals[first + n] = -128 * half[1];
-        sums[whole] = scale * (float)both;
-        sums[first] = scale * (float)half[0];
-        sums[first + n] = scale * (float)half[1];
     }
 }
 
 #define DEFINE(FORM, S, TARGET)                                                                                      \
-    TARGET static void pack_##FORM##_##S(                                                                            \
-        const float *x, size_t columns, size_t n, size_t t, void *values, float *scales, int32_t *totals,            \
-        float *sums) {                                                                                               \
-        pack(FORM, x, columns, n, t, values, scales, totals, sums);                                                  \
+    TARGET static void pack_##FORM##_##S(CK_PACK_PARAMETERS) {                                                       \
+        pack(FORM, x, stride, rows, columns, n, values, scales, totals, sums);                                       \
     }
 
 DEFINE(BYTES, scalar, CK_SCALAR)

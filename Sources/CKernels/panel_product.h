@@ -308,6 +308,10 @@ CK_INLINE void ck_unpack_panel(
     }
 }
 
+/* How many blocks ahead of use a batch's activations are asked for. They come from the third-level cache, tile after
+ * tile; without asking, a twentieth of the time is spent waiting for them. */
+#define CK_VALUES_AHEAD 4
+
 /* As ck_panel_product, from the panel's tile. */
 CK_INLINE void ck_tile_product(
     ck_panel_format format, ck_panel_isa isa, int parts, int n, const uint8_t *tile, size_t columns,
@@ -321,6 +325,7 @@ CK_INLINE void ck_tile_product(
     }
     for (size_t c = 0; c < columns / 32; c++, tile += ck_tile_bytes32(format)) {
         const ck_floats16 *const scales = (const ck_floats16 *)(tile + 512);
+        ck_prefetch((uintptr_t)place.values + CK_VALUES_AHEAD * 32 * (uintptr_t)(parts * n), 32 * (size_t)(parts * n));
         ck_multiply32(
             format, isa, form, parts, n, (const ck_bytes64 *)tile, scales, scales + 32 / format.group, &place, result);
     }

@@ -1,4 +1,4 @@
-/* The scale by which 32 activations become integers. */
+/* How 32 activations become integers. */
 #pragma once
 
 #include "isa.h"
@@ -64,4 +64,41 @@ CK_INLINE ck_rounding ck_rounding_of(const float *address, float limit) {
     }
     const ck_rounding other = {largest / 126, 126 / largest};
     return ck_rounding_error(x, other) < ck_rounding_error(x, usual) ? other : usual;
+}
+
+/* 32 activations as integers, and the sum of each sixteen of them. */
+typedef struct ck_rounded {
+    ck_rounding_integers values[2];
+    int32_t sums[2];
+    float scale;
+} ck_rounded;
+
+#if defined(__clang__)
+#define CK_SUM_OF_INTEGERS(lanes) __builtin_reduce_add(lanes)
+#else
+CK_INLINE int32_t ck_sum_of_integers(const ck_rounding_integers *lanes) {
+    int32_t sum = 0;
+    for (size_t i = 0; i < 16; i++) {
+        sum += (*lanes)[i];
+    }
+    return sum;
+}
+#define CK_SUM_OF_INTEGERS(lanes) ck_sum_of_integers(&(lanes))
+#endif
+
+/* Rounds 32 floats to integers up to `limit`. */
+CK_INLINE void ck_round_activations(const float *address, float limit, ck_rounded *out) {
+    CK_DO_NOT_FUSE
+    const float shift = 0x1.8p23f; /* as above */
+    const ck_rounding rounding = ck_rounding_of(address, limit);
+    ck_rounding_lanes x[2] = {{0}, {0}};
+    if (rounding.reciprocal != 0) {
+        memcpy(x, address, sizeof x);
+    }
+    for (size_t half = 0; half < 2; half++) {
+        const ck_rounding_lanes shifted = x[half] * rounding.reciprocal + shift;
+        out->values[half] = (ck_rounding_integers)shifted - (ck_rounding_integers)((ck_rounding_lanes){0} + shift);
+        out->sums[half] = CK_SUM_OF_INTEGERS(out->values[half]);
+    }
+    out->scale = rounding.scale;
 }

@@ -53,18 +53,8 @@ CK_INLINE float maximum_of(const lanes *values) {
 /* Clang has builtins for these, which become few instructions. GCC's square root may call a function for errno. */
 #if defined(__clang__)
 #define SQUARE_ROOT(x) __builtin_elementwise_sqrt(x)
-#define SUM_OF_INTEGERS(values) __builtin_reduce_add(values)
 #else
 #define SQUARE_ROOT(x) __builtin_sqrtf(x)
-#define SUM_OF_INTEGERS(values) sum_of_integers(&(values))
-
-CK_INLINE int32_t sum_of_integers(const integers *values) {
-    int32_t sum = 0;
-    for (size_t i = 0; i < LANES; i++) {
-        sum += (*values)[i];
-    }
-    return sum;
-}
 #endif
 
 /* ---- Operations ---------------------------------------------------------------------------- */
@@ -235,42 +225,29 @@ CK_INLINE void hadamard(float *x, size_t n) {
     scale(x, 1 / SQUARE_ROOT((float)n), n);
 }
 
-/* 32 values as integers up to `limit`, two vectors of sixteen, with their sums; returns the scale. */
-CK_INLINE float round_block(const float *x, float limit, integers out[2], int32_t sums[2]) {
-    CK_DO_NOT_FUSE
-    const lanes zero = {0};
-    const float shift = 0x1.8p23f; /* as in `exponential` */
-    const ck_rounding rounding = ck_rounding_of(x, limit);
-    lanes values[2] = {zero, zero};
-    if (rounding.reciprocal != 0) {
-        memcpy(values, x, sizeof values);
-    }
-    for (size_t half = 0; half < 2; half++) {
-        out[half] = (integers)(values[half] * rounding.reciprocal + shift) - (integers)(zero + shift);
-        sums[half] = SUM_OF_INTEGERS(out[half]);
-    }
-    return rounding.scale;
-}
-
 CK_INLINE void quantize_int8(const float *x, size_t n, int8_t *values, float *scales, int32_t *sums) {
     for (size_t i = 0; i < n; i += 32) {
-        integers rounded[2];
-        scales[i / 32] = round_block(x + i, 127, rounded, sums + i / 16);
+        ck_rounded rounded;
+        ck_round_activations(x + i, 127, &rounded);
         for (size_t half = 0; half < 2; half++) {
-            const bytes narrow = __builtin_convertvector(rounded[half], bytes);
+            const bytes narrow = __builtin_convertvector(rounded.values[half], bytes);
             memcpy(values + i + 16 * half, &narrow, sizeof narrow);
+            sums[i / 16 + half] = rounded.sums[half];
         }
+        scales[i / 32] = rounded.scale;
     }
 }
 
 CK_INLINE void quantize_int16(const float *x, size_t n, int16_t *values, float *scales, int32_t *sums) {
     for (size_t i = 0; i < n; i += 32) {
-        integers rounded[2];
-        scales[i / 32] = round_block(x + i, 32767, rounded, sums + i / 16);
+        ck_rounded rounded;
+        ck_round_activations(x + i, 32767, &rounded);
         for (size_t half = 0; half < 2; half++) {
-            const shorts narrow = __builtin_convertvector(rounded[half], shorts);
+            const shorts narrow = __builtin_convertvector(rounded.values[half], shorts);
             memcpy(values + i + 16 * half, &narrow, sizeof narrow);
+            sums[i / 16 + half] = rounded.sums[half];
         }
+        scales[i / 32] = rounded.scale;
     }
 }
 

@@ -42,10 +42,8 @@ static columns columns_make(
         length, count, guarded_allocate(32 * width * blocks), guarded_allocate(blocks * sizeof(float)),
         guarded_allocate(3 * blocks * sizeof(int32_t)), guarded_allocate(3 * blocks * sizeof(float)),
         allocate(length * count * sizeof(double))};
-    for (size_t t = 0; t < count; t++) {
-        ck_pack_columns(precision, isa)(
-            values + t * length, length, count, t, x.values.start, x.scales.start, x.totals.start, x.sums.start);
-    }
+    ck_pack_columns(precision, isa)(
+        values, length, count, length, count, x.values.start, x.scales.start, x.totals.start, x.sums.start);
     const float *scales = x.scales.start, *sums = x.sums.start;
     const int32_t *totals = x.totals.start;
     for (size_t t = 0; t < count; t++) {

@@ -66,9 +66,7 @@ private struct Columns {
         totals = [Int32](repeating: 0, count: (length / 32 + length / 16) * count)
         sums = [Float](repeating: 0, count: totals.count)
         guard let pack = unsafe ck_pack_columns(precision, isa) else { return }
-        for (t, vector) in vectors.enumerated() {
-            unsafe pack(vector, length, count, t, &values, &scales, &totals, &sums)
-        }
+        unsafe pack(vectors.flatMap { $0 }, length, count, length, count, &values, &scales, &totals, &sums)
     }
 
     /// Activation `column` of vector `t`, before its scale.

@@ -152,9 +152,11 @@ typedef struct ck_columns {
     const float *sums;     /* likewise: sums of activations times their scale */
 } ck_columns;
 
-/* x becomes vector t of the n of `out`, whose buffers are big enough; `columns` is a multiple of 32. */
+/* `rows` rows of floats, `stride` apart, become n vectors side by side; the last row stands for what is missing. Buffers
+ * are big enough, `columns` is a multiple of 32, 1 <= rows <= n. */
 typedef void (*ck_pack_columns_fn)(
-    const float *x, size_t columns, size_t n, size_t t, void *values, float *scales, int32_t *totals, float *sums);
+    const float *x, size_t stride, size_t rows, size_t columns, size_t n, void *values, float *scales, int32_t *totals,
+    float *sums);
 
 /* Rounding to ck_columns by `precision` (INT16, INT8) on `isa`. int16 activations reach 127 * 256, so that both their
  * bytes may be signed ones. */

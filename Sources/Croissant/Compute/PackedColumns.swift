@@ -96,13 +96,10 @@ package struct PackedColumns: ~Copyable {
             var groupScales = scales.slice(elements.mapped { $0 / ActivationBlock.scaleColumns })
             var groupTotals = totals.slice(elements.mapped(PackedGroup.totals))
             var groupSums = sums.slice(elements.mapped(PackedGroup.totals))
-            for vector in 0..<group.width {
-                // What is missing is filled with the last token, whose products nobody will read.
-                let token = min(group.tokens.lowerBound + vector, group.tokens.upperBound - 1)
-                kernels.packColumns(
-                    x.extracting(token * columns..<(token + 1) * columns), precision: precision, vector: vector,
-                    of: group.width, values: &groupValues, scales: &groupScales, totals: &groupTotals, sums: &groupSums)
-            }
+            kernels.packColumns(
+                x.extracting(group.tokens.mapped { $0 * columns }), rows: group.tokens.count, columns: columns,
+                precision: precision, width: group.width, values: &groupValues, scales: &groupScales,
+                totals: &groupTotals, sums: &groupSums)
         }
     }
 

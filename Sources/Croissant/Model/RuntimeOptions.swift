@@ -8,9 +8,9 @@ public struct RuntimeOptions: Sendable {
     public var contextLength: Int?
     /// Prompt tokens in one pass.
     public var batchSize = 512
-    /// The type of cached keys: F32, F16 or BF16.
+    /// The type of cached keys: F32, F16, BF16, Q8_0 or Q4_0.
     public var keyType = GGMLType.f16
-    /// The type of cached values: F32, F16 or BF16.
+    /// The type of cached values: F32, F16, BF16, Q8_0 or Q4_0.
     public var valueType = GGMLType.f16
     /// Where the weights are; resident where the budget and the machine allow it when nil.
     public var weights: WeightPlacement?

@@ -110,19 +110,19 @@ extension Kernels {
         }
     }
 
-    /// `x` becomes vector `index` of a group of `width`.
+    /// The rows of x (rows, columns) become a group of `width` vectors; the last row stands for what is missing.
     func packColumns(
-        _ x: Span<Float>, precision: ActivationPrecision, vector index: Int, of width: Int,
+        _ x: Span<Float>, rows: Int, columns: Int, precision: ActivationPrecision, width: Int,
         values: inout MutableSpan<Int8>, scales: inout MutableSpan<Float>, totals: inout MutableSpan<Int32>,
         sums: inout MutableSpan<Float>
     ) {
-        let elements = x.count * width
+        let elements = columns * width
         precondition(
-            index < width && x.count % ActivationBlock.scaleColumns == 0
+            rows > 0 && rows <= width && x.count == rows * columns && columns % ActivationBlock.scaleColumns == 0
                 && values.count == elements * precision.bytes
                 && scales.count == elements / ActivationBlock.scaleColumns
                 && totals.count == PackedGroup.totals(elements) && sums.count == totals.count,
-            "vector \(index) of \(width), \(x.count) activations")
+            "\(rows) rows of \(columns) activations in a group of \(width)")
         let pack = unsafe columnPacker(precision)
         unsafe x.withUnsafeBufferPointer { x in
             unsafe values.withUnsafeMutableBufferPointer { values in
@@ -130,7 +130,7 @@ extension Kernels {
                     unsafe totals.withUnsafeMutableBufferPointer { totals in
                         unsafe sums.withUnsafeMutableBufferPointer { sums in
                             unsafe pack(
-                                x.baseAddress, x.count, width, index, values.baseAddress, scales.baseAddress,
+                                x.baseAddress, columns, rows, columns, width, values.baseAddress, scales.baseAddress,
                                 totals.baseAddress, sums.baseAddress)
                         }
                     }
