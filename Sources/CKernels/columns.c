@@ -48,6 +48,12 @@ CK_INLINE void store(form form, const ints32 *rounded, size_t n, size_t t, uint8
     store_words(4, &lower, n, out + 4 * t);
 }
 
+/* Two integers of 16 bits in the place of a float. */
+CK_INLINE void put_pair(const int32_t pair[2], float *out) {
+    const uint32_t bits = ((uint32_t)pair[0] & 0xffff) | (uint32_t)pair[1] << 16;
+    memcpy(out, &bits, sizeof bits);
+}
+
 /* Block by block, all vectors of one: what lies side by side is written while the cache has it. */
 CK_INLINE void pack(form form, CK_PACK_PARAMETERS) {
     const float limit = form == BYTES ? 127 : 127 * 256;
@@ -55,7 +61,7 @@ CK_INLINE void pack(form form, CK_PACK_PARAMETERS) {
     for (size_t c = 0; c < columns / 32; c++, block += (form == BYTES ? 32 : 64) * n) {
         for (size_t t = 0; t < n; t++) {
             ck_rounded rounded;
-            ck_round_activations(x + (t < rows ? t : rows - 1) * stride + 32 * c, limit, &rounded);
+            ck_round_activations(2, x + (t < rows ? t : rows - 1) * stride + 32 * c, limit, &rounded);
             ints32 integers;
             memcpy(&integers, rounded.values, sizeof integers);
             store(form, &integers, n, t, block);
@@ -73,6 +79,32 @@ CK_INLINE void pack(form form, CK_PACK_PARAMETERS) {
     }
 }
 
+/* The same for WIDE_INT8: 64 columns are 16 words that follow one another, as those of two blocks do. */
+CK_INLINE void pack_wide(CK_PACK_PARAMETERS) {
+    uint8_t *block = values;
+    for (size_t c = 0; c < columns / 64; c++, block += 64 * n) {
+        for (size_t t = 0; t < n; t++) {
+            ck_rounded rounded;
+            ck_round_activations(4, x + (t < rows ? t : rows - 1) * stride + 64 * c, 127, &rounded);
+            int32_t halves[2];
+            for (size_t half = 0; half < 2; half++) {
+                ints32 integers;
+                memcpy(&integers, rounded.values + 2 * half, sizeof integers);
+                store(BYTES, &integers, n, t, block + 32 * half * n);
+                const int32_t *const sixteens = rounded.sums + 2 * half;
+                const size_t place = 2 * c + half;
+                halves[half] = sixteens[0] + sixteens[1];
+                totals[place * n + t] = -128 * halves[half];
+                totals[(columns / 32 + 2 * place) * n + t] = -128 * sixteens[0];
+                totals[(columns / 32 + 2 * place + 1) * n + t] = -128 * sixteens[1];
+                put_pair(sixteens, sums + (columns / 64 + place) * n + t);
+            }
+            put_pair(halves, sums + c * n + t);
+            scales[c * n + t] = rounded.scale;
+        }
+    }
+}
+
 #define DEFINE(FORM, S, TARGET)                                                                                      \
     TARGET static void pack_##FORM##_##S(CK_PACK_PARAMETERS) {                                                       \
         pack(FORM, x, stride, rows, columns, n, values, scales, totals, sums);                                       \
@@ -86,6 +118,9 @@ DEFINE(PLANES, avx2, CK_AVX2)
 DEFINE(SHORTS, avx2, CK_AVX2)
 DEFINE(BYTES, avx512, CK_AVX512)
 DEFINE(PLANES, avx512, CK_AVX512)
+CK_AVX512 static void pack_wide_avx512(CK_PACK_PARAMETERS) {
+    pack_wide(x, stride, rows, columns, n, values, scales, totals, sums);
+}
 #endif
 
 ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa) {
@@ -95,7 +130,7 @@ ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa) {
 #if defined(__x86_64__)
         [CK_ISA_AVX2] = {NULL, pack_SHORTS_avx2, pack_BYTES_avx2},
         [CK_ISA_AVXVNNI] = {NULL, pack_PLANES_avx2, pack_BYTES_avx2},
-        [CK_ISA_AVX512VNNI] = {NULL, pack_PLANES_avx512, pack_BYTES_avx512},
+        [CK_ISA_AVX512VNNI] = {NULL, pack_PLANES_avx512, pack_BYTES_avx512, pack_wide_avx512},
 #endif
     };
     while (table[isa][precision] == NULL && isa != CK_ISA_SCALAR) {

@@ -6,6 +6,7 @@
 #include "block32.h"
 #include "panel_isa.h"
 #include "registry.h"
+#include "wide_tile.h"
 
 #define CK_DEFINE_PANEL_PRODUCT(NAME, TARGET, ISA, TEMPLATE, PARTS, N)                                               \
     TARGET static void NAME(const void *panel, size_t columns, const ck_columns *x, float *y, size_t stride) {       \
@@ -34,15 +35,40 @@
         ck_unpack_panel(panel_format, ISA, panel, columns, tile);                                                    \
     }
 
-#define CK_PANEL_ROW(S, COPIES, VECTORS)                                                                             \
+/* Entries for WIDE_INT8 follow, where an instruction set has any. */
+#define CK_PANEL_ROW(S, COPIES, VECTORS, ...)                                                                        \
     {                                                                                                                \
-        .pack = pack_panel_##COPIES, .dequantize = dequantize_panel_##COPIES, .unpack = unpack_panel_##S,            \
+        .pack = pack_panel_##COPIES, .dequantize = dequantize_panel_##COPIES,                                        \
+        .unpack[CK_PRECISION_INT16] = unpack_panel_##S, .unpack[CK_PRECISION_INT8] = unpack_panel_##S,               \
         .one = {NULL, panel_one_int16_##S, panel_one_int8_##S},                                                      \
         .four = {NULL, panel_four_int16_##S, panel_four_int8_##S},                                                   \
-        .tile_four = {NULL, tile_4_int16_##S, tile_4_int8_##S},                                                      \
-        .tile = {NULL, tile_##VECTORS##_int16_##S, tile_##VECTORS##_int8_##S},                                       \
-        .tile_vectors = VECTORS,                                                                                     \
+        .tile_four[CK_PRECISION_INT16] = tile_4_int16_##S, .tile_four[CK_PRECISION_INT8] = tile_4_int8_##S,          \
+        .tile[CK_PRECISION_INT16] = tile_##VECTORS##_int16_##S,                                                      \
+        .tile[CK_PRECISION_INT8] = tile_##VECTORS##_int8_##S,                                                        \
+        .tile_vectors[CK_PRECISION_INT16] = VECTORS, .tile_vectors[CK_PRECISION_INT8] = VECTORS, __VA_ARGS__         \
     }
+
+#if defined(__x86_64__)
+/* What formats without wide tiles would get is empty, and ck_panels does not give it away. */
+#define CK_DEFINE_WIDE_TILES                                                                                         \
+    CK_AVX512VNNI static void unpack_wide(const void *panel, size_t columns, void *tile) {                           \
+        if (ck_has_wide_tiles(panel_format)) {                                                                       \
+            ck_unpack_wide(panel_format, CK_PANEL_ISA_AVX512VNNI, panel, columns, tile);                             \
+        }                                                                                                            \
+    }                                                                                                                \
+    CK_DEFINE_WIDE_PRODUCT(tile_wide_4, 4)                                                                           \
+    CK_DEFINE_WIDE_PRODUCT(tile_wide_8, CK_WIDE_VECTORS)
+#define CK_DEFINE_WIDE_PRODUCT(NAME, N)                                                                              \
+    CK_AVX512VNNI static void NAME(                                                                                  \
+        const void *tile, size_t columns, const ck_columns *x, float *y, size_t stride) {                            \
+        if (ck_has_wide_tiles(panel_format)) {                                                                       \
+            ck_wide_tile_product(panel_format, N, tile, columns, x, y, stride);                                      \
+        }                                                                                                            \
+    }
+#define CK_WIDE_ENTRIES                                                                                              \
+    .unpack[CK_PRECISION_WIDE_INT8] = unpack_wide, .tile_four[CK_PRECISION_WIDE_INT8] = tile_wide_4,                 \
+    .tile[CK_PRECISION_WIDE_INT8] = tile_wide_8, .tile_vectors[CK_PRECISION_WIDE_INT8] = CK_WIDE_VECTORS
+#endif
 
 /* Vectors of a tile: sixteen rows take two of the sixteen registers of 256 bits, one of the 32 of 512, or four of the
  * 32 of NEON. AVX2 wants some of them for products on their way. */
@@ -59,10 +85,12 @@
     CK_DEFINE_PANEL_PRODUCT(                                                                                         \
         tile_12_int8_avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI, ck_tile_product, 1, 12)                     \
     CK_DEFINE_PANEL_PRODUCT(                                                                                         \
-        tile_12_int16_avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI, ck_tile_product, 2, 12)
+        tile_12_int16_avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI, ck_tile_product, 2, 12)                    \
+    CK_DEFINE_WIDE_TILES
 #define CK_TABLE_PANELS                                                                                              \
-    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4), [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, 4),                  \
-    [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, avx2, 6), [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, 12)
+    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4, ), [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, 4, ),              \
+    [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, avx2, 6, ),                                                             \
+    [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, 12, CK_WIDE_ENTRIES)
 #elif defined(__aarch64__)
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \
@@ -72,14 +100,14 @@
     CK_DEFINE_PANEL_PRODUCTS(neon_dotprod, CK_NEON_DOTPROD, CK_PANEL_ISA_NEON_DOTPROD)                               \
     CK_DEFINE_PANEL_PRODUCTS(neon_i8mm, CK_NEON_I8MM, CK_PANEL_ISA_NEON_I8MM)
 #define CK_TABLE_PANELS                                                                                              \
-    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4), [CK_ISA_NEON] = CK_PANEL_ROW(neon, neon, 4),                  \
-    [CK_ISA_NEON_DOTPROD] = CK_PANEL_ROW(neon_dotprod, neon, 4),                                                     \
-    [CK_ISA_NEON_I8MM] = CK_PANEL_ROW(neon_i8mm, neon, 4)
+    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4, ), [CK_ISA_NEON] = CK_PANEL_ROW(neon, neon, 4, ),              \
+    [CK_ISA_NEON_DOTPROD] = CK_PANEL_ROW(neon_dotprod, neon, 4, ),                                                   \
+    [CK_ISA_NEON_I8MM] = CK_PANEL_ROW(neon_i8mm, neon, 4, )
 #else
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \
     CK_DEFINE_PANEL_PRODUCTS(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR)
-#define CK_TABLE_PANELS [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4)
+#define CK_TABLE_PANELS [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4, )
 #endif
 
 /* Panels of a type with blocks of 32, from its format and a function that unpacks its q. */

@@ -2,6 +2,7 @@
 #include "registry.h"
 
 #include "blocks.h"
+#include "wide_tile.h"
 
 typedef struct type_row {
     ck_type_traits traits;
@@ -98,7 +99,11 @@ ck_panel_traits ck_panel_sizes(uint32_t type) {
     }
     const ck_panel_format format = *rows[type].panels->format;
     return (ck_panel_traits){
-        format.block, (uint32_t)ck_panel_block_bytes(format), (uint32_t)ck_tile_bytes32(format)};
+        .block = format.block,
+        .block_bytes = (uint32_t)ck_panel_block_bytes(format),
+        .tile_bytes = (uint32_t)ck_tile_bytes32(format),
+        .wide_bytes = ck_has_wide_tiles(format) ? (uint32_t)ck_wide_tile_bytes(format) : 0,
+    };
 }
 
 ck_panel_kernels ck_panels(ck_type type, ck_isa isa) {
@@ -106,5 +111,11 @@ ck_panel_kernels ck_panels(ck_type type, ck_isa isa) {
     while (kernels[isa].pack == NULL) {
         isa = ck_isa_fallback(isa);
     }
-    return kernels[isa];
+    ck_panel_kernels found = kernels[isa];
+    if (!ck_has_wide_tiles(*rows[type].panels->format)) {
+        found.unpack[CK_PRECISION_WIDE_INT8] = NULL;
+        found.tile_four[CK_PRECISION_WIDE_INT8] = found.tile[CK_PRECISION_WIDE_INT8] = NULL;
+        found.tile_vectors[CK_PRECISION_WIDE_INT8] = 0;
+    }
+    return found;
 }

@@ -228,7 +228,7 @@ CK_INLINE void hadamard(float *x, size_t n) {
 CK_INLINE void quantize_int8(const float *x, size_t n, int8_t *values, float *scales, int32_t *sums) {
     for (size_t i = 0; i < n; i += 32) {
         ck_rounded rounded;
-        ck_round_activations(x + i, 127, &rounded);
+        ck_round_activations(2, x + i, 127, &rounded);
         for (size_t half = 0; half < 2; half++) {
             const bytes narrow = __builtin_convertvector(rounded.values[half], bytes);
             memcpy(values + i + 16 * half, &narrow, sizeof narrow);
@@ -241,7 +241,7 @@ CK_INLINE void quantize_int8(const float *x, size_t n, int8_t *values, float *sc
 CK_INLINE void quantize_int16(const float *x, size_t n, int16_t *values, float *scales, int32_t *sums) {
     for (size_t i = 0; i < n; i += 32) {
         ck_rounded rounded;
-        ck_round_activations(x + i, 32767, &rounded);
+        ck_round_activations(2, x + i, 32767, &rounded);
         for (size_t half = 0; half < 2; half++) {
             const shorts narrow = __builtin_convertvector(rounded.values[half], shorts);
             memcpy(values + i + 16 * half, &narrow, sizeof narrow);

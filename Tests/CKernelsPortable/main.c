@@ -155,7 +155,7 @@ static void test_product(
     }
     ck_kernels(type, CK_ISA_SCALAR).dequantize(blocks, floats, rows * columns);
 
-    for (ck_precision precision = 0; precision < CK_PRECISION_COUNT; precision++) {
+    for (ck_precision precision = 0; precision <= CK_PRECISION_INT8; precision++) {
         if (ck_kernels(type, CK_ISA_SCALAR).gemv[precision] == NULL) {
             continue;
         }

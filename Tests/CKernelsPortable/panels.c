@@ -22,7 +22,7 @@ static ck_columns columns_of(const columns *x) {
 static int integer(const columns *x, ck_precision precision, ck_isa isa, size_t i, size_t t) {
     const size_t block = i / 32, word = i % 32 / 4 * x->count + t;
     const int8_t *bytes = x->values.start;
-    if (precision == CK_PRECISION_INT8) {
+    if (precision != CK_PRECISION_INT16) {
         return bytes[32 * block * x->count + 4 * word + i % 4];
     }
     bytes += 64 * block * x->count;
@@ -37,7 +37,8 @@ static int integer(const columns *x, ck_precision precision, ck_isa isa, size_t 
 
 static columns columns_make(
     const float *values, size_t length, size_t count, ck_precision precision, ck_isa isa) {
-    const size_t width = precision == CK_PRECISION_INT8 ? 1 : 2, blocks = length / 32 * count;
+    const size_t width = precision == CK_PRECISION_INT16 ? 2 : 1, blocks = length / 32 * count;
+    const size_t scale_columns = precision == CK_PRECISION_WIDE_INT8 ? 64 : 32;
     columns x = {
         length, count, guarded_allocate(32 * width * blocks), guarded_allocate(blocks * sizeof(float)),
         guarded_allocate(3 * blocks * sizeof(int32_t)), guarded_allocate(3 * blocks * sizeof(float)),
@@ -48,7 +49,7 @@ static columns columns_make(
     const int32_t *totals = x.totals.start;
     for (size_t t = 0; t < count; t++) {
         for (size_t group = 0; group < length / 16; group++) {
-            const float scale = scales[group / 2 * count + t];
+            const float scale = scales[16 * group / scale_columns * count + t];
             int total = 0;
             for (size_t i = 16 * group; i < 16 * group + 16; i++) {
                 const int found = integer(&x, precision, isa, i, t);
@@ -61,13 +62,28 @@ static columns columns_make(
             }
             const size_t place = (length / 32 + group) * count + t;
             check(totals[place] == -128 * total, "total of vector %zu on %s", t, ck_isa_name(isa));
-            check_close(
-                sums[place], (double)scale * total, 1e-7 * fabs((double)scale * total), "sum of activations", isa, t);
+            const size_t whole = group / 2 * count + t;
             if (group % 2 == 1) {
-                const size_t whole = group / 2 * count + t;
                 check(
                     totals[whole] == totals[place - count] + totals[place], "total of a block on %s",
                     ck_isa_name(isa));
+            }
+            if (precision == CK_PRECISION_WIDE_INT8) {
+                const int16_t *pairs = x.sums.start;
+                const size_t pair = (length / 64 + group / 2) * count + t;
+                check(pairs[2 * pair + group % 2] == total, "one of two sums on %s", ck_isa_name(isa));
+                if (group % 4 == 3) {
+                    const size_t last = 2 * (group / 4 * count + t) + 1;
+                    check(pairs[last] == totals[whole] / -128, "one of two sums of blocks on %s", ck_isa_name(isa));
+                    check(
+                        pairs[last - 1] == totals[whole - count] / -128, "one of two sums of blocks on %s",
+                        ck_isa_name(isa));
+                }
+                continue;
+            }
+            check_close(
+                sums[place], (double)scale * total, 1e-7 * fabs((double)scale * total), "sum of activations", isa, t);
+            if (group % 2 == 1) {
                 check_close(
                     sums[whole], (double)totals[whole] / -128 * (double)scale,
                     1e-7 * fabs((double)totals[whole] * (double)scale), "sum of a block", isa, t);
@@ -85,10 +101,10 @@ static void columns_free(columns x) {
     free(x.numbers);
 }
 
-/* Calls one product and compares it with float64, to 1e-6 of the sum of magnitudes. */
+/* Calls one product and compares it with float64, to a part of the sum of magnitudes. */
 static void check_product(
     ck_type type, ck_isa isa, ck_panel_fn product, const void *panel, const float *weights, size_t rows,
-    const columns *x) {
+    const columns *x, double tolerance) {
     enum { STRIDE = ROWS + 1 };
     float y[CK_TILE_VECTORS * STRIDE];
     memset(y, 0xff, sizeof y);
@@ -103,7 +119,7 @@ static void check_product(
                 magnitude += fabs(term);
             }
             check(
-                fabs((double)y[t * STRIDE + r] - exact) <= 1e-6 * magnitude,
+                fabs((double)y[t * STRIDE + r] - exact) <= tolerance * magnitude,
                 "%s, row %zu, vector %zu of %zu on %s: %.9g for %.9g", ck_traits(type).name, r, t, x->count,
                 ck_isa_name(isa), (double)y[t * STRIDE + r], exact);
         }
@@ -111,33 +127,54 @@ static void check_product(
     }
 }
 
+/* Products of wide tiles, whose rounded scales and sums are off by a little more: see wide_tile.h. */
+static void check_wide_products(
+    ck_type type, ck_isa isa, const guarded panel, const float *weights, size_t rows, size_t length,
+    const float *values) {
+    const ck_precision wide = CK_PRECISION_WIDE_INT8;
+    const ck_panel_kernels kernels = ck_panels(type, isa);
+    const guarded tile = guarded_allocate(CK_WIDE_HEADER + length / 64 * ck_panel_sizes(type).wide_bytes);
+    kernels.unpack[wide](panel.start, length, tile.start);
+    const columns four = columns_make(values, length, 4, wide, isa);
+    const columns many = columns_make(values, length, kernels.tile_vectors[wide], wide, isa);
+    check_product(type, isa, kernels.tile_four[wide], tile.start, weights, rows, &four, 2e-4);
+    check_product(type, isa, kernels.tile[wide], tile.start, weights, rows, &many, 2e-4);
+    columns_free(four);
+    columns_free(many);
+    guarded_free(tile);
+}
+
 /* All products of a panel with vectors of random numbers, or of the largest ones with either sign. */
 static void check_products(
     ck_type type, ck_isa isa, const guarded panel, const float *weights, size_t rows, size_t length, bool extreme) {
     const ck_panel_kernels kernels = ck_panels(type, isa);
-    const guarded tile = guarded_allocate(length / 32 * ck_panel_sizes(type).tile_bytes); /* which 64 divides */
+    const ck_panel_traits sizes = ck_panel_sizes(type);
+    const guarded tile = guarded_allocate(length / 32 * sizes.tile_bytes); /* which 64 divides */
     float values[CK_TILE_VECTORS * MOST_COLUMNS];
     for (size_t i = 0; i < CK_TILE_VECTORS * length; i++) {
         const size_t t = i / length;
         values[i] = !extreme ? random_float() : t % 3 == 0 || (t % 3 == 1 && i % 2 == 0) ? 1 : -1;
     }
-    check(
-        kernels.tile_vectors >= 4 && kernels.tile_vectors <= CK_TILE_VECTORS, "vectors of a tile on %s",
-        ck_isa_name(isa));
-    kernels.unpack(panel.start, length, tile.start);
     for (ck_precision precision = CK_PRECISION_INT16; precision <= CK_PRECISION_INT8; precision++) {
+        const size_t most = kernels.tile_vectors[precision];
+        check(most >= 4 && most <= CK_TILE_VECTORS, "vectors of a tile on %s", ck_isa_name(isa));
+        kernels.unpack[precision](panel.start, length, tile.start);
         const columns one = columns_make(values, length, 1, precision, isa);
         const columns four = columns_make(values, length, 4, precision, isa);
-        const columns many = columns_make(values, length, kernels.tile_vectors, precision, isa);
-        check_product(type, isa, kernels.one[precision], panel.start, weights, rows, &one);
-        check_product(type, isa, kernels.four[precision], panel.start, weights, rows, &four);
-        check_product(type, isa, kernels.tile_four[precision], tile.start, weights, rows, &four);
-        check_product(type, isa, kernels.tile[precision], tile.start, weights, rows, &many);
+        const columns many = columns_make(values, length, most, precision, isa);
+        check_product(type, isa, kernels.one[precision], panel.start, weights, rows, &one, 1e-6);
+        check_product(type, isa, kernels.four[precision], panel.start, weights, rows, &four, 1e-6);
+        check_product(type, isa, kernels.tile_four[precision], tile.start, weights, rows, &four, 1e-6);
+        check_product(type, isa, kernels.tile[precision], tile.start, weights, rows, &many, 1e-6);
         columns_free(one);
         columns_free(four);
         columns_free(many);
     }
     guarded_free(tile);
+    check((sizes.wide_bytes != 0) == (sizes.block == 256), "wide tiles of %s", ck_traits(type).name);
+    if (kernels.unpack[CK_PRECISION_WIDE_INT8] != NULL) {
+        check_wide_products(type, isa, panel, weights, rows, length, values);
+    }
 }
 
 static void check_panel(ck_type type, size_t rows, size_t length, const uint8_t *blocks, bool extreme) {

@@ -33,12 +33,17 @@ private struct Panel {
         self.bytes = bytes
     }
 
-    /// The panel's tile, 64-byte aligned.
-    func withTile(_ isa: ck_isa, _ body: (UnsafeRawPointer) -> Void) {
-        let count = columns / 32 * Int(ck_panel_sizes(type.rawValue).tile_bytes)
+    /// The panel's tile for activations of `precision`, 64-byte aligned.
+    func withTile(_ isa: ck_isa, _ precision: ck_precision, _ body: (UnsafeRawPointer) -> Void) throws {
+        let sizes = ck_panel_sizes(type.rawValue)
+        let isWide = precision == CK_PRECISION_WIDE_INT8
+        let count =
+            isWide
+            ? Int(CK_WIDE_HEADER) + columns / 64 * Int(sizes.wide_bytes) : columns / 32 * Int(sizes.tile_bytes)
         let tile = UnsafeMutableRawPointer.allocate(byteCount: count, alignment: 64)
         defer { unsafe tile.deallocate() }
-        unsafe ck_panels(type, isa).unpack(bytes, columns, tile)
+        let unpack = try unsafe #require(entry(of: ck_panels(type, isa).unpack, precision))
+        unsafe unpack(bytes, columns, tile)
         unsafe body(tile)
     }
 }
@@ -51,6 +56,7 @@ private struct Columns {
     let count: Int
     private let length: Int
     private let form: Form
+    private let scaleColumns: Int
     private var values: [Int8]
     private var scales: [Float]
     private var totals: [Int32]
@@ -60,7 +66,8 @@ private struct Columns {
         count = vectors.count
         length = vectors[0].count
         let hasShorts = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
-        form = precision == CK_PRECISION_INT8 ? .bytes : hasShorts ? .shorts : .planes
+        form = precision != CK_PRECISION_INT16 ? .bytes : hasShorts ? .shorts : .planes
+        scaleColumns = precision == CK_PRECISION_WIDE_INT8 ? 64 : 32
         values = [Int8](repeating: 0, count: length * count * (form == .bytes ? 1 : 2))
         scales = [Float](repeating: 0, count: length / 32 * count)
         totals = [Int32](repeating: 0, count: (length / 32 + length / 16) * count)
@@ -87,7 +94,7 @@ private struct Columns {
 
     func scale(_ block: Int, _ t: Int) -> Double { Double(scales[block * count + t]) }
 
-    func value(_ column: Int, _ t: Int) -> Double { scale(column / 32, t) * Double(integer(column, t)) }
+    func value(_ column: Int, _ t: Int) -> Double { scale(column / scaleColumns, t) * Double(integer(column, t)) }
 
     /// The total and the sum of `width` (16 or 32) activations from column width * `group` on.
     func total(_ group: Int, _ width: Int, _ t: Int) -> (integer: Int, sum: Double) {
@@ -113,11 +120,9 @@ private struct Columns {
     }
 }
 
-/// The functions of a table of three by precision.
-private func function(
-    _ table: (ck_panel_fn?, ck_panel_fn?, ck_panel_fn?), _ precision: ck_precision
-) throws -> ck_panel_fn {
-    unsafe try #require(unsafe precision == CK_PRECISION_INT16 ? table.1 : table.2)
+/// An entry of a table by precision.
+private func entry<Entry>(of table: (Entry, Entry, Entry, Entry), _ precision: ck_precision) -> Entry {
+    precision == CK_PRECISION_INT16 ? table.1 : precision == CK_PRECISION_INT8 ? table.2 : table.3
 }
 
 @Suite("Panels hold the same weights as the file, and their products agree with float64 arithmetic")
@@ -196,7 +201,19 @@ struct PanelTests {
 
     @Test("A tile meets at least four vectors at a time", arguments: panelTypes, supportedISAs)
     func tileVectors(type: ck_type, isa: ck_isa) {
-        #expect((4...Int(CK_TILE_VECTORS)).contains(Int(ck_panels(type, isa).tile_vectors)))
+        let kernels = ck_panels(type, isa)
+        for precision in [CK_PRECISION_INT8, CK_PRECISION_INT16] {
+            #expect((4...Int(CK_TILE_VECTORS)).contains(Int(entry(of: kernels.tile_vectors, precision))))
+        }
+    }
+
+    @Test("Types with blocks of 256 have tiles for activations with a scale for 64 columns", arguments: panelTypes)
+    func wideTiles(type: ck_type) {
+        #expect((ck_panel_sizes(type.rawValue).wide_bytes > 0) == (type.block == 256))
+        for isa in supportedISAs {
+            let exists = isa == CK_ISA_AVX512VNNI && type.block == 256
+            #expect(unsafe (entry(of: ck_panels(type, isa).tile, CK_PRECISION_WIDE_INT8) != nil) == exists)
+        }
     }
 
     @Test("Products of panels and of tiles with 1 vector, 4, and those of a tile", arguments: panelTypes, supportedISAs)
@@ -206,6 +223,7 @@ struct PanelTests {
         for columns in [block, 5 * block] {
             let panel = Panel(type, isa, rows: rowCount, columns: columns, &random)
             try checkProducts(panel, isa) { _ in random.floats(columns, times: 2) }
+            try checkWideProducts(panel, isa) { _ in random.floats(columns, times: 2) }
         }
     }
 
@@ -216,9 +234,9 @@ struct PanelTests {
         for fill: UInt8 in [0x00, 0xff, 0x80, 0x7f] {
             let panel = Panel(type, isa, rows: 2, columns: columns, fill: fill, &random)
             // Activations of the largest magnitude, of one sign, of the other, and of both.
-            try checkProducts(panel, isa) { t in
-                (0..<columns).map { t % 3 == 0 || (t % 3 == 1 && $0 % 2 == 0) ? 1 : -1 }
-            }
+            let vector = { t in (0..<columns).map { t % 3 == 0 || (t % 3 == 1 && $0 % 2 == 0) ? Float(1) : -1 } }
+            try checkProducts(panel, isa, vector: vector)
+            try checkWideProducts(panel, isa, vector: vector)
         }
     }
 
@@ -228,12 +246,12 @@ struct PanelTests {
         for precision in [CK_PRECISION_INT8, CK_PRECISION_INT16] {
             for unsafe(count, table, takesTile) in unsafe [
                 (1, kernels.one, false), (4, kernels.four, false), (4, kernels.tile_four, true),
-                (Int(kernels.tile_vectors), kernels.tile, true),
+                (Int(entry(of: kernels.tile_vectors, precision)), kernels.tile, true),
             ] {
-                let product = try unsafe function(table, precision)
+                let product = try unsafe #require(entry(of: table, precision))
                 let x = Columns((0..<count).map(vector), precision, isa)
                 if takesTile {
-                    unsafe panel.withTile(isa) { tile in
+                    try unsafe panel.withTile(isa, precision) { tile in
                         check(unsafe x.multiply(product, tile, columns: panel.columns), panel, x)
                     }
                 } else {
@@ -246,8 +264,24 @@ struct PanelTests {
         }
     }
 
-    /// Compares with float64, to 1e-6 of the sum of magnitudes.
-    private func check(_ result: [Float], _ panel: Panel, _ x: Columns) {
+    /// Checks the products of a panel's wide tile, whose rounded scales and sums are off by a little more.
+    private func checkWideProducts(_ panel: Panel, _ isa: ck_isa, vector: (Int) -> [Float]) throws {
+        let precision = CK_PRECISION_WIDE_INT8
+        let kernels = ck_panels(panel.type, isa)
+        guard unsafe entry(of: kernels.unpack, precision) != nil else { return }
+        for unsafe(count, table) in unsafe [
+            (4, kernels.tile_four), (Int(entry(of: kernels.tile_vectors, precision)), kernels.tile),
+        ] {
+            let product = try unsafe #require(entry(of: table, precision))
+            let x = Columns((0..<count).map(vector), precision, isa)
+            try unsafe panel.withTile(isa, precision) { tile in
+                check(unsafe x.multiply(product, tile, columns: panel.columns), panel, x, within: 2e-4)
+            }
+        }
+    }
+
+    /// Compares with float64, to a part of the sum of magnitudes.
+    private func check(_ result: [Float], _ panel: Panel, _ x: Columns, within tolerance: Double = 1e-6) {
         for t in 0..<x.count {
             let vector = (0..<panel.columns).map { x.value($0, t) }
             for row in 0..<panel.rows {
@@ -259,7 +293,7 @@ struct PanelTests {
                     magnitude += abs(term)
                 }
                 let found = Double(result[t * rowCount + row])
-                #expect(abs(found - exact) <= 1e-6 * magnitude, "row \(row), vector \(t)")
+                #expect(abs(found - exact) <= tolerance * magnitude, "row \(row), vector \(t)")
             }
         }
     }

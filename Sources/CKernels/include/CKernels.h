@@ -39,8 +39,10 @@ typedef enum ck_precision {
     CK_PRECISION_F32 = 0,
     CK_PRECISION_INT16,
     CK_PRECISION_INT8,
+    /* The same with a scale for every 64 columns: what the tiles of some types meet (wide_tile.h). */
+    CK_PRECISION_WIDE_INT8,
 } ck_precision;
-#define CK_PRECISION_COUNT 3
+#define CK_PRECISION_COUNT 4
 
 /* Columns that share one activation scale, and columns that share one activation sum. */
 #define CK_SCALE_COLUMNS 32
@@ -111,8 +113,8 @@ typedef void (*ck_gemv_fn)(
 typedef struct ck_type_kernels {
     ck_dequantize_fn dequantize;
     ck_quantize_fn quantize;
-    /* By ck_precision. Entries for F32 are always there; an integer entry is NULL for the types that are not
-     * quantised (F32, F16, BF16, F64): their activations stay floats. */
+    /* By ck_precision. Entries for F32 are always there; those for INT16 and INT8 are NULL for the types that are not
+     * quantised (F32, F16, BF16, F64): their activations stay floats. Rows meet no others. */
     ck_gemv_fn gemv[CK_PRECISION_COUNT];
 } ck_type_kernels;
 
@@ -142,14 +144,17 @@ size_t ck_first_beyond(const float *values, size_t n, float limit);
 /* Rows that lie side by side in a panel, and the most vectors that meet a tile at a time on any instruction set. */
 #define CK_PANEL_ROWS 16
 #define CK_TILE_VECTORS 12
+/* Bytes that a tile for WIDE_INT8 begins with. */
+#define CK_WIDE_HEADER 64
 
 /* `n` activation vectors side by side, as the panels of an instruction set take them: the four activations that meet a
  * word lie together for all vectors. Sums of activations come for 32 columns and for 16. */
 typedef struct ck_columns {
     const void *values;    /* [columns / 32][n * 32 bytes, or n * 64]: see columns.c */
-    const float *scales;   /* [columns / 32][n] */
+    const float *scales;   /* [columns / 32][n]; WIDE_INT8: [columns / 64][n] */
     const int32_t *totals; /* [columns / 32][n], then [columns / 16][n]: -128 times sums of activations */
-    const float *sums;     /* likewise: sums of activations times their scale */
+    const float *sums;     /* likewise: sums of activations times their scale. WIDE_INT8: in the place of each float two
+                            * integers of 16 bits, sums of neighbours; [columns / 64][n], then [columns / 32][n] */
 } ck_columns;
 
 /* `rows` rows of floats, `stride` apart, become n vectors side by side; the last row stands for what is missing. Buffers
@@ -158,7 +163,7 @@ typedef void (*ck_pack_columns_fn)(
     const float *x, size_t stride, size_t rows, size_t columns, size_t n, void *values, float *scales, int32_t *totals,
     float *sums);
 
-/* Rounding to ck_columns by `precision` (INT16, INT8) on `isa`. int16 activations reach 127 * 256, so that both their
+/* Rounding to ck_columns by `precision`, which is not F32, on `isa`; NULL where nothing takes such columns. int16 activations reach 127 * 256, so that both their
  * bytes may be signed ones. */
 ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa);
 
@@ -171,8 +176,8 @@ typedef struct ck_panel_kernels {
     void (*pack)(const void *weights, size_t row_bytes, size_t rows, size_t columns, void *panel);
     /* A panel -> floats: out[column * stride + row]. */
     void (*dequantize)(const void *panel, size_t columns, float *out, size_t stride);
-    /* A panel -> a tile, 64-byte aligned. */
-    void (*unpack)(const void *panel, size_t columns, void *tile);
+    /* By ck_precision: a panel -> a tile, 64-byte aligned. WIDE_INT8 is NULL where it has no tiles. */
+    void (*unpack[CK_PRECISION_COUNT])(const void *panel, size_t columns, void *tile);
     /* By ck_precision (INT16, INT8): products of a panel with 1 vector, with 4. */
     ck_panel_fn one[CK_PRECISION_COUNT];
     ck_panel_fn four[CK_PRECISION_COUNT];
@@ -180,7 +185,7 @@ typedef struct ck_panel_kernels {
     ck_panel_fn tile_four[CK_PRECISION_COUNT];
     ck_panel_fn tile[CK_PRECISION_COUNT];
     /* What fits into the registers: 4 to CK_TILE_VECTORS. */
-    uint32_t tile_vectors;
+    uint32_t tile_vectors[CK_PRECISION_COUNT];
 } ck_panel_kernels;
 
 /* Sizes of a type's panels. */
@@ -188,6 +193,7 @@ typedef struct ck_panel_traits {
     uint32_t block;       /* columns in a block; 0 for a type that stays in the layout of the file */
     uint32_t block_bytes; /* bytes of a block of a panel */
     uint32_t tile_bytes;  /* bytes of a tile for every 32 columns */
+    uint32_t wide_bytes;  /* bytes of a tile for WIDE_INT8 for every 64 columns, after CK_WIDE_HEADER; 0 where none exist */
 } ck_panel_traits;
 
 /* Sizes of the panels of `type`. Any integer may be asked for. */

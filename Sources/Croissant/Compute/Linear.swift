@@ -1,3 +1,5 @@
+import GGUF
+
 /// Weight matrices that share one input, applied together: `y = [w0 x; w1 x; …]`.
 ///
 /// Query, key and value projections are one such layer, gate and up projections another: the input is quantised once,
@@ -17,6 +19,8 @@ package struct Linear: Sendable {
     let floatTiles: [Tile]
     /// What activations of a batch are rounded to for `integerTiles`.
     let batchPrecision: ActivationPrecision
+    /// The types of the matrices in `integerTiles`.
+    let integerTypes: [GGMLType]
 
     /// Some rows of one part.
     struct Tile: Sendable {
@@ -42,6 +46,7 @@ package struct Linear: Sendable {
         columns = parts[0].columns
         rows = parts.reduce(0) { $0 + $1.rows }
         let isInteger = parts.map { batchPrecision != .f32 && Panel.exists(for: $0.type) }
+        integerTypes = zip(parts, isInteger).filter(\.1).map(\.0.type)
         chunks = Self.tiles(of: parts, height: Self.chunkRows(columns: columns))
         integerTiles = Self.tiles(of: parts, height: Self.integerRows(columns: columns)).filter { isInteger[$0.part] }
         floatTiles = Self.tiles(of: parts, height: Self.floatRows(columns: columns)).filter { !isInteger[$0.part] }

@@ -26,7 +26,7 @@ extension CPUBackend {
         if layer.parts.contains(where: { $0.layout == .panels }) {
             groups = TokenGroup.split(tokens, widths: Panel.vectorWidths)
             scratch.packed.pack(
-                x, columns: columns, groups: groups, precision: activations, kernels: kernels, pool: pool)
+                x, columns: columns, groups: groups, form: ColumnForm(activations), kernels: kernels, pool: pool)
         }
         let precisions = layer.parts.map { rowPrecision($0) }
         if activations != .f32, precisions.contains(activations) {
@@ -56,7 +56,8 @@ extension CPUBackend {
             guard let precision = precisions[tile.part] else {
                 for group in groups {
                     kernels.multiply(
-                        matrix, panels: tile.panels, packed.group(group, columns: columns, precision: activations),
+                        matrix, panels: tile.panels,
+                        packed.group(group, columns: columns, form: ColumnForm(activations)),
                         into: y, at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
                 }
                 return
@@ -79,14 +80,14 @@ extension CPUBackend {
         tiles: inout Buffer<UInt8>
     ) {
         guard !layer.integerTiles.isEmpty else { return }
-        let groups = TokenGroup.split(tokens, widths: kernels.tileWidths)
-        packed.pack(
-            x, columns: layer.columns, groups: groups, precision: layer.batchPrecision, kernels: kernels, pool: pool)
-        multiplyTiles(layer, packed, groups: groups, into: y.shared, tiles: tiles.shared)
+        let form = kernels.tileForm(of: layer.integerTypes, precision: layer.batchPrecision)
+        let groups = TokenGroup.split(tokens, widths: kernels.tileWidths(form))
+        packed.pack(x, columns: layer.columns, groups: groups, form: form, kernels: kernels, pool: pool)
+        multiplyTiles(layer, packed, form: form, groups: groups, into: y.shared, tiles: tiles.shared)
     }
 
     private func multiplyTiles(
-        _ layer: Linear, _ packed: borrowing PackedColumns, groups: [TokenGroup],
+        _ layer: Linear, _ packed: borrowing PackedColumns, form: ColumnForm, groups: [TokenGroup],
         into y: borrowing SharedBuffer<Float>, tiles: borrowing SharedBuffer<UInt8>
     ) {
         let columns = layer.columns
@@ -94,7 +95,7 @@ extension CPUBackend {
         pool.parallelFor(layer.integerTiles.count) { index, worker in
             let tile = layer.integerTiles[index]
             let matrix = layer.parts[tile.part]
-            let size = matrix.tileBytes
+            let size = Panel.tileBytes(of: matrix.type, columns: columns, form: form)
             // Tiles from the start of the worker's memory, and behind them room for a panel.
             let start = worker * workerBytes
             let end = start + tile.panels.count * size
@@ -102,16 +103,19 @@ extension CPUBackend {
                 var unpacked = tiles.slice(start + index * size..<start + (index + 1) * size)
                 switch matrix.layout {
                 case .panels:
-                    kernels.unpack(matrix.panels(panel..<panel + 1), of: matrix.type, columns: columns, into: &unpacked)
+                    kernels.unpack(
+                        matrix.panels(panel..<panel + 1), of: matrix.type, columns: columns, form: form,
+                        into: &unpacked)
                 case .rows:
                     let staging = end..<end + matrix.panelBytes
                     var packed = tiles.slice(staging)
                     kernels.pack(matrix, panel: panel, into: &packed)
-                    kernels.unpack(tiles.bytes(of: staging), of: matrix.type, columns: columns, into: &unpacked)
+                    kernels.unpack(
+                        tiles.bytes(of: staging), of: matrix.type, columns: columns, form: form, into: &unpacked)
                 }
             }
             for group in groups {
-                let x = packed.group(group, columns: columns, precision: layer.batchPrecision)
+                let x = packed.group(group, columns: columns, form: form)
                 kernels.multiply(
                     tiles: tiles.bytes(of: start..<end), of: matrix, panels: tile.panels, x, into: y,
                     at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)

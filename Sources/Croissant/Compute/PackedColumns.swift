@@ -42,10 +42,10 @@ package struct PackedColumns: ~Copyable {
         package init() {}
 
         /// Makes room for `tokens` vectors of `columns` activations in groups of `widths`.
-        package mutating func include(tokens: Int, columns: Int, widths: [Int], precision: ActivationPrecision) {
+        package mutating func include(tokens: Int, columns: Int, widths: [Int], form: ColumnForm) {
             // Every smaller batch fits too: at most one group is padded, to no more than the widest.
             let vectors = tokens + (widths.first ?? 1) - 1
-            values = max(values, vectors * columns * precision.bytes)
+            values = max(values, vectors * columns * form.bytes)
             scales = max(scales, vectors * columns / ActivationBlock.scaleColumns)
             totals = max(totals, PackedGroup.totals(vectors * columns))
         }
@@ -72,16 +72,16 @@ package struct PackedColumns: ~Copyable {
 
     /// Rounds x (tokens, columns), group by group on all threads.
     package mutating func pack(
-        _ x: Span<Float>, columns: Int, groups: [TokenGroup], precision: ActivationPrecision, kernels: Kernels,
+        _ x: Span<Float>, columns: Int, groups: [TokenGroup], form: ColumnForm, kernels: Kernels,
         pool: ThreadPool
     ) {
         Self.pack(
-            x, columns: columns, groups: groups, precision: precision, kernels: kernels, pool: pool,
+            x, columns: columns, groups: groups, form: form, kernels: kernels, pool: pool,
             values: &values, scales: &scales, totals: &totals, sums: &sums)
     }
 
     private static func pack(
-        _ x: Span<Float>, columns: Int, groups: [TokenGroup], precision: ActivationPrecision, kernels: Kernels,
+        _ x: Span<Float>, columns: Int, groups: [TokenGroup], form: ColumnForm, kernels: Kernels,
         pool: ThreadPool, values: inout Buffer<Int8>, scales: inout FloatBuffer, totals: inout Buffer<Int32>,
         sums: inout FloatBuffer
     ) {
@@ -92,25 +92,25 @@ package struct PackedColumns: ~Copyable {
         pool.parallelFor(groups.count) { index, _ in
             let group = groups[index]
             let elements = group.start * columns..<(group.start + group.width) * columns
-            var groupValues = values.slice(elements.mapped { $0 * precision.bytes })
-            var groupScales = scales.slice(elements.mapped { $0 / ActivationBlock.scaleColumns })
+            var groupValues = values.slice(elements.mapped { $0 * form.bytes })
+            var groupScales = scales.slice(elements.mapped { $0 / form.scaleColumns })
             var groupTotals = totals.slice(elements.mapped(PackedGroup.totals))
             var groupSums = sums.slice(elements.mapped(PackedGroup.totals))
             kernels.packColumns(
                 x.extracting(group.tokens.mapped { $0 * columns }), rows: group.tokens.count, columns: columns,
-                precision: precision, width: group.width, values: &groupValues, scales: &groupScales,
+                form: form, width: group.width, values: &groupValues, scales: &groupScales,
                 totals: &groupTotals, sums: &groupSums)
         }
     }
 
     /// A group as it was packed.
     @_lifetime(borrow self)
-    package func group(_ group: TokenGroup, columns: Int, precision: ActivationPrecision) -> PackedGroup {
+    package func group(_ group: TokenGroup, columns: Int, form: ColumnForm) -> PackedGroup {
         let elements = group.start * columns..<(group.start + group.width) * columns
         return PackedGroup(
-            tokens: group.tokens.count, width: group.width, columns: columns, precision: precision,
-            values: values.bytes(of: elements.mapped { $0 * precision.bytes }),
-            scales: scales.span.extracting(elements.mapped { $0 / ActivationBlock.scaleColumns }),
+            tokens: group.tokens.count, width: group.width, columns: columns, form: form,
+            values: values.bytes(of: elements.mapped { $0 * form.bytes }),
+            scales: scales.span.extracting(elements.mapped { $0 / form.scaleColumns }),
             totals: totals.span.extracting(elements.mapped(PackedGroup.totals)),
             sums: sums.span.extracting(elements.mapped(PackedGroup.totals)))
     }
@@ -124,7 +124,7 @@ package struct PackedGroup: ~Escapable {
     let width: Int
     /// Activations of each vector.
     let columns: Int
-    let precision: ActivationPrecision
+    let form: ColumnForm
     let values: RawSpan
     let scales: Span<Float>
     let totals: Span<Int32>
@@ -137,13 +137,13 @@ package struct PackedGroup: ~Escapable {
 
     @_lifetime(copy values, copy scales, copy totals, copy sums)
     fileprivate init(
-        tokens: Int, width: Int, columns: Int, precision: ActivationPrecision, values: RawSpan, scales: Span<Float>,
+        tokens: Int, width: Int, columns: Int, form: ColumnForm, values: RawSpan, scales: Span<Float>,
         totals: Span<Int32>, sums: Span<Float>
     ) {
         self.tokens = tokens
         self.width = width
         self.columns = columns
-        self.precision = precision
+        self.form = form
         self.values = values
         self.scales = scales
         self.totals = totals
@@ -151,14 +151,27 @@ package struct PackedGroup: ~Escapable {
     }
 }
 
-extension ActivationPrecision {
+/// What activations are held in beside panels and tiles (see columns.c).
+package enum ColumnForm: Sendable {
+    /// 8-bit integers, a scale for 32.
+    case int8
+    /// 16-bit integers, a scale for 32.
+    case int16
+    /// 8-bit integers, a scale for 64: what the tiles of some types meet (see wide_tile.h).
+    case wideInt8
+
+    /// The form for activations of `precision`, which is not that of floats.
+    package init(_ precision: ActivationPrecision) {
+        precondition(precision != .f32, "floats meet neither panels nor tiles")
+        self = precision == .int16 ? .int16 : .int8
+    }
+
     /// Bytes of one activation.
-    package var bytes: Int {
-        switch self {
-        case .int8: 1
-        case .int16: 2
-        case .f32: 4
-        }
+    package var bytes: Int { self == .int16 ? 2 : 1 }
+
+    /// Columns with one scale.
+    package var scaleColumns: Int {
+        self == .wideInt8 ? 2 * ActivationBlock.scaleColumns : ActivationBlock.scaleColumns
     }
 }
 

@@ -41,7 +41,8 @@ package struct ScratchShape: Sendable {
         let vectors = min(batchSize, CPUBackend.vectorProducts)
         switch plan.layout {
         case .panels:
-            packed.include(tokens: vectors, columns: columns, widths: Panel.vectorWidths, precision: decode)
+            packed.include(
+                tokens: vectors, columns: columns, widths: Panel.vectorWidths, form: ColumnForm(decode))
         case .rows where kernels.precision(for: tensor.type, wanted: decode) != .f32:
             quantizedColumns = max(quantizedColumns, columns)
             quantizedVectors = vectors
@@ -49,10 +50,12 @@ package struct ScratchShape: Sendable {
         }
         guard batchSize > CPUBackend.vectorProducts else { return }
         if batch != .f32 && Panel.exists(for: tensor.type) {
-            packed.include(tokens: batchSize, columns: columns, widths: kernels.tileWidths, precision: batch)
+            // Wide tiles, and what meets them, take less room than others of the same precision.
+            let form = ColumnForm(batch)
+            packed.include(tokens: batchSize, columns: columns, widths: kernels.tileWidths(form), form: form)
             let panels = (min(tensor.rows, Linear.integerRows(columns: columns)) + Panel.rows - 1) / Panel.rows
             let staging = plan.layout == .rows ? Panel.byteCount(of: tensor.type, columns: columns) : 0
-            include(tileBytes: panels * Panel.tileBytes(of: tensor.type, columns: columns) + staging)
+            include(tileBytes: panels * Panel.tileBytes(of: tensor.type, columns: columns, form: form) + staging)
         } else {
             include(tileFloats: Linear.floatRows(columns: columns) * columns)
         }

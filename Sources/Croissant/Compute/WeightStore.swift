@@ -246,9 +246,8 @@ private final class FirstFailure: Sendable {
     package let layout: WeightLayout
     /// Bytes of one row in the layout of the file.
     package let rowBytes: Int
-    /// Bytes of sixteen rows as a panel, and unpacked; 0 for a type without panels.
+    /// Bytes of sixteen rows as a panel; 0 for a type without panels.
     package let panelBytes: Int
-    package let tileBytes: Int
     private let owner: WeightStore
     private let base: UnsafeRawPointer
 
@@ -260,7 +259,6 @@ private final class FirstFailure: Sendable {
         rowBytes = tensor.byteCount / tensor.rows
         let hasPanels = Panel.exists(for: type)
         panelBytes = hasPanels ? Panel.byteCount(of: type, columns: columns) : 0
-        tileBytes = hasPanels ? Panel.tileBytes(of: type, columns: columns) : 0
         self.layout = layout
         self.owner = owner
         unsafe self.base = unsafe base

@@ -43,12 +43,18 @@ extension Kernels {
     }
 
     /// A panel as a tile of bytes, for ``multiply(tiles:of:panels:_:into:at:stride:)``.
-    package func unpack(_ panel: RawSpan, of type: GGMLType, columns: Int, into tile: inout MutableSpan<UInt8>) {
+    package func unpack(
+        _ panel: RawSpan, of type: GGMLType, columns: Int, form: ColumnForm, into tile: inout MutableSpan<UInt8>
+    ) {
         checkPanel(panel, type, columns)
-        precondition(tile.count == Panel.tileBytes(of: type, columns: columns), "\(tile.count) bytes for a tile")
+        precondition(
+            tile.count == Panel.tileBytes(of: type, columns: columns, form: form), "\(tile.count) bytes for a tile")
+        guard let unpack = unsafe form.entry(of: panelKernels(type).unpack) else {
+            preconditionFailure("\(type.name) has no tiles for \(form) activations")
+        }
         unsafe panel.withUnsafeBytes { panel in
             unsafe tile.withUnsafeMutableBufferPointer { tile in
-                unsafe panelKernels(type).unpack(panel.baseAddress, columns, tile.baseAddress)
+                unsafe unpack(panel.baseAddress, columns, tile.baseAddress)
             }
         }
     }
@@ -60,23 +66,24 @@ extension Kernels {
         at offset: Int, stride: Int
     ) {
         let kernels = panelKernels(matrix.type)
-        let product = unsafe Self.product(x.width == 1 ? kernels.one : kernels.four, x.precision)
+        let product = unsafe Self.product(x.width == 1 ? kernels.one : kernels.four, x.form)
         unsafe multiply(
             matrix.panels(panels), bytes: matrix.panelBytes, product, rows: matrix.rowCount(of: panels), x, into: y,
             at: offset, stride: stride)
     }
 
-    /// The same for panels that ``unpack(_:of:columns:into:)`` made `tiles` of, one after the other, and an `x` whose
-    /// width is one of ``tileWidths``.
+    /// The same for panels that ``unpack(_:of:columns:form:into:)`` made `tiles` of, one after the other, and an `x` whose
+    /// width is one of ``tileWidths(_:)``.
     package func multiply(
         tiles: RawSpan, of matrix: WeightMatrix, panels: Range<Int>, _ x: PackedGroup,
         into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
-        precondition(tiles.byteCount == panels.count * matrix.tileBytes, "\(tiles.byteCount) bytes of tiles")
+        let bytes = Panel.tileBytes(of: matrix.type, columns: matrix.columns, form: x.form)
+        precondition(tiles.byteCount == panels.count * bytes, "\(tiles.byteCount) bytes of tiles")
         let kernels = panelKernels(matrix.type)
-        let product = unsafe Self.product(x.width == 4 ? kernels.tile_four : kernels.tile, x.precision)
+        let product = unsafe Self.product(x.width == 4 ? kernels.tile_four : kernels.tile, x.form)
         unsafe multiply(
-            tiles, bytes: matrix.tileBytes, product, rows: matrix.rowCount(of: panels), x, into: y, at: offset,
+            tiles, bytes: bytes, product, rows: matrix.rowCount(of: panels), x, into: y, at: offset,
             stride: stride)
     }
 
@@ -112,18 +119,17 @@ extension Kernels {
 
     /// The rows of x (rows, columns) become a group of `width` vectors; the last row stands for what is missing.
     func packColumns(
-        _ x: Span<Float>, rows: Int, columns: Int, precision: ActivationPrecision, width: Int,
+        _ x: Span<Float>, rows: Int, columns: Int, form: ColumnForm, width: Int,
         values: inout MutableSpan<Int8>, scales: inout MutableSpan<Float>, totals: inout MutableSpan<Int32>,
         sums: inout MutableSpan<Float>
     ) {
         let elements = columns * width
         precondition(
-            rows > 0 && rows <= width && x.count == rows * columns && columns % ActivationBlock.scaleColumns == 0
-                && values.count == elements * precision.bytes
-                && scales.count == elements / ActivationBlock.scaleColumns
+            rows > 0 && rows <= width && x.count == rows * columns && columns % form.scaleColumns == 0
+                && values.count == elements * form.bytes && scales.count == elements / form.scaleColumns
                 && totals.count == PackedGroup.totals(elements) && sums.count == totals.count,
             "\(rows) rows of \(columns) activations in a group of \(width)")
-        let pack = unsafe columnPacker(precision)
+        let pack = unsafe columnPacker(form)
         unsafe x.withUnsafeBufferPointer { x in
             unsafe values.withUnsafeMutableBufferPointer { values in
                 unsafe scales.withUnsafeMutableBufferPointer { scales in
@@ -141,10 +147,10 @@ extension Kernels {
 
     /// An entry of a table by ck_precision.
     private static func product(
-        _ table: (ck_panel_fn?, ck_panel_fn?, ck_panel_fn?), _ precision: ActivationPrecision
+        _ table: (ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?), _ form: ColumnForm
     ) -> ck_panel_fn {
-        guard let product = unsafe precision == .int8 ? table.2 : table.1, precision != .f32 else {
-            preconditionFailure("panels do not meet \(precision) activations")
+        guard let product = unsafe form.entry(of: table) else {
+            preconditionFailure("nothing multiplies \(form) activations here")
         }
         return unsafe product
     }

@@ -23,10 +23,10 @@ package import GGUF
     let attentionTiles: ck_attention_tile_kernels
     /// By type id; nil for a type that stays in the layout of the file.
     private let panels: [ck_panel_kernels?]
-    /// Vectors that a tile meets at a time, widest first.
-    package let tileWidths: [Int]
-    /// What packs activations for panels, by precision.
-    private let columnPackers: [ActivationPrecision: ck_pack_columns_fn]
+    /// Vectors that a tile meets at a time, widest first, by the form that they are in.
+    private let widths: [ColumnForm: [Int]]
+    /// What packs activations for panels and tiles.
+    private let columnPackers: [ColumnForm: ck_pack_columns_fn]
 
     /// Kernels of `instructionSet`, which must be supported.
     package init(_ instructionSet: InstructionSet) {
@@ -50,12 +50,16 @@ package import GGUF
         attentionTiles = ck_attention_tiles(isa)
         let panels = ids.map { ck_panel_sizes($0).block == 0 ? nil : ck_panels(ck_type(rawValue: $0), isa) }
         self.panels = panels
-        // What fits into the registers is the same for all types.
-        let widest = panels.compactMap { $0.map { Int($0.tile_vectors) } }.max() ?? 4
-        tileWidths = widest > 4 ? [widest, 4] : [4]
-        unsafe columnPackers = [
-            .int16: ck_pack_columns(CK_PRECISION_INT16, isa), .int8: ck_pack_columns(CK_PRECISION_INT8, isa),
-        ]
+        var widths: [ColumnForm: [Int]] = [:]
+        var packers: [ColumnForm: ck_pack_columns_fn] = unsafe [:]
+        for form in [ColumnForm.int8, .int16, .wideInt8] {
+            // What fits into the registers is the same for all types.
+            let widest = panels.compactMap { $0.map { form.entry(of: $0.tile_vectors) } }.max() ?? 0
+            widths[form] = widest > 4 ? [Int(widest), 4] : widest > 0 ? [4] : []
+            unsafe packers[form] = ck_pack_columns(form.code, isa)
+        }
+        self.widths = widths
+        unsafe columnPackers = packers
     }
 
     // MARK: The machine
@@ -149,12 +153,22 @@ package import GGUF
         return unsafe quantize
     }
 
-    /// What packs activations of `precision`, which is not that of floats, for panels.
-    func columnPacker(_ precision: ActivationPrecision) -> ck_pack_columns_fn {
-        guard let pack = unsafe columnPackers[precision] else {
-            preconditionFailure("panels do not meet \(precision) activations")
+    /// What packs activations for panels and tiles.
+    func columnPacker(_ form: ColumnForm) -> ck_pack_columns_fn {
+        guard let pack = unsafe columnPackers[form] else {
+            preconditionFailure("nothing packs \(form) activations on \(instructionSet)")
         }
         return unsafe pack
+    }
+
+    /// Vectors that a tile meets at a time in `form`, widest first; none where there are no such tiles.
+    package func tileWidths(_ form: ColumnForm) -> [Int] { widths[form] ?? [] }
+
+    /// What the tiles of weights of `types` meet in a batch, all in the same form, when activations are to be held in
+    /// `precision`, which is not that of floats.
+    package func tileForm(of types: [GGMLType], precision: ActivationPrecision) -> ColumnForm {
+        let areWide = types.allSatisfy { unsafe ColumnForm.wideInt8.entry(of: panelKernels($0).tile) != nil }
+        return precision == .int8 && areWide && !types.isEmpty ? .wideInt8 : ColumnForm(precision)
     }
 }
 
@@ -169,6 +183,26 @@ extension InstructionSet {
         case .neon: CK_ISA_NEON
         case .neonDotprod: CK_ISA_NEON_DOTPROD
         case .neonI8mm: CK_ISA_NEON_I8MM
+        }
+    }
+}
+
+extension ColumnForm {
+    /// The number that tables are read by.
+    fileprivate var code: ck_precision {
+        switch self {
+        case .int8: CK_PRECISION_INT8
+        case .int16: CK_PRECISION_INT16
+        case .wideInt8: CK_PRECISION_WIDE_INT8
+        }
+    }
+
+    /// The entry of a table by ck_precision.
+    func entry<Entry>(of table: (Entry, Entry, Entry, Entry)) -> Entry {
+        switch self {
+        case .int8: table.2
+        case .int16: table.1
+        case .wideInt8: table.3
         }
     }
 }
