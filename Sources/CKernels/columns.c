@@ -107,7 +107,12 @@ CK_INLINE void pack_wide(CK_PACK_PARAMETERS) {
 
 #define DEFINE(FORM, S, TARGET)                                                                                      \
     TARGET static void pack_##FORM##_##S(CK_PACK_PARAMETERS) {                                                       \
-        pack(FORM, x, stride, rows, columns, n, values, scales, totals, sums);                                       \
+        /* One vector, the case of decode, where nothing is scattered: a function of its own for the compiler. */       \
+        if (n == 1) {                                                                                                \
+            pack(FORM, x, stride, 1, columns, 1, values, scales, totals, sums);                                      \
+        } else {                                                                                                     \
+            pack(FORM, x, stride, rows, columns, n, values, scales, totals, sums);                                   \
+        }                                                                                                            \
     }
 
 DEFINE(BYTES, scalar, CK_SCALAR)
