@@ -70,7 +70,7 @@ package struct Linear: Sendable {
     static func chunkRows(columns: Int) -> Int { wholePanels(of: 1 << 18, columns: columns, atMost: 128) }
 
     /// Rows in a tile of unpacked integers: half a mebibyte at most, beside the activations in the second-level cache.
-    package static func integerRows(columns: Int) -> Int { wholePanels(of: 1 << 19, columns: columns, atMost: 128) }
+    package static func integerRows(columns: Int) -> Int { wholePanels(of: 1 << 19, columns: columns, atMost: 64) }
 
     /// Rows in a tile of dequantised weights: a mebibyte, which the second-level cache holds.
     package static func floatRows(columns: Int) -> Int { wholePanels(of: 1 << 18, columns: columns, atMost: 256) }
