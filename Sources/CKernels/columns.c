@@ -48,12 +48,6 @@ CK_INLINE void store(form form, const ints32 *rounded, size_t n, size_t t, uint8
     store_words(4, &lower, n, out + 4 * t);
 }
 
-/* Two integers of 16 bits in the place of a float. */
-CK_INLINE void put_pair(const int32_t pair[2], float *out) {
-    const uint32_t bits = ((uint32_t)pair[0] & 0xffff) | (uint32_t)pair[1] << 16;
-    memcpy(out, &bits, sizeof bits);
-}
-
 /* Block by block, all vectors of one: what lies side by side is written while the cache has it. */
 CK_INLINE void pack(form form, CK_PACK_PARAMETERS) {
     const float limit = form == BYTES ? 127 : 127 * 256;
@@ -79,8 +73,45 @@ CK_INLINE void pack(form form, CK_PACK_PARAMETERS) {
     }
 }
 
-/* The same for WIDE_INT8: 64 columns are 16 words that follow one another, as those of two blocks do. */
-CK_INLINE void pack_wide(CK_PACK_PARAMETERS) {
+/* Decode streams all weights through the caches between two vectors: what is read and written here has left them. */
+CK_INLINE void prefetch_columns(
+    size_t columns, size_t value_bytes, const float *x, const void *values, const float *scales, const int32_t *totals,
+    const float *sums) {
+    ck_prefetch((uintptr_t)x, 4 * columns);
+    ck_prefetch((uintptr_t)values, value_bytes);
+    ck_prefetch((uintptr_t)scales, columns / 8);
+    ck_prefetch((uintptr_t)totals, 3 * columns / 8);
+    ck_prefetch((uintptr_t)sums, 3 * columns / 8);
+}
+
+#define DEFINE(FORM, S, TARGET)                                                                                      \
+    TARGET static void pack_##FORM##_##S(CK_PACK_PARAMETERS) {                                                       \
+        /* One vector, the case of decode, where nothing is scattered: a function of its own for the compiler. */       \
+        if (n == 1) {                                                                                                \
+            prefetch_columns(columns, (FORM == BYTES ? 1 : 2) * columns, x, values, scales, totals, sums);           \
+            pack(FORM, x, stride, 1, columns, 1, values, scales, totals, sums);                                      \
+        } else {                                                                                                     \
+            pack(FORM, x, stride, rows, columns, n, values, scales, totals, sums);                                   \
+        }                                                                                                            \
+    }
+
+DEFINE(BYTES, scalar, CK_SCALAR)
+DEFINE(PLANES, scalar, CK_SCALAR)
+#if defined(__x86_64__)
+DEFINE(BYTES, avx2, CK_AVX2)
+DEFINE(PLANES, avx2, CK_AVX2)
+DEFINE(SHORTS, avx2, CK_AVX2)
+DEFINE(BYTES, avx512, CK_AVX512)
+DEFINE(PLANES, avx512, CK_AVX512)
+
+/* Two integers of 16 bits in the place of a float. */
+CK_INLINE void put_pair(const int32_t pair[2], float *out) {
+    const uint32_t bits = ((uint32_t)pair[0] & 0xffff) | (uint32_t)pair[1] << 16;
+    memcpy(out, &bits, sizeof bits);
+}
+
+/* As `pack`, for WIDE_INT8: 64 columns are 16 words that follow one another, as those of two blocks do. */
+CK_AVX512 static void pack_wide_avx512(CK_PACK_PARAMETERS) {
     uint8_t *block = values;
     for (size_t c = 0; c < columns / 64; c++, block += 64 * n) {
         for (size_t t = 0; t < n; t++) {
@@ -103,28 +134,6 @@ CK_INLINE void pack_wide(CK_PACK_PARAMETERS) {
             scales[c * n + t] = rounded.scale;
         }
     }
-}
-
-#define DEFINE(FORM, S, TARGET)                                                                                      \
-    TARGET static void pack_##FORM##_##S(CK_PACK_PARAMETERS) {                                                       \
-        /* One vector, the case of decode, where nothing is scattered: a function of its own for the compiler. */       \
-        if (n == 1) {                                                                                                \
-            pack(FORM, x, stride, 1, columns, 1, values, scales, totals, sums);                                      \
-        } else {                                                                                                     \
-            pack(FORM, x, stride, rows, columns, n, values, scales, totals, sums);                                   \
-        }                                                                                                            \
-    }
-
-DEFINE(BYTES, scalar, CK_SCALAR)
-DEFINE(PLANES, scalar, CK_SCALAR)
-#if defined(__x86_64__)
-DEFINE(BYTES, avx2, CK_AVX2)
-DEFINE(PLANES, avx2, CK_AVX2)
-DEFINE(SHORTS, avx2, CK_AVX2)
-DEFINE(BYTES, avx512, CK_AVX512)
-DEFINE(PLANES, avx512, CK_AVX512)
-CK_AVX512 static void pack_wide_avx512(CK_PACK_PARAMETERS) {
-    pack_wide(x, stride, rows, columns, n, values, scales, totals, sums);
 }
 #endif
 
