@@ -41,6 +41,23 @@ private struct DivergenceResult: Decodable {
 
 @Suite("perplexity --save-logits and --kl-divergence: a model is judged by another's logits")
 struct DivergenceTests {
+    @Test(
+        "Logits that llama.cpp's own program wrote judge the model that they are from",
+        .enabled(if: Fixture.hasShared, "needs ../shared/data"))
+    func writtenByAnother() throws {
+        let run = try CLI.run([
+            "perplexity", "-m", Fixture.stories, "--kl-divergence", Fixture.recordedLogits, "--json", "-q",
+        ])
+        #expect(run.status == 0, "\(run.error)")
+        let result = try JSONDecoder().decode(DivergenceResult.self, from: Data(run.output.utf8))
+        #expect(result.totalChunks == 2 && result.chunkLength == 32 && result.scored == 30)
+        // What that program says of its file: the perplexity, and the logarithm of its ratio to that of the base.
+        #expect(abs(try #require(result.basePerplexity.value) / (1119.8624 * exp(-0.23011)) - 1) < 1e-5)
+        // The two programs cache keys and values in 16 bits, rounded one by one.
+        #expect(abs(try #require(result.divergence.mean.value)) < 1e-4)
+        #expect(result.sameTop.value == 1)
+    }
+
     /// Logits of the tiny model over six chunks of 32 tokens, saved once.
     private static let logits: String = {
         let path = Fixture.newPath("base.logits")

@@ -158,6 +158,10 @@ enum Fixture {
     /// A file of `../shared/data`.
     static func path(_ name: String) -> String { shared.appending(path: name).path() }
 
+    /// Logits that llama.cpp's own program wrote, part of the repository.
+    static let recordedLogits = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appending(path: "Fixtures/LogitsFile/llama-perplexity.logits").path()
+
     /// A small model with a byte-level vocabulary, part of the repository.
     static let golden = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .appending(path: "CroissantTests/Golden/qwen2.gguf").path()
