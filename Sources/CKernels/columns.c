@@ -4,7 +4,8 @@
  *     int8     int8_t  [8 words][n][4]
  *     int16    int8_t  [2: upper, lower][8][n][4], a = 256 * upper + lower, for dot products of bytes
  *              int16_t [8][n][4], columns 0, 2, 1, 3, for AVX2, which has none
- */
+ *
+ * WIDE_INT8 is int8 with one scale for two blocks. */
 #include "registry.h"
 
 #include "isa.h"
@@ -86,7 +87,7 @@ CK_INLINE void prefetch_columns(
 
 #define DEFINE(FORM, S, TARGET)                                                                                      \
     TARGET static void pack_##FORM##_##S(CK_PACK_PARAMETERS) {                                                       \
-        /* One vector, the case of decode, where nothing is scattered: a function of its own for the compiler. */       \
+        /* One vector, the case of decode, where nothing is scattered: a function of its own for the compiler. */      \
         if (n == 1) {                                                                                                \
             prefetch_columns(columns, (FORM == BYTES ? 1 : 2) * columns, x, values, scales, totals, sums);           \
             pack(FORM, x, stride, 1, columns, 1, values, scales, totals, sums);                                      \

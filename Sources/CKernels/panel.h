@@ -3,8 +3,9 @@
  * Row by row, every block pays for the conversion of its scale and for a horizontal sum. Side by side, one conversion
  * serves sixteen rows, their sums grow in the lanes of one vector, and offsets are where the sums start. One layout
  * serves products with one activation vector, with a few, and (unpacked to bytes) the GEMM of a batch; sixteen lanes
- * are one register of AVX-512, two of AVX2, four of NEON. A panel is as large as its rows in the file, except for types
- * whose weights share indices: IQ1, IQ2 and IQ3 of every kind, and TQ1_0.
+ * are one register of AVX-512, two of AVX2, four of NEON. A panel is as large as its rows in the file, give or take a
+ * sixteenth, except for types whose weights share indices: IQ3 grows by a quarter to two fifths, IQ2 and TQ1_0 by a
+ * quarter to three fifths, IQ1 doubles.
  *
  * A weight is
  *

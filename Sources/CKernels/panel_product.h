@@ -279,7 +279,7 @@ CK_INLINE void ck_panel_product(
 /* ---- The GEMM of a batch --------------------------------------------------------------------
  *
  * A panel is unpacked once, into a tile that the second-level cache holds, and meets all vectors from there. Every
- * format becomes the same tile, for each 32 columns
+ * format becomes the same tile (and some become another one, see wide_tile.h), for each 32 columns
  *
  *     words     [8][64]                        as ck_take_words leaves them
  *     scales    float [32 / group][16]

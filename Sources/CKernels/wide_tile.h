@@ -15,8 +15,10 @@
  *     factors    int16 [pairs][16][2]      of scales: group scale * 2^shift / scale
  *     minimums   int16 [pairs][16][2]      formats with a minimum: minimum / scale
  *
- * Sums are rounded to a multiple of 2^shift, scales to 14 bits of the row's largest: both together are off by a
- * hundredth of what rounding the activations to 8 bits is. */
+ * Sums are rounded to a multiple of 2^shift, scales to 14 bits of the row's largest: together a fifth, at most, of what
+ * rounding the activations to 8 bits is off by (tested). Where the scales of a row are so far apart that the small ones
+ * have few bits left, a thousandth of the largest, their groups are too small to matter unless activations are larger
+ * there by as much. */
 #pragma once
 
 #include "panel_product.h"
@@ -64,6 +66,15 @@ CK_INLINE int ck_wide_shift(ck_panel_format format) {
     return shift;
 }
 
+/* The largest factor of a scale: 14 bits, or what lets the products of 64 columns fit into 32. */
+CK_INLINE int ck_wide_factor_limit(ck_panel_format format) {
+    const int shift = ck_wide_shift(format), groups = 2 * ck_wide_pairs(format);
+    const int sum = (format.group * ck_largest_weight(format) * 127 + (1 << shift >> 1)) >> shift;
+    const int minimums = format.has_minimum ? CK_WIDE_COLUMNS * 127 * INT16_MAX : 0;
+    const int limit = (INT32_MAX - minimums) / (groups * sum);
+    return limit < 16383 ? limit : 16383;
+}
+
 /* Words as wide tiles have them. */
 CK_INLINE ck_words_form ck_wide_words(ck_panel_format format) {
     return (ck_words_form){8, false, format.offset > 0 ? 128 : 0, false};
@@ -90,13 +101,13 @@ CK_AVX512 CK_INLINE void ck_unpack_wide(
     const int groups = format.block / format.group, pairs = ck_wide_pairs(format), shift = ck_wide_shift(format);
     const size_t block_bytes = ck_panel_block_bytes(format);
     ck_panel_header header;
-    /* 14 bits for scales and 15 for minimums: two products of either kind fit into 32. */
+    const float most = (float)ck_wide_factor_limit(format);
     ck_ints16 largest = {0};
     for (size_t b = 0; b < columns / format.block; b++) {
         ck_read_header(format, isa, panel + b * block_bytes, &header);
         CK_UNROLL
         for (int g = 0; g < groups; g++) {
-            ck_raise(&header.scales[g], (float)(1 << shift) / 16383, &largest);
+            ck_raise(&header.scales[g], (float)(1 << shift) / most, &largest);
             if (format.has_minimum) {
                 ck_raise(&header.minimums[g], 1.0f / 32767, &largest);
             }
@@ -137,19 +148,16 @@ CK_AVX512VNNI CK_INLINE __m512i ck_spread_word_avx512(const void *address) {
     return _mm512_set1_epi32((int)ck_load_u32(address));
 }
 
-/* sums[t] = the products of a group's words, from the word `first` on, with n vectors, and half of the shift's step. */
+/* sums[t] = the products of a group's words, from the word `first` on, with n vectors, and `rounding`. */
 CK_AVX512VNNI CK_INLINE void ck_wide_sums(
-    ck_panel_format format, int n, int first, const uint8_t *tile, const uint8_t *values, const int32_t *totals,
-    __m512i *sums) {
-    const __m512i rounding = _mm512_set1_epi32(1 << ck_wide_shift(format) >> 1);
+    ck_panel_format format, int rounding, int n, int first, const uint8_t *tile, const uint8_t *values,
+    const int32_t *totals, __m512i *sums) {
     CK_UNROLL
     for (int t = 0; t < n; t++) {
-        if (format.offset == 0) {
-            sums[t] = rounding;
-        } else if (ck_wide_shift(format) > 1) {
-            sums[t] = _mm512_add_epi32(rounding, ck_spread_word_avx512(totals + t));
-        } else { /* the bit that Q6_K loses, whose scales have either sign, is not worth the registers */
-            sums[t] = ck_spread_word_avx512(totals + t);
+        sums[t] = _mm512_set1_epi32(rounding);
+        if (format.offset > 0) {
+            const __m512i total = ck_spread_word_avx512(totals + t);
+            sums[t] = rounding == 0 ? total : _mm512_add_epi32(sums[t], total);
         }
     }
     CK_UNROLL
@@ -165,7 +173,9 @@ CK_AVX512VNNI CK_INLINE void ck_wide_sums(
 CK_AVX512VNNI CK_INLINE void ck_wide_tile_product(
     ck_panel_format format, int n, const uint8_t *tile, size_t columns, const ck_columns *x, float *y, size_t stride) {
     const int pairs = ck_wide_pairs(format), groups = 2 * pairs, words = format.group / 4;
-    const int shift = ck_wide_shift(format);
+    /* Half a step rounds ties up, half a step less one rounds them down: one group of a pair each way, or the sum of
+     * many groups would be off to one side. */
+    const int shift = ck_wide_shift(format), up = 1 << shift >> 1, down = up > 0 ? up - 1 : 0;
     const size_t skipped = format.group == 16 ? columns / 32 * (size_t)n : 0;
     const uint8_t *values = x->values;
     const float *scales = x->scales;
@@ -184,9 +194,10 @@ CK_AVX512VNNI CK_INLINE void ck_wide_tile_product(
         CK_UNROLL
         for (int p = 0; p < pairs; p++) {
             __m512i first[CK_WIDE_VECTORS], second[CK_WIDE_VECTORS];
-            ck_wide_sums(format, n, 2 * p * words, tile, values, totals + 2 * p * n, first);
+            ck_wide_sums(format, up, n, 2 * p * words, tile, values, totals + 2 * p * n, first);
             __asm__ volatile("" ::: "memory"); /* what is loaded early would not fit into the registers */
-            ck_wide_sums(format, n, (2 * p + 1) * words, tile, values, totals + (2 * p + 1) * n, second);
+            ck_wide_sums(
+                format, down, n, (2 * p + 1) * words, tile, values, totals + (2 * p + 1) * n, second);
             const __m512i factors = _mm512_load_si512(tile + 1024 + 64 * p);
             CK_UNROLL
             for (int t = 0; t < n; t++) {

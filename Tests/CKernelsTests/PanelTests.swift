@@ -15,7 +15,10 @@ private struct Panel {
     let weights: [Float]
 
     /// Of random blocks, or of blocks all of whose bytes but their scales are `fill`.
-    init(_ type: ck_type, _ isa: ck_isa, rows: Int, columns: Int, fill: UInt8? = nil, _ random: inout Random) {
+    init(
+        _ type: ck_type, _ isa: ck_isa, rows: Int, columns: Int, fill: UInt8? = nil, hasPositiveScales: Bool = false,
+        _ random: inout Random
+    ) {
         self.type = type
         self.rows = rows
         self.columns = columns
@@ -23,6 +26,12 @@ private struct Panel {
         if let fill {
             blocks = [UInt8](repeating: fill, count: blocks.count)
             blocks.setHalves(of: type, 0x2400)
+        }
+        if hasPositiveScales {
+            for start in stride(from: 0, to: blocks.count, by: type.blockBytes) {
+                for half in type.halves { blocks[start + half + 1] &= 0x7f }
+                if type == CK_TYPE_IQ1_M { blocks[start + 55] &= 0x7f }
+            }
         }
         weights = dequantized(type, blocks, rows * columns)
         let sizes = ck_panel_sizes(type.rawValue)
@@ -277,6 +286,48 @@ struct PanelTests {
             try unsafe panel.withTile(isa, precision) { tile in
                 check(unsafe x.multiply(product, tile, columns: panel.columns), panel, x, within: 2e-4)
             }
+        }
+    }
+
+    @Test(
+        "What wide tiles round is a fraction of what rounding activations to 8 bits is, and not off to one side",
+        arguments: panelTypes.filter { ck_panel_sizes($0.rawValue).wide_bytes > 0 })
+    func wideRounding(type: ck_type) throws {
+        let precision = CK_PRECISION_WIDE_INT8
+        for isa in supportedISAs {
+            let kernels = ck_panels(type, isa)
+            guard let product = unsafe entry(of: kernels.tile, precision) else { continue }
+            var random = Random(5)
+            let columns = 16 * 256
+            let vectors = (0..<Int(entry(of: kernels.tile_vectors, precision))).map { _ in random.floats(columns) }
+            // Scales of one sign: an error that had one too would add up.
+            let panel = Panel(type, isa, rows: rowCount, columns: columns, hasPositiveScales: true, &random)
+            let x = Columns(vectors, precision, isa)
+            var wide: [Double] = []
+            var rounding: [Double] = []
+            try unsafe panel.withTile(isa, precision) { tile in
+                let result = unsafe x.multiply(product, tile, columns: columns)
+                for t in 0..<x.count {
+                    for row in 0..<rowCount {
+                        var rounded = 0.0
+                        var exact = 0.0
+                        for column in 0..<columns {
+                            let weight = Double(panel.weights[row * columns + column])
+                            rounded += weight * x.value(column, t)
+                            exact += weight * Double(vectors[t][column])
+                        }
+                        wide.append(Double(result[t * rowCount + row]) - rounded)
+                        rounding.append(rounded - exact)
+                    }
+                }
+            }
+            func rootMeanSquare(_ values: [Double]) -> Double {
+                (values.reduce(0) { $0 + $1 * $1 } / Double(values.count)).squareRoot()
+            }
+            let mean = wide.reduce(0, +) / Double(wide.count)
+            let whole = rootMeanSquare(rounding)
+            #expect(rootMeanSquare(wide) <= 0.2 * whole, "\(rootMeanSquare(wide) / whole)")
+            #expect(abs(mean) <= 0.05 * whole, "\(mean / whole)")
         }
     }
 

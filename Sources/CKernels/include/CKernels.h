@@ -157,14 +157,14 @@ typedef struct ck_columns {
                             * integers of 16 bits, sums of neighbours; [columns / 64][n], then [columns / 32][n] */
 } ck_columns;
 
-/* `rows` rows of floats, `stride` apart, become n vectors side by side; the last row stands for what is missing. Buffers
- * are big enough, `columns` is a multiple of 32, 1 <= rows <= n. */
+/* `rows` rows of floats, `stride` apart, become n vectors side by side; the last row stands for what is missing.
+ * Buffers are big enough, `columns` is a multiple of 32 (WIDE_INT8: of 64), 1 <= rows <= n. */
 typedef void (*ck_pack_columns_fn)(
     const float *x, size_t stride, size_t rows, size_t columns, size_t n, void *values, float *scales, int32_t *totals,
     float *sums);
 
-/* Rounding to ck_columns by `precision`, which is not F32, on `isa`; NULL where nothing takes such columns. int16 activations reach 127 * 256, so that both their
- * bytes may be signed ones. */
+/* Rounding to ck_columns by `precision`, which is not F32, on `isa`; NULL where nothing takes such columns. int16
+ * activations reach 127 * 256, so that both their bytes may be signed ones. */
 ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa);
 
 /* y[t * stride + r] = dot(row r of a panel or tile, vector t); columns are those of a whole row. */
@@ -193,7 +193,7 @@ typedef struct ck_panel_traits {
     uint32_t block;       /* columns in a block; 0 for a type that stays in the layout of the file */
     uint32_t block_bytes; /* bytes of a block of a panel */
     uint32_t tile_bytes;  /* bytes of a tile for every 32 columns */
-    uint32_t wide_bytes;  /* bytes of a tile for WIDE_INT8 for every 64 columns, after CK_WIDE_HEADER; 0 where none exist */
+    uint32_t wide_bytes;  /* bytes of a WIDE_INT8 tile for every 64 columns, after CK_WIDE_HEADER; 0: no such tile */
 } ck_panel_traits;
 
 /* Sizes of the panels of `type`. Any integer may be asked for. */

@@ -2,7 +2,9 @@
 public enum PrefillMethod: String, Sendable, CaseIterable {
     /// Tiles of weights are dequantised to floats and multiplied by OpenBLAS: exact.
     case sgemm
-    /// Tiles of weights are unpacked to bytes and multiplied with activations rounded to 8 bits.
+    /// Tiles of weights are unpacked to bytes and multiplied with activations rounded to 8 bits, with a scale for 32 of
+    /// them. With AVX-512 VNNI, weights in blocks of 256 meet activations with a scale for 64, so that results differ a
+    /// little from other instruction sets'.
     case int8
     /// The same with activations rounded to 16 bits: half as fast, and all but exact.
     case int16

@@ -119,7 +119,7 @@ public struct MemoryPlan: Sendable {
 package enum WeightResidence: Sendable, CaseIterable {
     /// In memory, as panels wherever a type has them.
     case panels
-    /// In memory, as panels where those are not larger than the rows of the file.
+    /// In memory, as panels where those are not larger than the rows of the file, or by a sixteenth at most.
     case compact
     /// Where they are in the file.
     case mapped

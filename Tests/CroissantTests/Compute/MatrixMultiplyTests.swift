@@ -7,6 +7,12 @@ struct MatrixMultiplyTests {
     /// Rows that fill no whole panel, and more than one tile.
     private static let parts: [(type: GGMLType, rows: Int)] = [(.q4_0, 70), (.f16, 5), (.q8_0, 33), (.q5_1, 16)]
 
+    /// Layers of types with blocks of 256, some of whose tiles meet activations of another form; with a part that has
+    /// no such tiles, none of them do.
+    private static let mixes: [[(type: GGMLType, rows: Int)]] = [
+        [(.q4_K, 40), (.q6_K, 70), (.iq3_s, 16)], [(.q4_K, 40), (.q8_0, 33), (.f16, 5)], [(.q2_K, 17), (.tq2_0, 20)],
+    ]
+
     /// Batches around the widths that kernels have: vectors of 1 and 4, tiles of a few up to a dozen.
     private static let batches = [1, 2, 3, 5, 8, 9, 12, 13, 31]
 
@@ -34,9 +40,29 @@ struct MatrixMultiplyTests {
         }
     }
 
-    @Test("every thread count gives the same bits")
-    func threads() throws {
-        let weights = try PackedWeights(Self.parts, columns: 96, tokens: 31)
+    @Test("layers of several types with large blocks agree with float64, too", arguments: InstructionSet.supported)
+    func largeBlocks(instructionSet: InstructionSet) throws {
+        for parts in Self.mixes {
+            let weights = try PackedWeights(parts, columns: 512, tokens: 13)
+            for layout in [WeightLayout.rows, .panels] {
+                for batch in ActivationPrecision.allCases {
+                    let product = try weights.product(layout, instructionSet, decode: .int16, batch: batch, threads: 2)
+                    for tokens in [4, 9, 12, 13] {
+                        let used = tokens <= CPUBackend.vectorProducts ? .int16 : batch
+                        let error = try product.error(tokens: tokens)
+                        #expect(
+                            error <= (Self.tolerance[used] ?? 0),
+                            "\(parts.map(\.type)), \(layout), \(tokens) tokens, batch \(batch): \(error)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("every thread count gives the same bits", arguments: [0, 1])
+    func threads(layer: Int) throws {
+        let weights = try PackedWeights(
+            layer == 0 ? Self.parts : Self.mixes[0], columns: layer == 0 ? 96 : 512, tokens: 31)
         for batch in ActivationPrecision.allCases {
             let results = try [1, 2, 3].map { threads in
                 try Self.batches.flatMap { tokens in
@@ -51,7 +77,7 @@ struct MatrixMultiplyTests {
 
     @Test(
         "groups hold every token once, in widths that kernels have, and little more",
-        arguments: [[12, 4], [4, 1], [1], [6, 2]])
+        arguments: [[12, 4], [8, 4], [4, 1], [1], [6, 2]])
     func groups(widths: [Int]) {
         for tokens in 1...60 {
             let groups = TokenGroup.split(tokens, widths: widths)
@@ -93,7 +119,7 @@ private struct PackedWeights {
             let values = (0..<count).map { _ in Float.random(in: -1...1, using: &random) }
             var blocks = [UInt8](repeating: 0, count: try #require(part.type.byteCount(elements: count)))
             var out = blocks.mutableSpan
-            kernels.quantize(values.span, as: part.type, into: &out)
+            kernels.quantizeRows(values.span, columns: columns, as: part.type, into: &out)
             var floats = [Float](repeating: 0, count: count)
             var span = floats.mutableSpan
             kernels.dequantize(unsafe blocks.span.bytes, as: part.type, count: count, into: &span)
