@@ -1,6 +1,6 @@
 #!/bin/sh
-# Tests the kernels on ARM without one: builds them and Tests/CKernelsPortable with GCC and with Clang, statically, and runs
-# them under QEMU as three processors, one for each instruction set. About a minute and a half on two cores.
+# Tests the kernels on ARM without one: builds them and Tests/CKernelsPortable with GCC and with Clang, statically, and
+# runs them under QEMU as three processors, one for each instruction set. About four minutes on two cores.
 #
 #     .ci/arm.sh [<folder of golden blocks>]
 set -eu

@@ -9,17 +9,7 @@ extension Kernels {
         _ x: Span<Float>, values: inout MutableSpan<Int8>, scales: inout MutableSpan<Float>,
         sums: inout MutableSpan<Int32>
     ) {
-        checkQuantized(x.count, values.count, scales.count, sums.count)
-        unsafe x.withUnsafeBufferPointer { x in
-            unsafe values.withUnsafeMutableBufferPointer { values in
-                unsafe scales.withUnsafeMutableBufferPointer { scales in
-                    unsafe sums.withUnsafeMutableBufferPointer { sums in
-                        unsafe vector.quantize_int8(
-                            x.baseAddress, x.count, values.baseAddress, scales.baseAddress, sums.baseAddress)
-                    }
-                }
-            }
-        }
+        unsafe Self.quantize(x, by: vector.quantize_int8, values: &values, scales: &scales, sums: &sums)
     }
 
     /// Rounds activations to int16 in blocks of 32 with a float scale each.
@@ -27,24 +17,34 @@ extension Kernels {
         _ x: Span<Float>, values: inout MutableSpan<Int16>, scales: inout MutableSpan<Float>,
         sums: inout MutableSpan<Int32>
     ) {
-        checkQuantized(x.count, values.count, scales.count, sums.count)
+        unsafe Self.quantize(x, by: vector.quantize_int16, values: &values, scales: &scales, sums: &sums)
+    }
+
+    /// The C functions that round activations to integers.
+    private typealias Rounding<Value> = (
+        UnsafePointer<Float>?, Int, UnsafeMutablePointer<Value>?, UnsafeMutablePointer<Float>?,
+        UnsafeMutablePointer<Int32>?
+    ) -> Void
+
+    private static func quantize<Value>(
+        _ x: Span<Float>, by round: Rounding<Value>, values: inout MutableSpan<Value>,
+        scales: inout MutableSpan<Float>, sums: inout MutableSpan<Int32>
+    ) {
+        precondition(x.count % Int(CK_SCALE_COLUMNS) == 0, "\(x.count) activations are not whole blocks")
+        precondition(
+            values.count >= x.count && scales.count >= x.count / Int(CK_SCALE_COLUMNS)
+                && sums.count >= x.count / Int(CK_SUM_COLUMNS),
+            "\(x.count) activations do not fit")
         unsafe x.withUnsafeBufferPointer { x in
             unsafe values.withUnsafeMutableBufferPointer { values in
                 unsafe scales.withUnsafeMutableBufferPointer { scales in
                     unsafe sums.withUnsafeMutableBufferPointer { sums in
-                        unsafe vector.quantize_int16(
+                        unsafe round(
                             x.baseAddress, x.count, values.baseAddress, scales.baseAddress, sums.baseAddress)
                     }
                 }
             }
         }
-    }
-
-    private func checkQuantized(_ columns: Int, _ values: Int, _ scales: Int, _ sums: Int) {
-        precondition(columns % Int(CK_SCALE_COLUMNS) == 0, "\(columns) activations are not whole blocks")
-        precondition(
-            values >= columns && scales >= columns / Int(CK_SCALE_COLUMNS) && sums >= columns / Int(CK_SUM_COLUMNS),
-            "\(columns) activations do not fit")
     }
 
     // MARK: Vectors

@@ -119,38 +119,31 @@ package import GGUF
 
     /// What `type` can do, which must have kernels.
     func kernels(_ type: GGMLType) -> ck_type_kernels {
-        let id = Int(type.rawValue)
-        guard id < types.count, let kernels = types[id] else {
-            preconditionFailure("\(type.name) has no kernels: loading should have said so")
-        }
-        return kernels
+        Self.entry(of: types, type, orElse: "has no kernels: loading should have said so")
     }
 
     /// What `type` can do as panels, which it must have.
     func panelKernels(_ type: GGMLType) -> ck_panel_kernels {
-        let id = Int(type.rawValue)
-        guard id < panels.count, let kernels = panels[id] else {
-            preconditionFailure("\(type.name) has no panels: loading should have kept its rows")
-        }
-        return kernels
+        Self.entry(of: panels, type, orElse: "has no panels: loading should have kept its rows")
     }
 
     /// Attention over a cache of `type`, which one must be able to hold.
     func attentionKernels(_ type: GGMLType) -> ck_attention_kernels {
-        let id = Int(type.rawValue)
-        guard id < attention.count, let kernels = attention[id] else {
-            preconditionFailure("no cache holds \(type.name): planning should have said so")
-        }
-        return kernels
+        Self.entry(of: attention, type, orElse: "is in no cache: planning should have said so")
     }
 
     /// What quantises weights to `type`, which something must.
     func quantizer(_ type: GGMLType) -> ck_quantize_rows_fn {
+        unsafe Self.entry(of: quantizers, type, orElse: "is what nothing is quantised to")
+    }
+
+    /// The entry of a table by type id, which must be there.
+    private static func entry<Entry>(
+        of table: [Entry?], _ type: GGMLType, orElse message: @autoclosure () -> String
+    ) -> Entry {
         let id = Int(type.rawValue)
-        guard unsafe id < quantizers.count, let quantize = unsafe quantizers[id] else {
-            preconditionFailure("nothing is quantised to \(type.name)")
-        }
-        return unsafe quantize
+        guard id < table.count, let entry = table[id] else { preconditionFailure("\(type.name) \(message())") }
+        return entry
     }
 
     /// What packs activations for panels and tiles.
