@@ -30,8 +30,17 @@ ck_attention_kernels ck_attention(ck_type type, ck_isa isa) {
     }
 }
 
-ck_attention_tile_kernels ck_attention_tiles(ck_isa isa) {
-    return attention_set(isa)->tile;
+ck_attention_tile_kernels ck_attention_tiles(ck_isa isa, bool integers) {
+    static const ck_attention_tile_kernels *const sets[CK_ISA_COUNT] = {
+        [CK_ISA_SCALAR] = NULL,
+#if defined(__x86_64__)
+        [CK_ISA_AVX2] = &ck_attention_integers_avx2,
+        [CK_ISA_AVXVNNI] = &ck_attention_integers_avxvnni,
+        [CK_ISA_AVX512] = &ck_attention_integers_avx512,
+        [CK_ISA_AVX512VNNI] = &ck_attention_integers_avx512vnni,
+#endif
+    };
+    return integers && sets[isa] != NULL ? *sets[isa] : attention_set(isa)->tile;
 }
 
 void ck_pack_lane(const float *row, size_t n, float factor, size_t width, float *lane) {

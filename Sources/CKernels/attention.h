@@ -8,7 +8,13 @@
  *     REST      rows of the block that computes what is left of them: a divisor of CK_ATTENTION_ROWS
  *     HEADS     queries that meet a row of the cache at a time
  *
- * and include attention_template.h, which defines the set's table. */
+ * and include attention_template.h, which defines the set's table. Where products of 16-bit integers are faster than
+ * those of floats, they also define
+ *
+ *     ADD_PAIRS(sums, left, right)  the 32-bit sums of a register and the products of two pairs of such integers
+ *
+ * and include attention_integers_template.h. A set that has faster products of these, but none of floats, does so in
+ * attention_integers_<set>.c. */
 #pragma once
 
 #include "CKernels.h"
@@ -23,6 +29,10 @@ extern const ck_attention_set ck_attention_scalar;
 #if defined(__x86_64__)
 extern const ck_attention_set ck_attention_avx2;
 extern const ck_attention_set ck_attention_avx512;
+extern const ck_attention_tile_kernels ck_attention_integers_avx2;
+extern const ck_attention_tile_kernels ck_attention_integers_avxvnni;
+extern const ck_attention_tile_kernels ck_attention_integers_avx512;
+extern const ck_attention_tile_kernels ck_attention_integers_avx512vnni;
 #elif defined(__aarch64__)
 extern const ck_attention_set ck_attention_neon;
 #endif

@@ -1,14 +1,7 @@
-/* Attention of many queries (arXiv 2205.14135): a tile of them against a tile of keys and values, as floats.
- *
- * Queries lie in the lanes of registers, WIDTH of them in a panel, so that whatever belongs to a query, its maximum,
- * its sum and its mask, is a lane too, and nothing is ever added or compared across lanes. Keys and values are read
- * one number at a time and broadcast, which lets them lie as they come from the cache: nothing is transposed but the
- * queries, once, and the result, once. */
+/* Attention of many queries: a tile of them against a tile of keys and values, as floats. */
 #pragma once
 
-#include "lanes.h"
-
-#define WIDTH (REGISTERS * LANES)
+#include "attention_panel.h"
 
 /* c[r][lane] = (adds ? c[r][lane] : 0) + sum over k of a[r * a_row + k * a_step] * b[k][lane], for `rows` rows and
  * `registers` vectors of lanes; rows of b and c are WIDTH apart. */
@@ -63,36 +56,6 @@ TARGET CK_INLINE void multiply_rows(
     }
 }
 
-/* The positions that the queries of a panel see, counted from the first of a tile. */
-typedef struct panel_view {
-    int32_t lower[WIDTH], upper[WIDTH]; /* lower <= position < upper */
-    size_t begin, end;                  /* what one of them sees, within the tile */
-    size_t all_begin, all_end;          /* what all of them see, within the tile */
-} panel_view;
-
-CK_INLINE size_t clamp(int64_t position, size_t n) {
-    return position < 0 ? 0 : (size_t)position > n ? n : (size_t)position;
-}
-
-/* The view of `rows` queries from `row` on; lanes beyond see what the last one sees. */
-CK_INLINE void view_panel(const ck_attention_tile *tile, size_t row, size_t rows, panel_view *view) {
-    const int64_t first_key = (int64_t)tile->first_position;
-    int64_t lower = 0, upper = 0;
-    for (size_t lane = 0; lane < WIDTH; lane++) {
-        if (lane < rows) {
-            const size_t seen = tile->first_query + (tile->first_row + row + lane) / tile->group + 1;
-            upper = (int64_t)seen - first_key;
-            lower = upper - (int64_t)(tile->window < seen ? tile->window : seen);
-        }
-        view->lower[lane] = (int32_t)lower;
-        view->upper[lane] = (int32_t)upper;
-    }
-    view->begin = clamp(view->lower[0], tile->n);
-    view->end = clamp(upper, tile->n);
-    view->all_begin = clamp(lower, tile->n);
-    view->all_end = clamp(view->upper[0], tile->n);
-}
-
 /* The scores of the positions `begin` to `end` become exp(score - maximum), with the largest score so far as the
  * maximum of each query; `out`, `sums` and `maxima` follow it. */
 TARGET CK_INLINE void softmax_panel(
@@ -144,10 +107,10 @@ TARGET CK_INLINE void softmax_panel(
     }
 }
 
-/* One panel, of which `registers` vectors hold queries. */
-TARGET CK_INLINE void attend_panel(
-    const ck_attention_tile *tile, const panel_view *view, const float *queries, float *out, float *maxima, float *sums,
-    size_t registers) {
+TARGET CK_INLINE void attend_floats(
+    const ck_attention_tile *tile, const panel_view *view, const float *queries, float poison, float *out,
+    float *maxima, float *sums, size_t registers) {
+    (void)poison;
     const size_t begin = view->begin / REST * REST, end = (view->end + REST - 1) / REST * REST;
     multiply_rows(
         tile->keys + begin * tile->stride, tile->stride, 1, queries, tile->head_size, tile->scores + begin * WIDTH,
@@ -159,22 +122,5 @@ TARGET CK_INLINE void attend_panel(
 }
 
 TARGET static void attend_tile(const ck_attention_tile *tile) {
-    for (size_t row = 0; row < tile->rows; row += WIDTH) {
-        const size_t rows = tile->rows - row < WIDTH ? tile->rows - row : WIDTH;
-        panel_view view;
-        view_panel(tile, row, rows, &view);
-        if (view.begin >= view.end) {
-            continue;
-        }
-        const float *const queries = tile->queries + row * tile->stride;
-        float *const out = tile->out + row * tile->stride;
-        float *const maxima = tile->maxima + row, *const sums = tile->sums + row;
-        if (rows > 2 * LANES) {
-            attend_panel(tile, &view, queries, out, maxima, sums, REGISTERS);
-        } else if (rows > LANES) {
-            attend_panel(tile, &view, queries, out, maxima, sums, 2);
-        } else {
-            attend_panel(tile, &view, queries, out, maxima, sums, 1);
-        }
-    }
+    attend_panels(tile, 0, attend_floats);
 }

@@ -91,7 +91,46 @@ struct AttentionTests {
 
     @Test("A tile of queries, over all tiles of keys", arguments: Tile.all, supportedISAs)
     func attendsInTiles(tile: Tile, isa: ck_isa) {
-        let kernels = ck_attention_tiles(isa)
+        compare(tile, ck_attention_tiles(isa, false)) { 1e-5 * $0.map(abs).reduce(0, +) }
+    }
+
+    @Test("A tile of queries as integers", arguments: Tile.all, supportedISAs)
+    func attendsInTilesOfIntegers(tile: Tile, isa: ck_isa) {
+        // Half a step of a value, of which there are 4095 up to the largest, 1, and as much for the steps of 32
+        // exponentials; and what scores are off by.
+        compare(tile, ck_attention_tiles(isa, true)) { 1.0 / 4095 + 2e-3 * $0.map(abs).reduce(0, +) }
+    }
+
+    private func compare(
+        _ tile: Tile, _ kernels: ck_attention_tile_kernels, tolerance: (_ terms: [Double]) -> Double
+    ) {
+        let size = tile.headSize
+        var random = Random(22)
+        let queries = random.floats(tile.rows * size, times: 4)
+        let keys = random.floats(tile.positions * size)
+        let values = random.floats(tile.positions * size)
+        let found = results(tile, kernels, queries: queries, keys: keys, values: values)
+        for row in 0..<tile.rows {
+            let seen = tile.seen(by: row).clamped(to: 0..<tile.positions)
+            let exponentials = seen.map { position in
+                exp(
+                    (0..<size).map { 0.5 * Double(queries[row * size + $0]) * Double(keys[position * size + $0]) }
+                        .reduce(0, +))
+            }
+            let total = exponentials.reduce(0, +)
+            let parts = (0..<size).map { i in
+                zip(exponentials, seen).map { $0 / total * Double(values[$1 * size + i]) }
+            }
+            expectClose(
+                found[row * size..<(row + 1) * size] + [.nan], parts.map { $0.reduce(0, +) },
+                within: parts.map(tolerance), "row \(row)")
+        }
+    }
+
+    /// The results of all rows, one after the other.
+    private func results(
+        _ tile: Tile, _ kernels: ck_attention_tile_kernels, queries: [Float], keys: [Float], values: [Float]
+    ) -> [Float] {
         let width = kernels.width
         #expect(Int(CK_ATTENTION_WIDTH) % width == 0)
         let size = tile.headSize
@@ -99,10 +138,6 @@ struct AttentionTests {
         let stride = (size + multiple - 1) / multiple * multiple
         let paddedRows = (tile.rows + width - 1) / width * width
         let paddedKeys = (tile.keys + multiple - 1) / multiple * multiple
-        var random = Random(22)
-        let queries = random.floats(tile.rows * size, times: 4)
-        let keys = random.floats(tile.positions * size)
-        let values = random.floats(tile.positions * size)
 
         // What is not set belongs to nobody.
         var panels = [Float](repeating: .nan, count: paddedRows * stride)
@@ -131,9 +166,9 @@ struct AttentionTests {
                 unsafe out.withUnsafeMutableBufferPointer { out in
                     unsafe maxima.withUnsafeMutableBufferPointer { maxima in
                         unsafe sums.withUnsafeMutableBufferPointer { sums in
-                            unsafe panels.withUnsafeBufferPointer { panels in
-                                unsafe keyTile.withUnsafeBufferPointer { keys in
-                                    unsafe valueTile.withUnsafeBufferPointer { values in
+                            unsafe panels.withUnsafeMutableBufferPointer { panels in
+                                unsafe keyTile.withUnsafeMutableBufferPointer { keys in
+                                    unsafe valueTile.withUnsafeMutableBufferPointer { values in
                                         var arguments = unsafe ck_attention_tile(
                                             head_size: size, stride: stride, rows: tile.rows, group: tile.group,
                                             first_row: tile.firstRow, first_query: tile.firstQuery,
@@ -141,6 +176,7 @@ struct AttentionTests {
                                             queries: panels.baseAddress, keys: keys.baseAddress,
                                             values: values.baseAddress, scores: scores.baseAddress,
                                             out: out.baseAddress, maxima: maxima.baseAddress, sums: sums.baseAddress)
+                                        if first == 0, let begin = unsafe kernels.begin { unsafe begin(&arguments) }
                                         unsafe kernels.attend(&arguments)
                                     }
                                 }
@@ -151,25 +187,43 @@ struct AttentionTests {
             }
         }
 
+        var results = [Float](repeating: .nan, count: tile.rows * size)
         for row in 0..<tile.rows {
-            let seen = tile.seen(by: row).clamped(to: 0..<tile.positions)
-            let exponentials = seen.map { position in
-                exp(
-                    (0..<size).map { 0.5 * Double(queries[row * size + $0]) * Double(keys[position * size + $0]) }
-                        .reduce(0, +))
+            unsafe out.withUnsafeBufferPointer { out in
+                unsafe results.withUnsafeMutableBufferPointer {
+                    unsafe ck_unpack_lane(
+                        out.baseAddress.unsafelyUnwrapped + lane(row), size, 1 / sums[row], width,
+                        $0.baseAddress.unsafelyUnwrapped + row * size)
+                }
             }
-            let total = exponentials.reduce(0, +)
-            var found = [Float](repeating: .nan, count: size)
-            unsafe out.withUnsafeBufferPointer {
-                unsafe ck_unpack_lane(
-                    $0.baseAddress.unsafelyUnwrapped + lane(row), size, 1 / sums[row], width, &found)
+        }
+        return results
+    }
+
+    @Test("What is not finite leaves no result that looks like one", arguments: [false, true], supportedISAs)
+    func notFinite(integers: Bool, isa: ck_isa) {
+        let tile = Tile(headSize: 20, rows: 60, firstQuery: 20, positions: 80)
+        let kernels = ck_attention_tiles(isa, integers)
+        var random = Random(23)
+        let queries = random.floats(tile.rows * tile.headSize)
+        let keys = random.floats(tile.positions * tile.headSize)
+        for place in [0, 17, 19] {
+            for value in [Float.nan, .infinity, -.infinity] {
+                var poisoned = keys
+                poisoned[25 * tile.headSize + place] = value
+                let found = [
+                    results(tile, kernels, queries: queries, keys: keys, values: poisoned),
+                    value.isNaN ? results(tile, kernels, queries: queries, keys: poisoned, values: keys) : [.nan],
+                ]
+                let element = 10 * tile.headSize + place
+                #expect(!found[0][element].isFinite, "\(value) in a value")
+                #expect(found[1].suffix(tile.headSize).allSatisfy { $0.isNaN }, "\(value) in a key")
+                poisoned = queries
+                poisoned[30 * tile.headSize + place] = .nan
+                let row = results(tile, kernels, queries: poisoned, keys: keys, values: keys)
+                #expect(row[30 * tile.headSize..<31 * tile.headSize].allSatisfy { $0.isNaN }, "a query")
+                #expect(row[..<(30 * tile.headSize)].allSatisfy { $0.isFinite }, "other queries")
             }
-            let parts = (0..<size).map { i in
-                zip(exponentials, seen).map { $0 / total * Double(values[$1 * size + i]) }
-            }
-            expectClose(
-                found + [.nan], parts.map { $0.reduce(0, +) },
-                within: parts.map { 1e-5 * $0.map(abs).reduce(0, +) }, "row \(row)")
         }
     }
 }

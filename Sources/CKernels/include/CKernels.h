@@ -264,9 +264,9 @@ typedef struct ck_attention_tile {
     size_t window;         /* positions that a query sees, the nearest up to its own; SIZE_MAX for all */
     size_t n;              /* keys, and values */
     size_t first_position; /* that of the first key */
-    const float *queries;  /* with the scale of the scores applied */
-    const float *keys;     /* [n rounded up to CK_ATTENTION_ROWS][stride] */
-    const float *values;   /* the same */
+    float *queries;        /* with the scale of the scores applied */
+    float *keys;           /* [n rounded up to CK_ATTENTION_ROWS][stride] */
+    float *values;         /* the same */
     float *scores;         /* scratch: [n rounded up to CK_ATTENTION_ROWS][width] */
     /* What a running softmax keeps. Before the first tile: 0, minus infinity, 0. */
     float *out;    /* sums of the values by exp(score - maximum) */
@@ -276,18 +276,23 @@ typedef struct ck_attention_tile {
 
 /* Keys of a tile, and elements of a head, are rounded up to a multiple of this. */
 #define CK_ATTENTION_ROWS 8
+/* Keys of a tile, at most. */
+#define CK_ATTENTION_KEYS 128
 /* A multiple of every width. */
 #define CK_ATTENTION_WIDTH 48
 
 /* Attention in tiles on one instruction set. */
 typedef struct ck_attention_tile_kernels {
     size_t width; /* lanes of a panel */
-    /* Takes the tile's keys and values into its running softmax. */
+    /* Makes of a tile's queries, once, what `attend` meets, in their place; NULL where they are that. */
+    void (*begin)(const ck_attention_tile *tile);
+    /* Takes the tile's keys and values into its running softmax, and may leave anything in their place. */
     void (*attend)(const ck_attention_tile *tile);
 } ck_attention_tile_kernels;
 
-/* Attention in tiles on `isa`. */
-ck_attention_tile_kernels ck_attention_tiles(ck_isa isa);
+/* Attention in tiles on `isa`, with products of floats, or of integers where those are faster: results are then
+ * off by about 1e-4 of the largest value. */
+ck_attention_tile_kernels ck_attention_tiles(ck_isa isa, bool integers);
 
 /* lane[i * width] = factor * row[i]: a query goes to its lane of a panel. */
 void ck_pack_lane(const float *row, size_t n, float factor, size_t width, float *lane);

@@ -44,11 +44,13 @@ struct AttentionStep: ~Escapable, Sendable {
     /// The position of the first token.
     let firstPosition: Int
     let tokens: Int
+    /// Whether tiles are multiplied as integers.
+    let integers: Bool
 
     @_lifetime(copy queries)
     fileprivate init(
         shape: AttentionShape, kernels: Kernels, queries: Span<Float>, queryStride: Int, layer: Int, firstPosition: Int,
-        tokens: Int
+        tokens: Int, integers: Bool
     ) {
         self.shape = shape
         self.kernels = kernels
@@ -57,6 +59,7 @@ struct AttentionStep: ~Escapable, Sendable {
         self.layer = layer
         self.firstPosition = firstPosition
         self.tokens = tokens
+        self.integers = integers
     }
 
     /// Queries of one key/value head.
@@ -88,16 +91,19 @@ extension CPUBackend {
     ///   - queries: rows of `queryStride` floats that begin with the queries (tokens, heads * headSize).
     ///   - cache: holds keys and values of all positions, those of the new tokens included.
     ///   - firstPosition: the position of the first new token.
+    ///   - precision: what the activations of a batch are rounded to: with int8, which is much coarser, queries, keys
+    ///     and values of many tokens are rounded to integers of about 13 bits where that is faster.
     ///   - out: (tokens, heads * headSize).
     package func attention(
         _ shape: AttentionShape, queries: borrowing FloatBuffer, queryStride: Int, cache: borrowing KVCache, layer: Int,
-        firstPosition: Int, tokens: Int, into out: inout FloatBuffer, scratch: inout Scratch
+        firstPosition: Int, tokens: Int, precision: ActivationPrecision, into out: inout FloatBuffer,
+        scratch: inout Scratch
     ) {
         let workerFloats = scratch.attentionFloats
         let first = scratch.attention.count - pool.threadCount * workerFloats
         let step = AttentionStep(
             shape: shape, kernels: kernels, queries: queries.span, queryStride: queryStride, layer: layer,
-            firstPosition: firstPosition, tokens: tokens)
+            firstPosition: firstPosition, tokens: tokens, integers: precision == .int8)
         let out = out.shared
         let floats = scratch.attention.shared
         if tokens <= Self.vectorProducts {

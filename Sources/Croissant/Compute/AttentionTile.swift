@@ -10,7 +10,7 @@ struct AttentionTile: Sendable {
     /// values does not show.
     static let rows = 4 * attentionPanelMultiple
     /// Cached positions in a tile: keys, values, a panel of queries and its scores stay in the second-level cache.
-    static let keys = 128
+    static let keys = attentionKeys
 
     /// Floats that a tile needs.
     static func floats(headSize: Int) -> Int {
@@ -23,6 +23,8 @@ struct AttentionTile: Sendable {
         (headSize + attentionRowMultiple - 1) / attentionRowMultiple * attentionRowMultiple
     }
 
+    /// Whether queries, keys and values are rounded to integers.
+    let integers: Bool
     /// The tile's queries.
     let rows: Int
     /// Queries of one token.
@@ -62,6 +64,7 @@ struct AttentionTile: Sendable {
     init(_ rows: Range<Int>, of step: borrowing AttentionStep, at start: Int) {
         let shape = step.shape
         stride = Self.stride(headSize: shape.headSize)
+        integers = step.integers
         self.rows = rows.count
         begin = rows.lowerBound
         group = shape.group
@@ -111,7 +114,7 @@ struct AttentionTile: Sendable {
     private func begin(
         head: Int, _ step: borrowing AttentionStep, rotated: Bool, _ floats: borrowing SharedBuffer<Float>
     ) {
-        let width = step.kernels.attentionWidth
+        let width = step.kernels.attentionWidth(integers: integers)
         for index in 0..<rows {
             let query = step.query(row: begin + index, keyValueHead: head)
             let lane = lane(index, of: queries, width: width)
@@ -130,6 +133,7 @@ struct AttentionTile: Sendable {
         largest.update(repeating: -.infinity)
         var totals = floats.slice(sums..<sums + Self.rows)
         totals.update(repeating: 0)
+        step.kernels.begin(self, in: floats)
     }
 
     private func dequantize(
@@ -154,7 +158,7 @@ struct AttentionTile: Sendable {
         head: Int, _ step: borrowing AttentionStep, rotated: Bool, _ floats: borrowing SharedBuffer<Float>,
         into result: borrowing SharedBuffer<Float>
     ) {
-        let width = step.kernels.attentionWidth
+        let width = step.kernels.attentionWidth(integers: integers)
         let totals = floats.slice(sums..<sums + rows)
         for index in 0..<rows {
             var target = result.slice(step.target(row: begin + index, keyValueHead: head))

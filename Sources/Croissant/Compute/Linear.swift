@@ -21,6 +21,8 @@ package struct Linear: Sendable {
     let batchPrecision: ActivationPrecision
     /// The types of the matrices in `integerTiles`.
     let integerTypes: [GGMLType]
+    /// What the activations of a batch are really rounded to: f32 where no matrix meets integers.
+    var batchActivations: ActivationPrecision { integerTiles.isEmpty ? .f32 : batchPrecision }
 
     /// Some rows of one part.
     struct Tile: Sendable {

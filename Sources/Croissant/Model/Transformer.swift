@@ -40,7 +40,8 @@ package struct Transformer: Sendable {
             backend.attention(
                 configuration.attention, queries: state.queryKeyValue, queryStride: state.shape.queryKeyValue,
                 cache: cache,
-                layer: layer, firstPosition: position, tokens: count, into: &state.attention, scratch: &scratch)
+                layer: layer, firstPosition: position, tokens: count, precision: block.queryKeyValue.batchActivations,
+                into: &state.attention, scratch: &scratch)
             backend.multiply(
                 block.attentionOutput, state.attention, tokens: count, into: &state.projected, scratch: &scratch)
             backend.add(state.projected, to: &state.residual, count: count * configuration.embeddingLength)

@@ -139,7 +139,7 @@ private struct AttentionCase: Sendable, CustomTestStringConvertible {
     /// cache. The types of the cache are the case's own, or `type`.
     func results(
         passes: [Int], from start: Int = 0, type: GGMLType? = nil, threads: Int,
-        instructionSet: InstructionSet = Kernels.bestInstructionSet
+        precision: ActivationPrecision = .f32, instructionSet: InstructionSet = Kernels.bestInstructionSet
     ) throws -> [Float] {
         let context = start + passes.reduce(0, +)
         let shape = ModelShape(
@@ -165,7 +165,7 @@ private struct AttentionCase: Sendable, CustomTestStringConvertible {
                 var out = try FloatBuffer.allocate(tokens * width, purpose: "a test")
                 backend.attention(
                     attention, queries: input, queryStride: stride, cache: cache, layer: 1,
-                    firstPosition: first, tokens: tokens, into: &out, scratch: &scratch)
+                    firstPosition: first, tokens: tokens, precision: precision, into: &out, scratch: &scratch)
                 results += array(out.span)
             }
             first += tokens
@@ -176,10 +176,11 @@ private struct AttentionCase: Sendable, CustomTestStringConvertible {
     /// The largest difference from the expected result.
     func error(
         passes: [Int], from start: Int = 0, type: GGMLType? = nil, threads: Int,
-        instructionSet: InstructionSet = Kernels.bestInstructionSet
+        precision: ActivationPrecision = .f32, instructionSet: InstructionSet = Kernels.bestInstructionSet
     ) throws -> Double {
         let results = try results(
-            passes: passes, from: start, type: type, threads: threads, instructionSet: instructionSet)
+            passes: passes, from: start, type: type, threads: threads, precision: precision,
+            instructionSet: instructionSet)
         return results.indices.reduce(0) { largest, i in
             let difference = abs(Double(results[i]) - expected[(start - firstExpected) * width + i])
             return max(largest, difference.isNaN ? .infinity : difference)
@@ -194,6 +195,10 @@ struct AttentionTests {
 
     /// Four bits may make more of 3, and a longer head has larger scores.
     private static let quantizedTolerance = 8e-6
+
+    /// Elements of about 13 bits are off by 1e-4 of the largest, 3 or what four bits make of it; scores, and with them
+    /// the weights of values, by what tens of products of them add up to.
+    private static let integerTolerance = 5e-3
 
     /// Borders of tiles of keys, of the tiles of queries of one head and of two, and of panels.
     private static let contexts = [1, 5, 16, 17, 48, 96, 97, 128, 129, 192, 193, 257, 300]
@@ -211,6 +216,17 @@ struct AttentionTests {
         for passes in [[64, 64, 64], [1, 63, 1, 64, 5], [250, 5, 1, 5, 39], [7, 200, 4, 3, 86], [256, 44]] {
             let error = try attention.error(passes: passes, type: type, threads: 2)
             #expect(error < Self.tolerance, "\(passes): \(error)")
+        }
+    }
+
+    @Test("as integers, where activations are", arguments: AttentionCase.all + AttentionCase.quantized)
+    fileprivate func integers(attention: AttentionCase) throws {
+        for instructionSet in InstructionSet.supported {
+            for passes in [[300], [129, 5, 30, 64]] + Self.contexts.filter({ $0 > 4 }).map({ [$0] }) {
+                let error = try attention.error(
+                    passes: passes, threads: 2, precision: .int8, instructionSet: instructionSet)
+                #expect(error < Self.integerTolerance, "\(passes) on \(instructionSet): \(error)")
+            }
         }
     }
 
@@ -249,6 +265,10 @@ struct AttentionTests {
             for threads in [2, 3, 7] {
                 let many = try attention.results(passes: passes, from: start, threads: threads)
                 #expect(many == one, "\(threads) threads, \(passes) tokens")
+                let integers = try [1, threads].map {
+                    try attention.results(passes: passes, from: start, threads: $0, precision: .int8)
+                }
+                #expect(integers[0] == integers[1], "\(threads) threads, \(passes) tokens as integers")
             }
         }
     }

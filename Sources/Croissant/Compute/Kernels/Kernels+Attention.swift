@@ -51,24 +51,37 @@ extension Kernels {
             "\(bytes.byteCount) bytes for \(positions) positions of \(headSize)")
     }
 
+    /// Makes of the queries of a tile, once, what keys meet.
+    func begin(_ tile: AttentionTile, in floats: borrowing SharedBuffer<Float>) {
+        guard let begin = unsafe attentionTiles(integers: tile.integers).begin else { return }
+        var arguments = unsafe arguments(tile, first: 0, count: 0, in: floats)
+        unsafe begin(&arguments)
+    }
+
     /// Takes `count` keys and values, as floats, into the running softmax of a tile of queries; all of it lies in
-    /// `floats` as `tile` says.
+    /// `floats` as `tile` says. Keys and values are used up.
     func attend(_ tile: AttentionTile, first position: Int, count: Int, in floats: borrowing SharedBuffer<Float>) {
+        var arguments = unsafe arguments(tile, first: position, count: count, in: floats)
+        unsafe attentionTiles(integers: tile.integers).attend(&arguments)
+    }
+
+    private func arguments(
+        _ tile: AttentionTile, first position: Int, count: Int, in floats: borrowing SharedBuffer<Float>
+    ) -> ck_attention_tile {
         precondition(
             tile.floats.lowerBound >= 0 && tile.floats.upperBound <= floats.count && count <= AttentionTile.keys
                 && tile.rows <= AttentionTile.rows,
             "a tile of \(tile.rows) queries and \(count) keys does not fit")
         let base = unsafe floats.base
-        var arguments = unsafe ck_attention_tile(
+        return unsafe ck_attention_tile(
             head_size: tile.headSize, stride: tile.stride, rows: tile.rows, group: tile.group, first_row: tile.firstRow,
             first_query: tile.firstQuery, window: tile.window ?? .max, n: count, first_position: position,
             queries: base + tile.queries, keys: base + tile.keys, values: base + tile.values,
             scores: base + tile.scores, out: base + tile.out, maxima: base + tile.maxima, sums: base + tile.sums)
-        unsafe attentionTiles.attend(&arguments)
     }
 
     /// Queries side by side in a panel of an ``AttentionTile``.
-    var attentionWidth: Int { attentionTiles.width }
+    func attentionWidth(integers: Bool) -> Int { attentionTiles(integers: integers).width }
 
     /// floats[offset + i * stride] = factor * row[i].
     func spread(
@@ -99,3 +112,6 @@ let attentionPanelMultiple = Int(CK_ATTENTION_WIDTH)
 
 /// The elements of a head, as floats, are rounded up to a multiple of this.
 let attentionRowMultiple = Int(CK_ATTENTION_ROWS)
+
+/// Keys of a tile, at most.
+let attentionKeys = Int(CK_ATTENTION_KEYS)

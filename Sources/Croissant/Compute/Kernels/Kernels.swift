@@ -19,8 +19,9 @@ package import GGUF
     private let quantizers: [ck_quantize_rows_fn?]
     /// By type id; nil for a type that no cache holds.
     private let attention: [ck_attention_kernels?]
-    /// Attention in tiles.
-    let attentionTiles: ck_attention_tile_kernels
+    /// Attention in tiles, with products of floats and with those of integers.
+    private let floatAttention: ck_attention_tile_kernels
+    private let integerAttention: ck_attention_tile_kernels
     /// By type id; nil for a type that stays in the layout of the file.
     private let panels: [ck_panel_kernels?]
     /// Vectors that a tile meets at a time, widest first, by the form that they are in.
@@ -47,7 +48,8 @@ package import GGUF
             let kernels = ck_attention(ck_type(rawValue: id), isa)
             return unsafe kernels.scores == nil ? nil : kernels
         }
-        attentionTiles = ck_attention_tiles(isa)
+        floatAttention = ck_attention_tiles(isa, false)
+        integerAttention = ck_attention_tiles(isa, true)
         let panels = ids.map { ck_panel_sizes($0).block == 0 ? nil : ck_panels(ck_type(rawValue: $0), isa) }
         self.panels = panels
         var widths: [ColumnForm: [Int]] = [:]
@@ -128,6 +130,8 @@ package import GGUF
     }
 
     /// Attention over a cache of `type`, which one must be able to hold.
+    func attentionTiles(integers: Bool) -> ck_attention_tile_kernels { integers ? integerAttention : floatAttention }
+
     func attentionKernels(_ type: GGMLType) -> ck_attention_kernels {
         Self.entry(of: attention, type, orElse: "is in no cache: planning should have said so")
     }
