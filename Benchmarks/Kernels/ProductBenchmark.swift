@@ -73,7 +73,8 @@ struct ProductBenchmark {
                 plan, batchSize: tokens, decode: precision, batch: precision, kernels: backend.kernels)
         }
         self.scratch = scratch
-        roofline = Roofline.measure(store.residentBytes, kernels: backend.kernels, pool: backend.pool)
+        roofline = Roofline.measure(
+            reading: layers.flatMap(\.parts), kernels: backend.kernels, pool: backend.pool)
     }
 
     /// The median speed of products with `tokens` vectors over about `seconds`.

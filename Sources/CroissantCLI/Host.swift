@@ -1,10 +1,20 @@
 import Croissant
 import Foundation
+import SystemPackage
 
 /// What is known about the machine and this process.
 enum Host {
     /// The kernels that the BLAS uses.
     static var blasName: String { BLAS.coreName }
+
+    /// Lets the peak of the process's memory begin anew, at what is in use now, where the kernel does so.
+    static func resetPeakMemory() {
+        // 5: "reset the peak resident set size" (proc_pid_clear_refs(5)). Where this fails, peaks are those of the
+        // whole process.
+        guard let file = try? FileDescriptor.open(FilePath("/proc/self/clear_refs"), .writeOnly) else { return }
+        _ = try? file.writeAll("5".utf8)
+        try? file.close()
+    }
 
     /// Memory of this process, for reports.
     struct Memory: Encodable {

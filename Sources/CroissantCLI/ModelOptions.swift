@@ -28,6 +28,11 @@ struct RuntimeArguments: ParsableArguments {
     var threads: Int?
 
     @Option(
+        name: [.customLong("tb", withSingleDash: true), .customLong("threads-batch")], parsing: .unconditional,
+        help: ArgumentHelp("Compute threads for batches of a prompt. (default: those of -t)", valueName: "n"))
+    var promptThreads: Int?
+
+    @Option(
         name: [.customShort("b"), .customLong("batch-size")], parsing: .unconditional,
         help: ArgumentHelp("Prompt tokens per pass.", valueName: "n"))
     var batchSize = 512
@@ -70,6 +75,7 @@ struct RuntimeArguments: ParsableArguments {
     func validate() throws {
         try requireRange("--ctx-size", contextLength, 0...1 << 24)
         try requireThreads(threads)
+        try requireThreads(promptThreads)
         try requireRange("--batch-size", batchSize, 1...1 << 16)
     }
 
@@ -79,6 +85,7 @@ struct RuntimeArguments: ParsableArguments {
     func options(defaultContext: Int? = nil) -> RuntimeOptions {
         var options = RuntimeOptions(contextLength: contextLength == 0 ? defaultContext : contextLength)
         options.threads = threads
+        options.promptThreads = promptThreads
         options.batchSize = batchSize
         options.keyType = keyType
         options.valueType = valueType

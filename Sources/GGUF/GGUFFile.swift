@@ -15,6 +15,10 @@ public struct GGUFFile: Sendable {
     public let version: UInt32
     /// The metadata of the first shard; later ones say nothing but their number.
     public let metadata: GGUFMetadata
+    /// The recipe that the file was quantised with; nil where it does not say, or says something unknown.
+    public var fileType: FileType? {
+        metadata["general.file_type"]?.asInt.flatMap(UInt32.init(exactly:)).flatMap(FileType.init(fileValue:))
+    }
     /// The tensors in the order of the file, shard after shard.
     public let tensors: [TensorInfo]
     /// The alignment of tensors in the first shard.

@@ -16,6 +16,37 @@ struct BenchResult: Decodable {
     let median: Double
     let plannedMemory: Int
     let peakMemory: Int?
+    let anonymousMemory: Int?
+    let memoryBudget: Int
+    let sha256: String?
+    let fileType: String?
+    let typeBytes: [String: Int]
+    let promptThreads: Int
+    let prefill: String
+    let valueType: String
+    let prompt: Int
+    let generation: Int
+    let timeToFirstToken: Double?
+    let tokenLatency: Latency?
+    let energySource: String
+    let roofline: Roofline
+    let bandwidthUtilisation: Double?
+    let peakShare: Double?
+    let noise: [String]
+    let host: Host
+
+    struct Latency: Decodable {
+        let p10, p50, p90: Double
+    }
+
+    struct Roofline: Decodable {
+        let readBytes, floatOperations, byteOperations: Double
+    }
+
+    struct Host: Decodable {
+        let cores: Int
+        let blas: String
+    }
 }
 
 @Suite("bench: tests, repetitions and forms of output")
@@ -53,6 +84,91 @@ struct BenchTests {
         #expect(abs(row.median - (sorted[1] + sorted[2]) / 2) < 1e-9 * mean)
         #expect(row.model == "tiny" && row.threads == 1 && row.keyType == "F16")
         #expect(row.plannedMemory > row.modelBytes && row.parameters > 0)
+    }
+
+    @Test("A row says what a token took, what the machine could do, and what it is")
+    func facts() throws {
+        let rows = try bench(["-p", "8", "-n", "3", "-pg", "4,2", "-r", "2", "--json"]).json([BenchResult].self)
+        #expect(rows.map { [$0.prompt, $0.generation] } == [[8, 0], [0, 3], [4, 2]])
+        for row in rows {
+            #expect((row.timeToFirstToken != nil) == (row.prompt > 0))
+            #expect((row.tokenLatency != nil) == (row.generation > 0))
+            if let latency = row.tokenLatency {
+                #expect(0 < latency.p10 && latency.p10 <= latency.p50 && latency.p50 <= latency.p90)
+            }
+            #expect((row.bandwidthUtilisation != nil) == (row.prompt == 0))
+            #expect(row.roofline.readBytes > 0 && row.roofline.floatOperations > 0 && row.roofline.byteOperations > 0)
+            #expect(["rapl", "battery", "unavailable"].contains(row.energySource))
+            #expect(row.typeBytes.values.reduce(0, +) == row.modelBytes)
+            #expect(row.host.cores > 0 && !row.host.blas.isEmpty)
+        }
+        // Of the same bytes, by other programs' means.
+        #expect(rows[0].sha256 == (try sha256(of: Fixture.tiny)))
+    }
+
+    /// What `sha256sum` says; nil where there is none.
+    private func sha256(of path: String) throws -> String? {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/sha256sum")
+        process.arguments = [path]
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        try process.run()
+        let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        return output.split(separator: " ").first.map(String.init)
+    }
+
+    @Test("Runtime options are lists, and every combination is measured")
+    func settings() throws {
+        let rows = try bench([
+            "-p", "8", "-n", "0", "-r", "1", "-t", "1,2", "-tb", "1", "-ctk", "f16,f32", "--prefill", "sgemm,auto",
+            "--json",
+        ]).json([BenchResult].self)
+        #expect(rows.count == 8)
+        #expect(Set(rows.map { [$0.keyType, $0.prefill, "\($0.threads)"] }).count == 8)
+        #expect(rows.allSatisfy { $0.promptThreads == 1 && $0.valueType == "F16" })
+    }
+
+    @Test("Several models, one after the other; one that cannot be loaded is found first")
+    func models() throws {
+        let run = try bench(["-m", Fixture.tiny, "-p", "4", "-n", "0", "-r", "1", "-o", "csv", "-q"])
+        #expect(run.output.split(separator: "\n").count == 3)
+        let missing = try bench(["-m", "/nowhere.gguf", "-p", "4", "-n", "0", "-o", "csv"])
+        #expect(missing.status == 1 && missing.output.isEmpty && missing.error.contains("/nowhere.gguf"))
+    }
+
+    @Test(
+        "SQL makes a table and fills it",
+        .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/sqlite3"), "no sqlite3"))
+    func sql() throws {
+        let run = try bench(["-p", "4", "-n", "2", "-r", "2", "-o", "sql", "-q"])
+        #expect(run.status == 0)
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/sqlite3")
+        let (input, output) = (Pipe(), Pipe())
+        (process.standardInput, process.standardOutput) = (input, output)
+        try process.run()
+        let query = "SELECT test, runs, mean > 0, typeof(peakMemory) FROM bench ORDER BY prompt;"
+        // Twice: a second run adds to the same table.
+        try input.fileHandleForWriting.write(contentsOf: Data((run.output + run.output + query).utf8))
+        try input.fileHandleForWriting.close()
+        let lines = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+        #expect(lines == "tg2|2|1|integer\ntg2|2|1|integer\npp4|2|1|integer\npp4|2|1|integer\n")
+    }
+
+    @Test(
+        "What cannot be measured is refused in one line",
+        arguments: [
+            (["-p", "0", "-n", "0"], 64), (["-r", "0"], 64), (["-d", "100000"], 1), (["-t", "0"], 64),
+            (["--prefill", "fast"], 64), (["-o", "xml"], 64), (["-ctk", "q9"], 64), (["-tb", "1000"], 64),
+        ])
+    func refusals(options: [String], status: Int) throws {
+        let run = try bench(options)
+        #expect(run.status == status && run.output.isEmpty)
+        #expect(run.error.split(separator: "\n").first?.hasPrefix("error: ") == true)
     }
 
     @Test("The table is Markdown: a header, a rule, a row for each test, all with as many cells")

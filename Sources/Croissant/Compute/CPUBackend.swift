@@ -45,4 +45,16 @@ package struct CPUBackend: Sendable {
         self.activations = activations
         _ = BLAS.coreName
     }
+
+    /// The same with other threads.
+    private init(_ backend: CPUBackend, pool: ThreadPool) {
+        kernels = backend.kernels
+        activations = backend.activations
+        self.pool = pool
+    }
+
+    /// This backend where it has so many threads, and one with threads of its own otherwise.
+    package func with(threads: Int) -> CPUBackend {
+        threads == pool.threadCount ? self : CPUBackend(self, pool: ThreadPool(threadCount: threads))
+    }
 }

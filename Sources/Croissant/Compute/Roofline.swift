@@ -7,20 +7,34 @@ package struct Roofline: Sendable, Encodable {
     /// Operations a second on bytes, a product and its addition being two.
     package let byteOperations: Double
 
+    /// The higher roof of each kind: of two measurements of one machine, neither was disturbed less than that.
+    package func best(_ other: Roofline) -> Roofline {
+        Roofline(
+            readBytes: max(readBytes, other.readBytes), floatOperations: max(floatOperations, other.floatOperations),
+            byteOperations: max(byteOperations, other.byteOperations))
+    }
+
     /// Measures for about `seconds` each, and keeps the best of many short runs: a roof is what is never exceeded.
     ///
-    /// - Parameter memory: what is read: larger than the caches, and in the pages of what it is compared with.
-    package static func measure(_ memory: RawSpan, kernels: Kernels, pool: ThreadPool, seconds: Double = 0.2)
-        -> Roofline
-    {
+    /// - Parameter matrices: what is read: weights as a product reads them, in the same pages. Where they are not larger
+    ///   than the caches, the figure is about those.
+    package static func measure(
+        reading matrices: [WeightMatrix], kernels: Kernels, pool: ThreadPool, seconds: Double = 0.2
+    ) -> Roofline {
         let chunk = 1 << 20
-        let chunks = memory.byteCount / chunk
+        let chunks = matrices.indices.flatMap { matrix in
+            stride(from: 0, to: matrices[matrix].heldBytes.byteCount, by: chunk).map { (matrix, $0) }
+        }
+        let readable = matrices.reduce(0) { $0 + $1.heldBytes.byteCount / readMultiple * readMultiple }
         let reading =
-            chunks == 0
+            readable == 0
             ? 0
-            : best(of: Double(chunks * chunk), seconds: seconds) {
-                pool.parallelFor(chunks) { index, _ in
-                    kernels.read(memory.extracting(index * chunk..<(index + 1) * chunk))
+            : best(of: Double(readable), seconds: seconds) {
+                pool.parallelFor(chunks.count) { index, _ in
+                    let (matrix, start) = chunks[index]
+                    let held = matrices[matrix].heldBytes
+                    let count = min(chunk, held.byteCount - start) / readMultiple * readMultiple
+                    kernels.read(held.extracting(start..<start + count))
                 }
             }
         // Some tenths of a millisecond a chunk, a few for each thread.
@@ -38,6 +52,9 @@ package struct Roofline: Sendable, Encodable {
         }
         return Roofline(readBytes: reading, floatOperations: floats, byteOperations: bytes)
     }
+
+    /// What kernels read at a time, in bytes.
+    private static let readMultiple = 512
 
     /// Units a second of the fastest of several runs of `body`, which does `units`.
     private static func best(of units: Double, seconds: Double, _ body: () -> Void) -> Double {

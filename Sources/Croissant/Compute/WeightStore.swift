@@ -50,16 +50,6 @@ package struct WeightPlan: Sendable {
     /// Bytes of the resident copy; 0 for weights that are mapped.
     package var residentByteCount: Int { memory?.byteCount ?? 0 }
 
-    /// The resident copy, to measure how fast it can be read.
-    package var residentBytes: RawSpan {
-        @_lifetime(borrow self)
-        get {
-            guard let memory else { return RawSpan() }
-            let bytes = unsafe RawSpan(_unsafeStart: memory.base, byteCount: memory.byteCount)
-            return unsafe _overrideLifetime(bytes, borrowing: self)
-        }
-    }
-
     /// Resident tensors begin on cache lines.
     package static let alignment = 64
 
@@ -262,6 +252,17 @@ private final class FirstFailure: Sendable {
         self.layout = layout
         self.owner = owner
         unsafe self.base = unsafe base
+    }
+
+    /// All of its bytes, as they are held.
+    package var heldBytes: RawSpan {
+        @_lifetime(borrow self)
+        get {
+            let panels = (rows + Panel.rows - 1) / Panel.rows
+            let bytes = unsafe RawSpan(
+                _unsafeStart: base, byteCount: layout == .rows ? rows * rowBytes : panels * panelBytes)
+            return unsafe _overrideLifetime(bytes, borrowing: self)
+        }
     }
 
     /// The blocks of some rows of a matrix whose layout is rows.

@@ -17,6 +17,7 @@ public struct Session: ~Copyable {
     public init(_ model: Model, contextLength: Int? = nil) throws(ModelError) {
         var options = model.options
         options.threads = model.threads
+        options.promptThreads = model.promptThreads
         if let contextLength { options.contextLength = contextLength }
         let plan = try MemoryPlan(
             model.configuration, tensors: model.tensors, options: options, residence: model.plan.residence)

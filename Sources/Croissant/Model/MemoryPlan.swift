@@ -24,6 +24,8 @@ public struct MemoryPlan: Sendable {
     public let batchSize: Int
     /// Compute threads.
     public let threads: Int
+    /// Compute threads for batches of a prompt.
+    public let promptThreads: Int
     /// The kernels.
     public let instructionSet: InstructionSet
     /// How batches are multiplied.
@@ -52,6 +54,7 @@ public struct MemoryPlan: Sendable {
         contextLength = options.contextLength
         batchSize = options.batchSize
         threads = options.threads
+        promptThreads = options.promptThreads
         instructionSet = options.instructionSet
         prefill = options.prefill
         precision = options.activations
@@ -152,7 +155,8 @@ private struct PlacedWeights {
         let roles = Weights.roles(of: tensors, options.prefill, options.activations)
         let kernels = Kernels(options.instructionSet)
         var scratch = ScratchShape(
-            configuration.attention, batchSize: options.batchSize, threads: options.threads)
+            configuration.attention, batchSize: options.batchSize,
+            threads: max(options.threads, options.promptThreads))
         matrices = roles.map { role in
             options.activations != .f32 && role.isProduct
                 ? residence.plan(role.tensor) : WeightPlan(tensor: role.tensor, layout: .rows)
@@ -178,6 +182,7 @@ private struct PlacedWeights {
 /// Options with every choice made.
 struct ResolvedOptions {
     let threads: Int
+    let promptThreads: Int
     let contextLength: Int
     let batchSize: Int
     let keyType: GGMLType
@@ -192,6 +197,8 @@ struct ResolvedOptions {
     init(_ options: RuntimeOptions, _ configuration: ModelConfiguration) throws(ModelError) {
         threads = try Self.inRange(
             options.threads ?? HostProcessors.recommendedThreads, 1...ThreadPool.maximumThreads, name: "threads")
+        promptThreads = try Self.inRange(
+            options.promptThreads ?? threads, 1...ThreadPool.maximumThreads, name: "prompt threads")
         // No cache type has larger elements than F32. The limits on the sizes in a file keep every other product of the
         // plan far below 2^62; this one keeps the cache there.
         let positionBytes = configuration.layers * 2 * configuration.keyValueLength * MemoryLayout<Float>.stride

@@ -64,13 +64,16 @@ public final class Model: Sendable {
         let weights = try Weights(layout, file: file, store: store, kernels: backend.kernels, plan: plan)
         transformer = Transformer(
             configuration: configuration, weights: weights,
-            rope: RoPE(configuration, factors: weights.ropeFactors), backend: backend)
+            rope: RoPE(configuration, factors: weights.ropeFactors), backend: backend,
+            promptBackend: backend.with(threads: plan.promptThreads))
     }
 
     /// The kernels in use.
     public var instructionSet: InstructionSet { transformer.backend.kernels.instructionSet }
     /// The threads in use.
     public var threads: Int { transformer.backend.pool.threadCount }
+    /// The threads in use for batches of a prompt.
+    public var promptThreads: Int { transformer.promptBackend.pool.threadCount }
     /// The weights of all tensors.
     public var parameterCount: Int { tensors.reduce(0) { $0 + $1.elementCount } }
     /// Bytes of all tensors.

@@ -4,6 +4,8 @@ public import GGUF
 public struct RuntimeOptions: Sendable {
     /// Compute threads.
     public var threads: Int?
+    /// Compute threads for batches of a prompt; as many as ``threads`` when nil.
+    public var promptThreads: Int?
     /// Positions that the KV cache holds; the model's own context length when nil.
     public var contextLength: Int?
     /// Prompt tokens in one pass.

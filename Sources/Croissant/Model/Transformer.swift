@@ -4,7 +4,10 @@ package struct Transformer: Sendable {
     let configuration: ModelConfiguration
     let weights: Weights
     let rope: RoPE
+    /// What feeds a few tokens at a time.
     let backend: CPUBackend
+    /// What feeds batches, with as many threads as they are worth.
+    let promptBackend: CPUBackend
 
     /// Which positions' logits a pass computes: the output matrix is a tenth of the work, and prompts need it once.
     package enum Logits: Sendable {
@@ -26,17 +29,20 @@ package struct Transformer: Sendable {
             count > 0 && count <= state.shape.batchSize, "\(count) tokens in a batch of \(state.shape.batchSize)")
         precondition(count <= cache.shape.capacity - position, "loading and prefill check the context")
 
+        let backend = count > CPUBackend.vectorProducts ? promptBackend : backend
         backend.lookUp(tokens, in: weights.embedding, into: &state.residual, scratch: &scratch)
         rope.fill(position..<position + count, cosines: &state.cosines, sines: &state.sines)
         for (layer, block) in weights.blocks.enumerated() {
-            normalize(state.residual, by: block.attentionNorm, tokens: count, into: &state.normalized)
+            backend.rmsNorm(
+                state.residual, weight: block.attentionNorm, epsilon: configuration.normEpsilon, rows: count,
+                into: &state.normalized)
             backend.multiply(
                 block.queryKeyValue, state.normalized, tokens: count, into: &state.queryKeyValue, scratch: &scratch)
             if let bias = block.queryKeyValueBias {
                 backend.add(bias, toRowsOf: &state.queryKeyValue, rows: count)
             }
-            normalizeHeads(block, tokens: count, &state)
-            rotateAndStore(layer: layer, position: position, tokens: count, &state, &cache)
+            normalizeHeads(block, tokens: count, &state, on: backend)
+            rotateAndStore(layer: layer, position: position, tokens: count, &state, &cache, on: backend)
             backend.attention(
                 configuration.attention, queries: state.queryKeyValue, queryStride: state.shape.queryKeyValue,
                 cache: cache,
@@ -46,24 +52,22 @@ package struct Transformer: Sendable {
                 block.attentionOutput, state.attention, tokens: count, into: &state.projected, scratch: &scratch)
             backend.add(state.projected, to: &state.residual, count: count * configuration.embeddingLength)
 
-            normalize(state.residual, by: block.feedForwardNorm, tokens: count, into: &state.normalized)
+            backend.rmsNorm(
+                state.residual, weight: block.feedForwardNorm, epsilon: configuration.normEpsilon, rows: count,
+                into: &state.normalized)
             backend.multiply(block.gateUp, state.normalized, tokens: count, into: &state.gateUp, scratch: &scratch)
             backend.gate(state.gateUp, length: configuration.feedForwardLength, rows: count, into: &state.hidden)
             backend.multiply(block.down, state.hidden, tokens: count, into: &state.projected, scratch: &scratch)
             backend.add(state.projected, to: &state.residual, count: count * configuration.embeddingLength)
         }
         cache.advance(by: count)
-        predict(logits, tokens: count, &state, &scratch)
-    }
-
-    private func normalize(
-        _ x: borrowing FloatBuffer, by weight: [Float], tokens: Int, into out: inout FloatBuffer
-    ) {
-        backend.rmsNorm(x, weight: weight, epsilon: configuration.normEpsilon, rows: tokens, into: &out)
+        predict(logits, tokens: count, &state, &scratch, on: backend)
     }
 
     /// Normalises each head of the queries and of the keys, where the block has norms for them.
-    private func normalizeHeads(_ block: Weights.Block, tokens: Int, _ state: inout Activations) {
+    private func normalizeHeads(
+        _ block: Weights.Block, tokens: Int, _ state: inout Activations, on backend: CPUBackend
+    ) {
         let heads = [
             (block.queryNorm, 0..<configuration.heads),
             (block.keyNorm, configuration.heads..<configuration.heads + configuration.keyValueHeads),
@@ -77,7 +81,8 @@ package struct Transformer: Sendable {
 
     /// Turns queries and keys by their positions, and appends keys and values to the cache.
     private func rotateAndStore(
-        layer: Int, position: Int, tokens: Int, _ state: inout Activations, _ cache: inout KVCache
+        layer: Int, position: Int, tokens: Int, _ state: inout Activations, _ cache: inout KVCache,
+        on backend: CPUBackend
     ) {
         let stride = state.shape.queryKeyValue
         let queries = configuration.queryLength
@@ -92,7 +97,7 @@ package struct Transformer: Sendable {
 
     /// The final norm and the output matrix, for the positions that somebody wants to know.
     private func predict(
-        _ logits: Logits, tokens: Int, _ state: inout Activations, _ scratch: inout Scratch
+        _ logits: Logits, tokens: Int, _ state: inout Activations, _ scratch: inout Scratch, on backend: CPUBackend
     ) {
         let length = configuration.embeddingLength
         let rows: Range<Int>

@@ -9,12 +9,19 @@ struct Bench: ParsableCommand {
         abstract: "Measures tokens per second and memory.",
         discussion: """
             Every combination of the given lists is one test: prompt processing (pp) for each -p, text generation (tg) \
-            for each -n, both together for each -pg, at each depth. Lists look like 128,512 or 256-1024+256 or \
-            128-2048*2. Without -m, a CroissantLLM-shaped model with random weights is made on the spot and removed \
-            afterwards.
+            for each -n, both together for each -pg, at each depth; for each model, and each combination of runtime \
+            options. Lists look like 128,512 or 256-1024+256 or 128-2048*2. Without -m, a CroissantLLM-shaped model \
+            with random weights is made on the spot and removed afterwards.
+
+            MBU, model bandwidth utilisation, is the share of the memory's best read bandwidth that decode reaches; \
+            "of peak" the share of the processor's best products: both are measured around each test.
             """)
 
-    @OptionGroup var model: ModelArguments
+    @Option(
+        name: [.short, .customLong("model")],
+        help: ArgumentHelp(
+            "A .gguf file, or the first part of a split one; may be repeated.", valueName: "file"))
+    var models: [String] = []
 
     @Option(
         name: [.customShort("p"), .customLong("n-prompt")], parsing: .unconditional,
@@ -32,7 +39,7 @@ struct Bench: ParsableCommand {
         name: .customLong("pg", withSingleDash: true),
         help: ArgumentHelp(
             "A prompt and tokens to generate after it, timed as one; may be repeated.", valueName: "p,n"),
-        transform: promptAndGeneration)
+        transform: BenchTest.promptAndGeneration)
     var both: [BenchTest] = []
 
     @Option(
@@ -54,30 +61,19 @@ struct Bench: ParsableCommand {
     @Option(
         name: [.customShort("o"), .customLong("output")],
         help: ArgumentHelp("Form of the result. (default: md)", valueName: "form"))
-    var form: OutputForm?
+    var form: BenchForm?
 
     @Flag(help: "Print a JSON document: the same as -o json.")
     var json = false
 
-    @OptionGroup(title: "Runtime") var runtime: RuntimeArguments
+    @OptionGroup(title: "Runtime") var settings: BenchSettings
     @OptionGroup var output: OutputOptions
-
-    /// The form of the result.
-    enum OutputForm: String, ExpressibleByArgument, CaseIterable {
-        /// A table for people, in Markdown.
-        case md
-        /// One array of objects.
-        case json
-        /// One object a line, each as soon as its test is done.
-        case jsonl
-        /// Comma-separated, without the samples; lines as soon as their tests are done.
-        case csv
-    }
 
     func validate() throws {
         try requireRange("--repetitions", repetitions, 1...1 << 20)
         if tests.isEmpty { throw ValidationError("nothing to measure: -p and -n are both 0") }
-        if type != nil && model.model != nil {
+        if models.contains("") { throw ValidationError("the path after -m is empty (expected a GGUF file)") }
+        if type != nil && !models.isEmpty {
             throw ValidationError("--type is that of a model made on the spot, and -m names a file: use one of them")
         }
         if json && form != nil && form != .json { throw ValidationError("--json and -o ask for different forms") }
@@ -94,33 +90,61 @@ struct Bench: ParsableCommand {
 
     func run() throws {
         defer { Temporary.removeAll() }
-        let path = try model.model ?? makeModel()
-        let options = runtime.options(defaultContext: tests.map(\.positions).max())
-        let file = try GGUFFile(path: path)
-        // Known before the weights are read.
-        let trained = try ModelConfiguration(file: file).contextLength
-        let capacity = min(options.contextLength ?? trained, trained)
-        if let test = tests.first(where: { $0.positions > capacity }) {
-            throw ModelError.contextExceeded(tokens: test.positions, capacity: capacity)
-        }
-        let loaded = try Model.load(file, options, output: output)
-        var session = try Session(loaded)
+        let combinations = settings.combinations(defaultContext: tests.map(\.positions).max())
+        let paths = try models.isEmpty ? [makeModel()] : models
+        // A file that cannot be loaded is found before hours have gone into the one before it.
+        for path in paths { try check(path, combinations) }
         var report = BenchReport(form: json ? .json : form ?? .md)
-        Interruption.setPolled(true)
-        for test in tests where !Interruption.isRequested {
-            let seconds = try measure(test, &session)
-            // An interrupted test has no row: its last run is not a whole one.
-            if seconds.count == repetitions {
-                try report.add(BenchRow(test: test, seconds: seconds, model: loaded, options: options))
+        defer { Interruption.setPolled(false) }
+        for path in paths {
+            // Read before anything is measured, and only where it is printed.
+            let digest = report.form == .md || models.isEmpty ? nil : try FileDigest.sha256(of: path)
+            for options in combinations where !Interruption.isRequested {
+                try measure(path, digest, options, into: &report)
             }
         }
         try report.finish()
+        try Interruption.check()
+    }
+
+    /// Refuses what cannot be measured: a file that is none, or a context that cannot hold the tests.
+    private func check(_ path: String, _ combinations: [RuntimeOptions]) throws {
+        let file = try GGUFFile(path: path)
+        let trained = try ModelConfiguration(file: file).contextLength
+        for options in combinations {
+            let capacity = min(options.contextLength ?? trained, trained)
+            if let test = tests.first(where: { $0.positions > capacity }) {
+                throw ModelError.contextExceeded(tokens: test.positions, capacity: capacity)
+            }
+            _ = try MemoryPlan(file: file, options: options)
+        }
+    }
+
+    /// Loads a model with one combination of options, and measures all tests.
+    private func measure(
+        _ path: String, _ digest: String?, _ options: RuntimeOptions, into report: inout BenchReport
+    ) throws {
+        Host.resetPeakMemory()
+        Interruption.setPolled(false)
+        let begin = ContinuousClock.now
+        let model = try Model.load(try GGUFFile(path: path), options, output: output)
+        let source = BenchSource(
+            path: models.isEmpty ? nil : path, sha256: digest, loadSeconds: (ContinuousClock.now - begin).seconds)
+        Interruption.setPolled(true)
         if !output.quiet && !output.verbose {
             Console.note(
-                "kernels \(loaded.instructionSet.rawValue), BLAS \(Host.blasName), weights \(loaded.plan.weights.rawValue), "
-                    + "planned memory \(ByteCount(loaded.plan.byteCount))")
+                "kernels \(model.instructionSet.rawValue), BLAS \(Host.blasName), weights \(model.plan.weights.rawValue), "
+                    + "planned memory \(ByteCount(model.plan.byteCount))")
         }
-        try Interruption.check()
+        var runner = try BenchRunner(model, repetitions: repetitions, isQuiet: output.quiet)
+        for test in tests where !Interruption.isRequested {
+            guard let measured = try runner.measure(test) else { continue }
+            let row = BenchRow(test, measured, of: model, source)
+            try report.add(row)
+            if !output.quiet {
+                for reason in row.noise { Console.warn("\(test.name): noisy: \(reason)") }
+            }
+        }
     }
 
     private func makeModel() throws -> String {
@@ -141,53 +165,21 @@ struct Bench: ParsableCommand {
             Console.note(
                 "no model given: making a CroissantLLM-shaped one, \(type.name), \(ByteCount(synthesizer.tensorBytes))")
         }
-        try synthesizer.write(to: path, threads: runtime.threads, output: output)
+        try synthesizer.write(to: path, threads: settings.threads?.values.max(), output: output)
         return path
-    }
-
-    /// Seconds of each counted run; fewer where the user has asked to stop.
-    private func measure(_ test: BenchTest, _ session: inout Session) throws -> [Double] {
-        var random = Xoshiro256(seed: 1)
-        let size = Int32(session.model.configuration.vocabularySize)
-        let tokens = (0..<test.positions).map { _ in Int32.random(in: 0..<size, using: &random) }
-        session.rewind(to: 0)
-        if test.depth > 0 {
-            let bar = ProgressBar("\(test.name) context", total: test.depth, isQuiet: output.quiet)
-            defer { bar.finish() }
-            try session.evaluate(Array(tokens.prefix(test.depth)), logits: .none) { done in
-                bar.update(done)
-                return !Interruption.isRequested
-            }
-        }
-        if Interruption.isRequested { return [] }
-        let bar = ProgressBar(test.name, total: repetitions + 1, isQuiet: output.quiet)
-        defer { bar.finish() }
-        var seconds: [Double] = []
-        for repetition in 0...repetitions {
-            session.rewind(to: test.depth)
-            let begin = ContinuousClock.now
-            if test.prompt > 0 {
-                try session.evaluate(Array(tokens[test.depth..<test.depth + test.prompt])) { _ in
-                    !Interruption.isRequested
-                }
-            }
-            for token in tokens.suffix(test.generation) where !Interruption.isRequested {
-                try session.evaluate([token])
-            }
-            if Interruption.isRequested { break }
-            // The first run touches memory and wakes threads: it is not counted.
-            if repetition > 0 { seconds.append((ContinuousClock.now - begin).seconds) }
-            bar.update(repetition + 1)
-        }
-        return seconds
     }
 }
 
-/// Reads "512,128".
-private func promptAndGeneration(_ text: String) throws -> BenchTest {
-    let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-    guard parts.count == 2, let prompt = parts[0], let generation = parts[1], NumberList.range.contains(prompt),
-        NumberList.range.contains(generation), prompt + generation > 0
-    else { throw ValidationError("'\(text)' is not a prompt length and a number of tokens, such as 512,128") }
-    return BenchTest(prompt: prompt, generation: generation, depth: 0)
+/// The form of a benchmark's result.
+enum BenchForm: String, ExpressibleByArgument, CaseIterable {
+    /// A table for people, in Markdown.
+    case md
+    /// One array of objects.
+    case json
+    /// One object a line, each as soon as its test is done.
+    case jsonl
+    /// Comma-separated; lines as soon as their tests are done.
+    case csv
+    /// Statements that make a table and fill it; each as soon as its test is done.
+    case sql
 }

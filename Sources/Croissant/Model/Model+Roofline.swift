@@ -1,0 +1,36 @@
+/// What a token costs, and what this machine could do at best.
+extension Model {
+    /// The matrices that a token is multiplied by: all but a lookup of the embedding.
+    private var products: [Linear] {
+        transformer.weights.blocks.flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.gateUp, $0.down] }
+            + [transformer.weights.output]
+    }
+
+    /// Bytes of weights that decode reads for each token, as they are held.
+    package var weightBytesPerToken: Int {
+        products.flatMap(\.parts).reduce(0) { $0 + $1.heldBytes.byteCount }
+    }
+
+    /// Bytes of keys and values of one position, which decode reads for each token after it.
+    package var cacheBytesPerPosition: Int { plan.cache.byteCount / plan.cache.capacity }
+
+    /// Operations of a token, a product of two numbers and its addition being two: with all weights, and with the
+    /// `positions` that it attends to.
+    ///
+    /// - Parameter hasLogits: whether the output matrix is among the weights; in a prompt it is for the last token only.
+    package func operations(positions: Int, hasLogits: Bool) -> Double {
+        let weights = products.dropLast(hasLogits ? 0 : 1).reduce(0) { $0 + $1.rows * $1.columns }
+        let seen = min(positions, configuration.attention.window ?? positions)
+        let attention = 2 * seen * configuration.queryLength * configuration.layers
+        return 2 * Double(weights + attention)
+    }
+
+    /// Measures the roofs of the threads that feed a prompt, or of those that decode, with these weights.
+    ///
+    /// - Parameter seconds: for each of the three.
+    package func measureRoofline(ofPrompt isPrompt: Bool, seconds: Double) -> Roofline {
+        let backend = isPrompt ? transformer.promptBackend : transformer.backend
+        return Roofline.measure(
+            reading: products.flatMap(\.parts), kernels: backend.kernels, pool: backend.pool, seconds: seconds)
+    }
+}

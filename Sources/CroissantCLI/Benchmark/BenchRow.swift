@@ -1,0 +1,281 @@
+import Croissant
+import Foundation
+import GGUF
+
+/// The result of one test, under the names that JSON and tables have.
+struct BenchRow: Encodable {
+    /// `general.name` of the file, or its path.
+    let model: String
+    /// The path as it was given; nil for a model that was made on the spot.
+    let file: String?
+    /// SHA-256 of the file, in hexadecimal; nil where it was not asked for.
+    let sha256: String?
+    /// The name of the file's type, such as "Q4_K - Medium"; nil where the file does not say.
+    let fileType: String?
+    /// Bytes of all tensors.
+    let modelBytes: Int
+    /// Bytes of the tensors of each type.
+    let typeBytes: [String: Int]
+    /// Weights of all tensors.
+    let parameters: Int
+    /// Compute threads.
+    let threads: Int
+    /// Compute threads for batches.
+    let promptThreads: Int
+    /// Prompt tokens in a pass.
+    let batchSize: Int
+    /// Positions that the KV cache holds.
+    let contextLength: Int
+    /// Type of cached keys.
+    let keyType: String
+    /// Type of cached values.
+    let valueType: String
+    /// The instruction set in use.
+    let kernels: String
+    /// Where the weights are.
+    let weights: String
+    /// How batches are multiplied.
+    let prefill: String
+    /// What decode rounds activations to.
+    let activations: String
+    /// Seconds from opening the file to weights in memory.
+    let loadSeconds: Double
+
+    /// The test's name, such as "pp512".
+    let test: String
+    /// Tokens fed as a batch.
+    let prompt: Int
+    /// Tokens fed one by one.
+    let generation: Int
+    /// Tokens in the context before.
+    let depth: Int
+    /// Tokens a second of each run.
+    let samples: [Double]
+    /// Of the samples.
+    let mean: Double
+    /// Of the samples, with n - 1; 0 for a single one.
+    let standardDeviation: Double
+    /// Of the samples.
+    let median: Double
+    /// Seconds a token, of all tokens that were fed alone; nil where there were none.
+    let tokenLatency: Latency?
+    /// Seconds to the first logits, the median of all runs; nil without a prompt.
+    let timeToFirstToken: Double?
+
+    /// Bytes a second read from memory, and operations a second on floats and bytes, at best, in this run.
+    let roofline: Roofline
+    /// Model bandwidth utilisation: bytes of weights and cache that a run read a second, as a share of the best read
+    /// bandwidth just before and just after it, the median of all runs; nil for a prompt, which is not bound by it.
+    let bandwidthUtilisation: Double?
+    /// Operations a second, a product and its addition being two.
+    let operations: Double
+    /// Operations as a share of the roof of the numbers that are multiplied: bytes in int8 prefill, floats in sgemm; nil
+    /// otherwise.
+    let peakShare: Double?
+
+    /// What the memory plan says, in bytes.
+    let plannedMemory: Int
+    /// The limit: that of `--memory-budget`, or the plan's.
+    let memoryBudget: Int
+    /// Whether the peak is within it; nil where the kernel does not say how much it was.
+    let withinBudget: Bool?
+    /// The most memory that the process has had since it began to load this model, in bytes.
+    let peakMemory: Int?
+    /// The process's own, after the runs.
+    let anonymousMemory: Int?
+    /// Pages of mapped files, after the runs.
+    let fileBackedMemory: Int?
+
+    /// Where `energyPerToken` comes from: "rapl", "battery" or "unavailable".
+    let energySource: EnergyMeter.Source
+    /// Joules.
+    let energyPerToken: Double?
+    /// The second half of the runs against the first: below 1 where the machine became slower, as it does when it is too
+    /// hot. Nil for fewer than four runs.
+    let drift: Double?
+    /// Why the figures are not to be trusted; empty for a quiet machine.
+    let noise: [String]
+    /// The machine.
+    let host: HostFacts
+
+    /// Seconds a token.
+    struct Latency: Encodable {
+        /// A tenth of the tokens took less.
+        let p10: Double
+        /// The median.
+        let p50: Double
+        /// A tenth of the tokens took more.
+        let p90: Double
+    }
+
+    /// The row of a test of `model`.
+    init(_ test: BenchTest, _ measured: BenchMeasurement, of model: Model, _ source: BenchSource) {
+        let options = model.options
+        let plan = model.plan
+        self.model = model.file.metadata["general.name"]?.asString ?? model.file.path
+        file = source.path
+        sha256 = source.sha256
+        fileType = model.file.fileType?.shortName
+        modelBytes = model.weightBytes
+        typeBytes = model.file.tensors.reduce(into: [:]) { $0[$1.type.name, default: 0] += $1.byteCount }
+        parameters = model.parameterCount
+        threads = model.threads
+        promptThreads = model.promptThreads
+        batchSize = plan.batchSize
+        contextLength = plan.contextLength
+        keyType = options.keyType.name
+        valueType = options.valueType.name
+        kernels = model.instructionSet.rawValue
+        weights = plan.weights.rawValue
+        prefill = plan.prefill.rawValue
+        activations = plan.precision.rawValue
+        loadSeconds = source.loadSeconds
+
+        self.test = test.name
+        prompt = test.prompt
+        generation = test.generation
+        depth = test.depth
+        samples = measured.seconds.map { Double(test.tokens) / $0 }
+        let statistics = Statistics(samples)
+        mean = statistics.mean
+        standardDeviation = statistics.standardDeviation
+        median = statistics.median
+        tokenLatency =
+            measured.tokenSeconds.isEmpty
+            ? nil
+            : {
+                let latencies = Statistics(measured.tokenSeconds)
+                return Latency(p10: latencies.quantile(0.1), p50: latencies.median, p90: latencies.quantile(0.9))
+            }()
+        timeToFirstToken = measured.firstTokenSeconds.isEmpty ? nil : Statistics(measured.firstTokenSeconds).median
+
+        let roofs = measured.rooflines
+        let roofline = roofs.dropFirst().reduce(roofs[0]) { $0.best($1) }
+        self.roofline = roofline
+        let cost = TestCost(test, of: model)
+        bandwidthUtilisation =
+            test.prompt == 0 && roofline.readBytes > 0
+            ? Statistics(
+                samples.enumerated().map { run, speed in
+                    cost.bytesPerToken * speed / roofs[run].best(roofs[run + 1]).readBytes
+                }
+            ).median : nil
+        let operations = cost.operationsPerToken * median
+        self.operations = operations
+        let roof: Double? =
+            switch plan.prefill {
+            case .int8: roofline.byteOperations
+            case .sgemm: roofline.floatOperations
+            case .int16: nil
+            }
+        peakShare = test.generation == 0 ? roof.map { operations / $0 } : nil
+
+        plannedMemory = plan.byteCount
+        memoryBudget = options.memoryBudget?.bytes ?? plan.byteCount
+        peakMemory = measured.memory.peak
+        anonymousMemory = measured.memory.anonymous
+        fileBackedMemory = measured.memory.fileBacked
+        withinBudget = peakMemory.map { [memoryBudget] in $0 <= memoryBudget }
+
+        energySource = measured.energySource
+        energyPerToken = measured.joules.map { $0 / Double(test.tokens * measured.seconds.count) }
+        drift = Self.drift(samples)
+        noise = Self.noise(statistics, drift, measured.others)
+        host = HostFacts(loadBefore: measured.loadBefore, others: measured.others)
+    }
+
+    /// The median of the second half of the samples by that of the first.
+    private static func drift(_ samples: [Double]) -> Double? {
+        guard samples.count >= 4 else { return nil }
+        let half = samples.count / 2
+        return Statistics(Array(samples.suffix(half))).median / Statistics(Array(samples.prefix(half))).median
+    }
+
+    /// More than this share is not called chance.
+    private static let tolerance = 0.05
+
+    private static func noise(
+        _ statistics: Statistics, _ drift: Double?, _ others: (busy: Double, stolen: Double)?
+    ) -> [String] {
+        func percent(_ share: Double) -> String { "\((100 * share).formatted(places: 0))%" }
+        var reasons: [String] = []
+        let variation = statistics.standardDeviation / statistics.mean
+        if variation > tolerance { reasons.append("runs differ by \(percent(variation))") }
+        if let drift, abs(drift - 1) > tolerance {
+            let change = drift < 1 ? "slower (throttling, or other work)" : "faster"
+            reasons.append("the second half of the runs was \(percent(abs(drift - 1))) \(change)")
+        }
+        if let others, others.busy > 0.1 {
+            reasons.append("other processes kept \(others.busy.formatted(places: 1)) processors busy")
+        }
+        if let others, others.stolen > 0.02 {
+            reasons.append("the hypervisor gave \(others.stolen.formatted(places: 2)) processors to others")
+        }
+        return reasons
+    }
+}
+
+/// Where a model comes from, and how long it took to load.
+struct BenchSource {
+    /// The path as it was given; nil for a model that was made on the spot.
+    let path: String?
+    /// SHA-256 of the file, in hexadecimal.
+    let sha256: String?
+    /// Seconds from opening the file to weights in memory.
+    let loadSeconds: Double
+}
+
+/// What a token of a test costs.
+private struct TestCost {
+    /// Bytes of weights and cache that decode reads.
+    let bytesPerToken: Double
+    /// Operations, on average.
+    let operationsPerToken: Double
+
+    init(_ test: BenchTest, of model: Model) {
+        // A token reads the positions before it: half of what the test itself adds, on average.
+        let positions = test.depth + test.tokens / 2
+        bytesPerToken = Double(model.weightBytesPerToken + positions * model.cacheBytesPerPosition)
+        let prompt = Double(test.prompt) * model.operations(positions: positions, hasLogits: false)
+        let generation = Double(test.generation) * model.operations(positions: positions, hasLogits: true)
+        operationsPerToken = (prompt + generation) / Double(test.tokens)
+    }
+}
+
+/// The machine, and what else it did.
+struct HostFacts: Encodable {
+    /// The processor's name.
+    let cpu: String?
+    /// Physical cores that this process may use, within the container's quota.
+    let cores: Int
+    /// Memory of the machine in bytes.
+    let memory: Int?
+    /// The limit of the container in bytes.
+    let memoryLimit: Int?
+    /// The operating system.
+    let system: String
+    /// The BLAS and the kernels that it uses.
+    let blas: String
+    /// What decides the clock frequency, such as "performance".
+    let governor: String?
+    /// Processes that ran or wanted to before the test, on average over a minute.
+    let loadBefore: Double?
+    /// Processors that other processes kept busy during the test.
+    let otherProcesses: Double?
+    /// Processors that the hypervisor gave to others during the test.
+    let stolen: Double?
+
+    /// This machine.
+    init(loadBefore: Double?, others: (busy: Double, stolen: Double)?) {
+        cpu = HostProcessors.modelName
+        cores = HostProcessors.recommendedThreads
+        memory = HostMemory.total
+        memoryLimit = HostMemory.containerLimit
+        system = ProcessInfo.processInfo.operatingSystemVersionString
+        blas = Host.blasName
+        governor = HostActivity.governor
+        self.loadBefore = loadBefore
+        otherProcesses = others?.busy
+        stolen = others?.stolen
+    }
+}
