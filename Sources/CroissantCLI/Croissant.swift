@@ -76,13 +76,13 @@ struct CroissantCommand: ParsableCommand {
 }
 
 /// Work that failed for a reason that a user can read.
-struct Failure: Error {
+package struct Failure: Error {
     /// What is wrong, where, what was expected and what was found, in one line.
-    let message: String
+    package let message: String
     /// What could be done about it.
-    let hint: String?
+    package let hint: String?
     /// The exit status.
-    let status: Int32
+    package let status: Int32
 
     /// A failure of the work, unless `status` says otherwise.
     init(_ message: String, hint: String? = nil, status: Int32 = 1) {
