@@ -185,12 +185,13 @@ struct BenchComparisonTests {
             objects.joined(separator: "\r\n\r\n"),
         ]
         for form in forms {
-            let rows = try ComparedRow.read(try Fixture.newFile("rows.json", form))
+            let rows = try SavedResult.read(try Fixture.newFile("rows.json", form), as: ComparedRow.self)
             #expect(rows.map(\.test) == ["pp512", "tg128"])
             #expect(rows.map(\.samples) == [Self.slow, Self.fast])
         }
         let single = objects[0].replacing(", ", with: ",\n")
-        #expect(try ComparedRow.read(try Fixture.newFile("row.json", single)).map(\.test) == ["pp512"])
+        let row = try SavedResult.read(try Fixture.newFile("row.json", single), as: ComparedRow.self)
+        #expect(row.map(\.test) == ["pp512"])
     }
 
     @Test("What the program itself prints can be compared", arguments: ["json", "jsonl"])
@@ -248,7 +249,7 @@ struct BenchComparisonTests {
     @Test("What cannot be compared is refused in one line", arguments: refusals)
     func refusal(_ refusal: Refusal) throws {
         let path = try refusal.content.map { try Fixture.newFile("rows.json", $0) } ?? Fixture.newPath("absent.json")
-        let failure = #expect(throws: Failure.self) { try ComparedRow.read(path) }
+        let failure = #expect(throws: Failure.self) { try SavedResult.read(path, as: ComparedRow.self) }
         #expect(failure?.message == refusal.message.replacing("PATH", with: path))
         #expect(failure?.status == 1)
     }

@@ -1,6 +1,10 @@
 import Foundation
 import Testing
 
+#if canImport(FoundationXML)
+import FoundationXML
+#endif
+
 /// A row of `bench -o json`.
 struct BenchResult: Decodable {
     let model: String
@@ -159,11 +163,33 @@ struct BenchTests {
         #expect(lines == "tg2|2|1|integer\ntg2|2|1|integer\npp4|2|1|integer\npp4|2|1|integer\n")
     }
 
+    @Test("Saved results come out in every other form, and compare with themselves")
+    func saved() throws {
+        let measured = try bench(["-p", "4", "-n", "2", "-r", "3", "--json"])
+        let path = FileManager.default.temporaryDirectory.appending(path: "bench-\(UUID().uuidString).json")
+        defer { try? FileManager.default.removeItem(at: path) }
+        try Data(measured.output.utf8).write(to: path)
+        func show(_ form: String) throws -> RunResult {
+            try CLI.run(["bench", "--show", path.path(), "-o", form])
+        }
+        #expect(try show("json").output == measured.output)
+        #expect(try show("csv").output.split(separator: "\n").count == 3)
+        #expect(try show("md").output.contains("tg2"))
+        let picture = try show("svg").output
+        #expect(XMLParser(data: Data(picture.utf8)).parse())
+        #expect(picture.contains("generation, tg2") && !picture.contains("memory budget"))
+        let budget = try CLI.run(["bench", "--show", path.path(), "-o", "svg", "--memory-budget", "1GiB"])
+        #expect(budget.output.contains("memory budget, 1.00 GiB"))
+        let comparison = try CLI.run(["bench", "--compare", path.path(), path.path()])
+        #expect(comparison.status == 0 && comparison.output.contains("no difference shown"))
+    }
+
     @Test(
         "What cannot be measured is refused in one line",
         arguments: [
             (["-p", "0", "-n", "0"], 64), (["-r", "0"], 64), (["-d", "100000"], 1), (["-t", "0"], 64),
             (["--prefill", "fast"], 64), (["-o", "xml"], 64), (["-ctk", "q9"], 64), (["-tb", "1000"], 64),
+            (["--show", "x.json"], 64), (["--compare", "x.json"], 64),
         ])
     func refusals(options: [String], status: Int) throws {
         let run = try bench(options)

@@ -1,5 +1,5 @@
 /// What this machine can do at best, by the threads and the instruction set in use: what other figures are a share of.
-package struct Roofline: Sendable, Encodable {
+package struct Roofline: Sendable, Codable {
     /// Bytes a second that all threads together read from memory.
     package let readBytes: Double
     /// Operations a second on floats, a product and its addition being two.

@@ -48,7 +48,8 @@ package struct BenchComparison: Encodable {
 
     /// Reads and compares two files.
     package static func read(_ pathA: String, _ pathB: String) throws(Failure) -> BenchComparison {
-        let rows = Pair(a: try ComparedRow.read(pathA), b: try ComparedRow.read(pathB))
+        let rows = Pair(
+            a: try SavedResult.read(pathA, as: ComparedRow.self), b: try SavedResult.read(pathB, as: ComparedRow.self))
         let comparison = BenchComparison(rows.a, rows.b, names: (pathA, pathB))
         guard !comparison.tests.isEmpty else {
             let names = [comparison.onlyInA, comparison.onlyInB].map { side in

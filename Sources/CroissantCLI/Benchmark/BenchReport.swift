@@ -6,15 +6,22 @@ import TextTable
 struct BenchReport {
     /// The form of the result.
     let form: BenchForm
+    /// The limit that a picture shows, in bytes.
+    private let budget: Int?
     private var rows: [BenchRow] = []
 
     /// A report without rows.
-    init(form: BenchForm) { self.form = form }
+    ///
+    /// - Parameter budget: the limit that a picture shows, in bytes.
+    init(form: BenchForm, budget: Int?) {
+        self.form = form
+        self.budget = budget
+    }
 
     /// Adds the row of a test that is done.
     mutating func add(_ row: BenchRow) throws {
         switch form {
-        case .md, .json: break
+        case .md, .json, .svg: break
         case .jsonl: try Console.writeJSON(row, pretty: false)
         case .csv:
             if rows.isEmpty { try Console.writeLine(BenchColumn.all.map(\.name).joined(separator: ",")) }
@@ -31,7 +38,8 @@ struct BenchReport {
         switch form {
         case .json: try Console.writeJSON(rows)
         case .md: if let text = table.string(for: rows, style: Style.pipe) { try Console.writeLine(text) }
-        case .jsonl, .csv, .sql: break
+        case .svg where !rows.isEmpty: try Console.write(BenchPicture(rows, budget: budget).svg())
+        case .jsonl, .csv, .sql, .svg: break
         }
     }
 

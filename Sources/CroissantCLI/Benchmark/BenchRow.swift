@@ -3,7 +3,7 @@ import Foundation
 import GGUF
 
 /// The result of one test, under the names that JSON and tables have.
-struct BenchRow: Encodable {
+struct BenchRow: Codable, SavedRow {
     /// `general.name` of the file, or its path.
     let model: String
     /// The path as it was given; nil for a model that was made on the spot.
@@ -99,7 +99,7 @@ struct BenchRow: Encodable {
     let host: HostFacts
 
     /// Seconds a token.
-    struct Latency: Encodable {
+    struct Latency: Codable {
         /// A tenth of the tokens took less.
         let p10: Double
         /// The median.
@@ -243,7 +243,7 @@ private struct TestCost {
 }
 
 /// The machine, and what else it did.
-struct HostFacts: Encodable {
+struct HostFacts: Codable {
     /// The processor's name.
     let cpu: String?
     /// Physical cores that this process may use, within the container's quota.

@@ -5,7 +5,7 @@ import GGUF
 /// gives.
 struct EnergyMeter {
     /// Where the figure comes from.
-    enum Source: String, Encodable {
+    enum Source: String, Codable {
         /// Running average power limit: counters of the processor packages, memory and screen not included.
         case rapl
         /// The charge of a battery that is being discharged: the whole machine.

@@ -66,6 +66,19 @@ struct Bench: ParsableCommand {
     @Flag(help: "Print a JSON document: the same as -o json.")
     var json = false
 
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            "Print results that were saved with -o json or jsonl in another form; measure nothing.", valueName: "file"))
+    var show: [String] = []
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            "Compare two saved results: the speeds of the second as multiples of the first's; measure nothing.",
+            valueName: "file"))
+    var compare: [String] = []
+
     @OptionGroup(title: "Runtime") var settings: BenchSettings
     @OptionGroup var output: OutputOptions
 
@@ -77,6 +90,15 @@ struct Bench: ParsableCommand {
             throw ValidationError("--type is that of a model made on the spot, and -m names a file: use one of them")
         }
         if json && form != nil && form != .json { throw ValidationError("--json and -o ask for different forms") }
+        if ![0, 2].contains(compare.count) {
+            throw ValidationError("--compare: expected two files, found \(compare.count)")
+        }
+        if !compare.isEmpty && ![nil, .md, .json].contains(form) {
+            throw ValidationError("--compare: expected -o md or json")
+        }
+        if [!models.isEmpty, !show.isEmpty, !compare.isEmpty].count(where: { $0 }) > 1 {
+            throw ValidationError("-m measures, --show and --compare read what was measured: use one of them")
+        }
     }
 
     private var tests: [BenchTest] {
@@ -89,12 +111,31 @@ struct Bench: ParsableCommand {
     }
 
     func run() throws {
+        if !compare.isEmpty {
+            let comparison = try BenchComparison.read(compare[0], compare[1])
+            return try json || form == .json
+                ? Console.writeJSON(comparison) : Console.writeLine(comparison.text)
+        }
+        var report = BenchReport(form: json ? .json : form ?? .md, budget: settings.memoryBudget?.bytes)
+        if show.isEmpty { try measure(into: &report) } else { try show(in: &report) }
+        try report.finish()
+        try Interruption.check()
+    }
+
+    /// Rows of saved results.
+    private func show(in report: inout BenchReport) throws {
+        for path in show {
+            for row in try SavedResult.read(path, as: BenchRow.self) { try report.add(row) }
+        }
+    }
+
+    /// All tests of all models.
+    private func measure(into report: inout BenchReport) throws {
         defer { Temporary.removeAll() }
         let combinations = settings.combinations(defaultContext: tests.map(\.positions).max())
         let paths = try models.isEmpty ? [makeModel()] : models
         // A file that cannot be loaded is found before hours have gone into the one before it.
         for path in paths { try check(path, combinations) }
-        var report = BenchReport(form: json ? .json : form ?? .md)
         defer { Interruption.setPolled(false) }
         for path in paths {
             // Read before anything is measured, and only where it is printed.
@@ -103,8 +144,6 @@ struct Bench: ParsableCommand {
                 try measure(path, digest, options, into: &report)
             }
         }
-        try report.finish()
-        try Interruption.check()
     }
 
     /// Refuses what cannot be measured: a file that is none, or a context that cannot hold the tests.
@@ -182,4 +221,6 @@ enum BenchForm: String, ExpressibleByArgument, CaseIterable {
     case csv
     /// Statements that make a table and fill it; each as soon as its test is done.
     case sql
+    /// A picture of speed against memory.
+    case svg
 }
