@@ -29,9 +29,6 @@
 
 #include "isa.h"
 
-/* How far ahead of use a panel's memory is asked for: pages end the hardware's own prefetching. */
-#define CK_PANEL_AHEAD 4096
-
 /* The most groups of a block that have factors. */
 #define CK_MOST_GROUPS 16
 

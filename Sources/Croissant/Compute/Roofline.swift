@@ -2,15 +2,20 @@
 package struct Roofline: Sendable, Codable {
     /// Bytes a second that all threads together read from memory.
     package let readBytes: Double
+    /// The same, the median of the passes instead of the best: where memory is shared with other machines, the best is
+    /// a moment in which those were silent, and says little about the minute.
+    package let typicalReadBytes: Double
     /// Operations a second on floats, a product and its addition being two.
     package let floatOperations: Double
     /// Operations a second on bytes, a product and its addition being two.
     package let byteOperations: Double
 
-    /// The higher roof of each kind: of two measurements of one machine, neither was disturbed less than that.
+    /// The higher roof of each kind: of two measurements of one machine, neither was disturbed less than that. What is
+    /// typical is the mean of both.
     package func best(_ other: Roofline) -> Roofline {
         Roofline(
-            readBytes: max(readBytes, other.readBytes), floatOperations: max(floatOperations, other.floatOperations),
+            readBytes: max(readBytes, other.readBytes),
+            typicalReadBytes: (typicalReadBytes + other.typicalReadBytes) / 2, floatOperations: max(floatOperations, other.floatOperations),
             byteOperations: max(byteOperations, other.byteOperations))
     }
 
@@ -26,46 +31,45 @@ package struct Roofline: Sendable, Codable {
             stride(from: 0, to: matrices[matrix].heldBytes.byteCount, by: chunk).map { (matrix, $0) }
         }
         let readable = matrices.reduce(0) { $0 + $1.heldBytes.byteCount / readMultiple * readMultiple }
-        let reading =
-            readable == 0
-            ? 0
-            : best(of: Double(readable), seconds: seconds) {
-                pool.parallelFor(chunks.count) { index, _ in
-                    let (matrix, start) = chunks[index]
-                    let held = matrices[matrix].heldBytes
-                    let count = min(chunk, held.byteCount - start) / readMultiple * readMultiple
-                    kernels.read(held.extracting(start..<start + count))
-                }
+        let reads = speeds(of: Double(readable), seconds: seconds) {
+            pool.parallelFor(chunks.count) { index, _ in
+                let (matrix, start) = chunks[index]
+                let held = matrices[matrix].heldBytes
+                let count = min(chunk, held.byteCount - start) / readMultiple * readMultiple
+                kernels.read(held.extracting(start..<start + count))
             }
+        }
         // Some tenths of a millisecond a chunk, a few for each thread.
         let rounds = 16
         let chunksOfWork = 4 * pool.threadCount
-        let floats = best(of: Double(rounds * chunksOfWork) * kernels.floatProductOperations, seconds: seconds) {
+        let floats = speeds(of: Double(rounds * chunksOfWork) * kernels.floatProductOperations, seconds: seconds) {
             pool.parallelFor(chunksOfWork) { _, _ in
                 for _ in 0..<rounds { kernels.multiplyFloats() }
             }
         }
-        let bytes = best(of: Double(rounds * chunksOfWork) * kernels.byteProductOperations, seconds: seconds) {
+        let bytes = speeds(of: Double(rounds * chunksOfWork) * kernels.byteProductOperations, seconds: seconds) {
             pool.parallelFor(chunksOfWork) { _, _ in
                 for _ in 0..<rounds { kernels.multiplyBytes() }
             }
         }
-        return Roofline(readBytes: reading, floatOperations: floats, byteOperations: bytes)
+        return Roofline(
+            readBytes: reads[reads.count - 1], typicalReadBytes: reads[reads.count / 2],
+            floatOperations: floats[floats.count - 1], byteOperations: bytes[bytes.count - 1])
     }
 
     /// What kernels read at a time, in bytes.
     private static let readMultiple = 512
 
-    /// Units a second of the fastest of several runs of `body`, which does `units`.
-    private static func best(of units: Double, seconds: Double, _ body: () -> Void) -> Double {
+    /// Units a second of several runs of `body`, which does `units`, from the slowest to the fastest.
+    private static func speeds(of units: Double, seconds: Double, _ body: () -> Void) -> [Double] {
         body()
         let begin = ContinuousClock.now
-        var best = 0.0
+        var speeds: [Double] = []
         repeat {
             let start = ContinuousClock.now
             body()
-            best = max(best, units / (ContinuousClock.now - start).seconds)
+            speeds.append(units / (ContinuousClock.now - start).seconds)
         } while (ContinuousClock.now - begin).seconds < seconds
-        return best
+        return speeds.sorted()
     }
 }

@@ -57,7 +57,7 @@ struct BenchReport {
         }
         return TextTable<BenchRow> { row in
             [
-                Column("model" <- row.model.escaped.replacing("|", with: "\\|")),
+                Column("model" <- row.title.escaped.replacing("|", with: "\\|")),
                 Column("size" <- ByteCount(row.modelBytes).description, align: .right),
                 Column("params" <- row.parameters.abbreviated, align: .right),
                 Column("threads" <- row.threads, align: .right),

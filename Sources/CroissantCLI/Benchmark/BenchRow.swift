@@ -62,10 +62,11 @@ struct BenchRow: Codable, SavedRow {
     /// Seconds to the first logits, the median of all runs; nil without a prompt.
     let timeToFirstToken: Double?
 
-    /// Bytes a second read from memory, and operations a second on floats and bytes, at best, in this run.
+    /// Bytes a second read from memory, at best and typically, and operations a second on floats and bytes at best.
     let roofline: Roofline
-    /// Model bandwidth utilisation: bytes of weights and cache that a run read a second, as a share of the best read
-    /// bandwidth just before and just after it, the median of all runs; nil for a prompt, which is not bound by it.
+    /// Model bandwidth utilisation: bytes of weights and cache that a run read a second, as a share of what the same
+    /// threads read just before and just after it, typically; the median of all runs. Nil for a prompt, which is not
+    /// bound by it.
     let bandwidthUtilisation: Double?
     /// Operations a second, a product and its addition being two.
     let operations: Double
@@ -97,6 +98,12 @@ struct BenchRow: Codable, SavedRow {
     let noise: [String]
     /// The machine.
     let host: HostFacts
+
+    /// The model's name with its type, where the name does not say it.
+    var title: String {
+        guard let fileType, !model.contains(fileType) else { return model }
+        return "\(model) \(fileType)"
+    }
 
     /// Seconds a token.
     struct Latency: Codable {
@@ -157,7 +164,7 @@ struct BenchRow: Codable, SavedRow {
             test.prompt == 0 && roofline.readBytes > 0
             ? Statistics(
                 samples.enumerated().map { run, speed in
-                    cost.bytesPerToken * speed / roofs[run].best(roofs[run + 1]).readBytes
+                    cost.bytesPerToken * speed / roofs[run].best(roofs[run + 1]).typicalReadBytes
                 }
             ).median : nil
         let operations = cost.operationsPerToken * median
