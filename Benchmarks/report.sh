@@ -3,6 +3,7 @@
 #
 #     Benchmarks/report.sh [--check]
 set -euo pipefail
+shopt -s nullglob
 cd "$(dirname "$0")/.."
 
 program=${CROISSANT_GGUF:-.build/release/croissant-gguf}
