@@ -15,7 +15,8 @@ package struct Roofline: Sendable, Codable {
     package func best(_ other: Roofline) -> Roofline {
         Roofline(
             readBytes: max(readBytes, other.readBytes),
-            typicalReadBytes: (typicalReadBytes + other.typicalReadBytes) / 2, floatOperations: max(floatOperations, other.floatOperations),
+            typicalReadBytes: (typicalReadBytes + other.typicalReadBytes) / 2,
+            floatOperations: max(floatOperations, other.floatOperations),
             byteOperations: max(byteOperations, other.byteOperations))
     }
 
