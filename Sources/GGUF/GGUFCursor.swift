@@ -112,8 +112,12 @@ package struct GGUFCursor: ~Escapable {
             for _ in 0..<count { values.append(try bool()) }
             return .bool(values)
         case .string:
+            // Measured first: a buffer that grows may end up twice as large as what is in it.
+            var ahead = self
+            var byteCount = 0
+            for _ in 0..<count { byteCount += try ahead.stringRange("a string of an array").count }
             var values = GGUFStrings()
-            values.reserveCapacity(count)
+            values.reserveCapacity(count, byteCount: byteCount)
             for _ in 0..<count { values.append(try stringRange("a string of an array"), of: bytes) }
             return .string(values)
         case .array:

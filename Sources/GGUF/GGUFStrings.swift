@@ -19,8 +19,11 @@ public struct GGUFStrings: Sendable, Equatable {
         for string in strings { append(utf8: string.utf8) }
     }
 
-    /// Makes room for `count` strings.
-    mutating func reserveCapacity(_ count: Int) { ends.reserveCapacity(count) }
+    /// Makes room for `count` strings of `byteCount` bytes together.
+    mutating func reserveCapacity(_ count: Int, byteCount: Int) {
+        ends.reserveCapacity(count)
+        storage.reserveCapacity(byteCount)
+    }
 
     /// Adds a string given as bytes, which need not be valid UTF-8.
     public mutating func append(utf8 bytes: some Sequence<UInt8>) {
@@ -47,6 +50,12 @@ public struct GGUFStrings: Sendable, Equatable {
 
     /// Length in bytes of all the strings together.
     public var totalByteCount: Int { storage.count }
+
+    /// The memory that they take, in bytes.
+    package var byteCount: Int { storage.count + ends.count * MemoryLayout<Int>.stride }
+
+    /// The same with what the allocator has rounded up and growth has left free.
+    package var heldBytes: Int { storage.capacity + ends.capacity * MemoryLayout<Int>.stride }
 
     private func range(at position: Int) -> Range<Int> {
         precondition(position >= 0 && position < ends.count, "string index out of range")

@@ -32,6 +32,14 @@ struct ByteLevelBPE: Sendable {
         expressesAllBytes = !byteTokens.contains(nil)
     }
 
+    /// Bytes of the tables for so many merges, beside the vocabulary.
+    static func byteCount(merges: Int) -> Int {
+        MergeTable.byteCount(merges: merges) + 256 * MemoryLayout<Int32?>.stride
+    }
+
+    /// Bytes of its tables, with what the allocator has rounded up.
+    var heldBytes: Int { merges.heldBytes + byteTokens.heldBytes }
+
     /// Reads what a file says beside its vocabulary. A file that names no pre-tokenizer is refused: whatever way of
     /// cutting texts one assumed, most such files' models would get tokens that they were not trained on.
     init(_ reader: TokenizerMetadata, vocabulary: Vocabulary, unknown: Int32?) throws(TokenizerError) {
@@ -201,8 +209,7 @@ private struct MergeTable: Sendable {
     private static let free = UInt64.max
 
     init(_ merges: GGUFStrings, _ vocabulary: Vocabulary) {
-        var capacity = 16
-        while capacity < merges.count + merges.count / 2 { capacity *= 2 }
+        let capacity = Self.slotCount(merges: merges.count)
         keys = Array(repeating: Self.free, count: capacity)
         values = Array(repeating: 0, count: capacity)
         var joined: [UInt8] = []
@@ -222,6 +229,18 @@ private struct MergeTable: Sendable {
             values[slot] = UInt64(UInt32(clamping: rank)) << 32 | UInt64(UInt32(token))
         }
     }
+
+    private static func slotCount(merges: Int) -> Int {
+        var capacity = 16
+        while capacity < merges + merges / 2 { capacity *= 2 }
+        return capacity
+    }
+
+    /// Bytes of a table of so many merges.
+    static func byteCount(merges: Int) -> Int { slotCount(merges: merges) * 2 * MemoryLayout<UInt64>.stride }
+
+    /// Bytes of the table, with what the allocator has rounded up.
+    var heldBytes: Int { keys.heldBytes + values.heldBytes }
 
     /// What two tokens become, nil if they stay apart.
     subscript(left: Int32, right: Int32) -> Merger.Merge? {

@@ -60,6 +60,14 @@ struct SentencePieceBPE: Sendable {
         dropsCharacters = unknown == nil && byteTokens.contains(nil)
     }
 
+    /// Bytes of the tables for so many tokens, beside the vocabulary.
+    static func byteCount(tokens: Int) -> Int {
+        tokens * MemoryLayout<UInt32>.stride + 256 * (MemoryLayout<Int32?>.stride + MemoryLayout<Bool>.stride)
+    }
+
+    /// Bytes of its tables, with what the allocator has rounded up.
+    var heldBytes: Int { ranks.heldBytes + byteTokens.heldBytes + joinsSpace.heldBytes }
+
     /// Reads what a file says beside its vocabulary.
     init(_ reader: TokenizerMetadata, vocabulary: Vocabulary, unknown: Int32?) throws(TokenizerError) {
         let options = Options(

@@ -16,29 +16,37 @@ struct SpecialTokens: Sendable {
         /// Whether a token begins with a byte, by byte: (256). Most positions of a text are ruled out by this.
         private(set) var isFirstByte = [Bool](repeating: false, count: 256)
         /// The tokens in the order of the bytes of their texts, so that those with a common beginning are neighbours.
-        private let ids: [Int32]
-        /// By id: the longest token that the text of this one begins with, if there is one.
-        private(set) var shorter: [Int32: Int32] = [:]
+        let ids: [Int32]
+        /// By place in `ids`: the place of the longest token that the text of this one begins with, -1 if there is none.
+        let shorter: [Int32]
 
-        init(_ ids: [Int32], _ vocabulary: Vocabulary) {
-            let texts = ids.map { id in (id: id, bytes: Array(vocabulary.string(of: id).utf8)) }
-                .sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
-            self.ids = texts.map(\.id)
-            // The tokens that the last one began with, and itself: each the beginning of the next.
-            var beginnings: [(id: Int32, bytes: [UInt8])] = []
-            for text in texts {
-                isFirstByte[Int(text.bytes[0])] = true
-                while let last = beginnings.last, !text.bytes.starts(with: last.bytes) { beginnings.removeLast() }
-                shorter[text.id] = beginnings.last?.id
-                beginnings.append(text)
+        /// Orders those tokens of the vocabulary for which `isIncluded` holds. Their texts are not empty.
+        init(_ vocabulary: Vocabulary, where isIncluded: (Int32) -> Bool) {
+            let tokens = 0..<Int32(vocabulary.count)
+            var ids: [Int32] = []
+            ids.reserveCapacity(tokens.count(where: isIncluded))
+            for id in tokens where isIncluded(id) { ids.append(id) }
+            ids.sort { Self.precedes(vocabulary.text(of: $0), vocabulary.text(of: $1)) }
+            var shorter = [Int32](repeating: -1, count: ids.count)
+            for (place, id) in ids.enumerated() {
+                let text = vocabulary.text(of: id)
+                isFirstByte[Int(text[0])] = true
+                // What this one begins with, if anything does, is the one before it, or what that one begins with.
+                var candidate = Int32(place) - 1
+                while candidate >= 0, !Self.begins(text, with: vocabulary.text(of: ids[Int(candidate)])) {
+                    candidate = shorter[Int(candidate)]
+                }
+                shorter[place] = candidate
             }
+            self.ids = ids
+            self.shorter = shorter
         }
 
-        /// The longest token that stands at `start`; nil if none does.
+        /// The place of the longest token that stands at `start`; nil if none does.
         ///
         /// Complexity: O(bytes at `start` that some token begins with × log(tokens)).
-        func longestMatch(in text: [UInt8], at start: Int, _ vocabulary: Vocabulary) -> Int32? {
-            var found: Int32?
+        func longestMatch(in text: [UInt8], at start: Int, _ vocabulary: Vocabulary) -> Int? {
+            var found: Int?
             var range = 0..<ids.count  // Tokens with the bytes so far.
             var length = 0
             while !range.isEmpty, length < text.count - start {
@@ -47,9 +55,25 @@ struct SpecialTokens: Sendable {
                 range =
                     lower..<firstIndex(in: lower..<range.upperBound) { Self.byte($0, at: length, vocabulary) > byte }
                 length += 1
-                if let first = ids[range].first, vocabulary.text(of: first).count == length { found = first }
+                if !range.isEmpty, vocabulary.text(of: ids[range.lowerBound]).count == length {
+                    found = range.lowerBound
+                }
             }
             return found
+        }
+
+        /// Whether `left` comes first in the order of bytes.
+        private static func precedes(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Bool {
+            for index in 0..<min(left.count, right.count) where left[index] != right[index] {
+                return left[index] < right[index]
+            }
+            return left.count < right.count
+        }
+
+        private static func begins(_ text: Span<UInt8>, with beginning: Span<UInt8>) -> Bool {
+            guard beginning.count <= text.count else { return false }
+            for index in beginning.indices where text[index] != beginning[index] { return false }
+            return true
         }
 
         /// The first index of `range` from which on `isAfter` holds.
@@ -77,12 +101,24 @@ struct SpecialTokens: Sendable {
     /// Collects the special tokens of a vocabulary. Tokens without text cannot be found in one, and those whose text is
     /// not valid UTF-8 could only be found by cutting a character apart.
     init(_ vocabulary: Vocabulary) {
-        let special = (0..<Int32(vocabulary.count)).filter { id in
-            Self.isSpecial(vocabulary.kinds[Int(id)], parsingControl: true) && vocabulary.isFindable(id)
+        func pattern(parsingControl: Bool) -> Pattern {
+            Pattern(vocabulary) { id in
+                Self.isSpecial(vocabulary.kinds[Int(id)], parsingControl: parsingControl) && vocabulary.isFindable(id)
+            }
         }
-        userDefined = Pattern(special.filter { vocabulary.kinds[Int($0)] == .userDefined }, vocabulary)
-        all = Pattern(special, vocabulary)
+        userDefined = pattern(parsingControl: false)
+        all = pattern(parsingControl: true)
         self.vocabulary = vocabulary
+    }
+
+    /// Bytes of the tables of so many special tokens, of which some are user-defined.
+    static func byteCount(special: Int, userDefined: Int) -> Int {
+        2 * 256 * MemoryLayout<Bool>.stride + (special + userDefined) * 2 * MemoryLayout<Int32>.stride
+    }
+
+    /// Bytes of its tables, with what the allocator has rounded up.
+    var heldBytes: Int {
+        [userDefined, all].reduce(0) { $0 + $1.isFirstByte.heldBytes + $1.ids.heldBytes + $1.shorter.heldBytes }
     }
 
     /// Cuts a text into special tokens and what lies between them.
@@ -95,23 +131,24 @@ struct SpecialTokens: Sendable {
         guard !candidates.isEmpty else { return text.isEmpty ? [] : [.text(0..<text.count)] }
 
         // By length: where tokens stand, each position with the longest one that may still be taken.
-        var waiting: [Int: [(start: Int, id: Int32)]] = [:]
+        var waiting: [Int: [(start: Int, place: Int)]] = [:]
+        func wait(_ start: Int, _ place: Int) {
+            waiting[vocabulary.text(of: pattern.ids[place]).count, default: []].append((start, place))
+        }
         for start in candidates {
-            guard let id = pattern.longestMatch(in: text, at: start, vocabulary) else { continue }
-            waiting[vocabulary.text(of: id).count, default: []].append((start, id))
+            if let place = pattern.longestMatch(in: text, at: start, vocabulary) { wait(start, place) }
         }
         var matches: [(range: Range<Int>, id: Int32)] = []
         var isTaken = [Bool](repeating: false, count: text.count)
         while let length = waiting.keys.max(), let found = waiting.removeValue(forKey: length) {
-            for (start, id) in found.sorted(by: { $0.start < $1.start }) where !isTaken[start] {
+            for (start, place) in found.sorted(by: { $0.start < $1.start }) where !isTaken[start] {
                 let range = start..<(start + length)
                 // What is taken is at least as long as this range, so that an overlap covers one of its ends.
                 if isTaken[range.upperBound - 1] {
-                    guard let shorter = pattern.shorter[id] else { continue }
-                    waiting[vocabulary.text(of: shorter).count, default: []].append((start, shorter))
+                    if pattern.shorter[place] >= 0 { wait(start, Int(pattern.shorter[place])) }
                 } else {
                     for index in range { isTaken[index] = true }
-                    matches.append((range, id))
+                    matches.append((range, pattern.ids[place]))
                 }
             }
         }

@@ -33,7 +33,7 @@ public struct Tokenizer: Sendable {
     private let algorithm: Algorithm
 
     /// The tokenizer models there are, by the name that `tokenizer.ggml.model` gives them.
-    private enum TokenizerModel: String, CaseIterable {
+    enum TokenizerModel: String, CaseIterable {
         case sentencePiece = "llama"
         case byteLevel = "gpt2"
 
@@ -116,6 +116,10 @@ public struct Tokenizer: Sendable {
         "<|repo_name|>", "<|file_sep|>",
     ]
 
+    /// More tokens than these cannot be special in a file that gives no kinds: the unknown one, BOS, six ends that keys
+    /// name, and those that are known by their texts.
+    static var mostNamedTokens: Int { 8 + textsOfEnds.count }
+
     /// The tokens with a text of `textsOfEnds`, which become control tokens where the file calls them user-defined: an
     /// end of turn in ordinary text must not end it. One that is declared a normal piece of text is left one.
     private static func markEnds(in vocabulary: inout Vocabulary, kindsAreKnown: Bool) -> [Int32] {
@@ -136,6 +140,16 @@ public struct Tokenizer: Sendable {
 // MARK: - Vocabulary
 
 extension Tokenizer {
+    /// Bytes of its tables, with what the allocator has rounded up; texts and merges are the file's.
+    package var heldTableBytes: Int {
+        let own =
+            switch algorithm {
+            case .sentencePiece(let bpe): bpe.heldBytes
+            case .byteLevel(let bpe): bpe.heldBytes
+            }
+        return vocabulary.heldBytes + specialTokens.heldBytes + own
+    }
+
     /// Number of tokens: ids are `0 ..< vocabularySize`.
     public var vocabularySize: Int { vocabulary.count }
 

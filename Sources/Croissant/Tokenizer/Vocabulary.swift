@@ -55,8 +55,7 @@ struct Vocabulary: Sendable {
         self.texts = texts
         self.kinds = kinds
 
-        var capacity = 16
-        while capacity < 2 * texts.count { capacity *= 2 }
+        let capacity = Self.slotCount(tokens: texts.count)
         let mask = capacity - 1
         var slots = [UInt64](repeating: 0, count: capacity)
         var longest = 0
@@ -85,6 +84,20 @@ struct Vocabulary: Sendable {
         self.slots = slots
         longestText = longest
     }
+
+    private static func slotCount(tokens: Int) -> Int {
+        var capacity = 16
+        while capacity < 2 * tokens { capacity *= 2 }
+        return capacity
+    }
+
+    /// Bytes of the tables of so many tokens; their texts are the file's.
+    static func byteCount(tokens: Int) -> Int {
+        tokens * MemoryLayout<Tokenizer.TokenKind>.stride + slotCount(tokens: tokens) * MemoryLayout<UInt64>.stride
+    }
+
+    /// Bytes of its tables, with what the allocator has rounded up.
+    var heldBytes: Int { kinds.heldBytes + slots.heldBytes }
 
     /// Whether the vocabulary has a token of this id.
     func contains(_ id: Int32) -> Bool {
