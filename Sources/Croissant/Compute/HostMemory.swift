@@ -38,15 +38,44 @@ package enum HostMemory {
     /// The memory that could be had without swapping.
     package static var available: Int? { field("MemAvailable", of: "/proc/meminfo") }
 
-    /// The limit of the container, where there is one.
+    /// What may be planned for without asking: what is available, in the container if this is smaller, less an eighth.
+    package static var spare: Int? {
+        guard let available else { return nil }
+        let limit = min(available, containerLimit ?? available)
+        return limit - limit / 8
+    }
+
+    /// The limit of the container, or of the control group that the process is in: the least from its own to the
+    /// outermost; nil where there is none.
     package static var containerLimit: Int? {
-        for path in ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"] {
+        guard let groups = SystemFile.text("/proc/self/cgroup") else { return nil }
+        return limitFiles(ofGroups: groups).compactMap { path in
             // "max" where there is no limit; version 1 says so with a number near 2^63.
-            if let text = SystemFile.text(path), let limit = Int(text.trimmingWhitespace), limit < 1 << 60 {
-                return limit
+            SystemFile.text(path).flatMap { Int($0.trimmingWhitespace) }.flatMap { $0 < 1 << 60 ? $0 : nil }
+        }.min()
+    }
+
+    /// The files with the limits of the groups that `/proc/self/cgroup` lists, from the inner to the outer, in both
+    /// versions of control groups. Inside a container the inner ones are often hidden: the outermost is the container's.
+    package static func limitFiles(ofGroups text: String) -> [String] {
+        text.split(separator: "\n").flatMap { line -> [String] in
+            // Such as "0::/user.slice/run.scope" or, of version 1, "4:memory:/docker/77".
+            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            guard fields.count == 3 else { return [] }
+            let root: String
+            let name: String
+            if fields[1].isEmpty {
+                (root, name) = ("/sys/fs/cgroup", "memory.max")
+            } else if fields[1].split(separator: ",").contains("memory") {
+                (root, name) = ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            } else {
+                return []
+            }
+            let folders = fields[2].split(separator: "/")
+            return (0...folders.count).reversed().map { depth in
+                ([root] + folders.prefix(depth).map(String.init) + [name]).joined(separator: "/")
             }
         }
-        return nil
     }
 
     private static func statusField(_ name: String) -> Int? {
