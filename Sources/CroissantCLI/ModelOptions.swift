@@ -64,7 +64,7 @@ struct RuntimeArguments: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Hard limit on weights, KV cache and scratch, such as 1.2GiB: refused before loading when it cannot hold.",
+            "Hard limit on the memory of the process, such as 1.2GiB: refused before loading when it cannot hold.",
             valueName: "size"),
         transform: byteCount)
     var memoryBudget: ByteCount?
@@ -149,10 +149,9 @@ extension Model {
             )
         }
         // The weights are there by now; the rest comes with the session.
-        let own = plan.items.filter { $0.name != "weights" }.reduce(0) { $0 + $1.byteCount }
-        if let available = HostMemory.available, own > available {
+        if let available = HostMemory.available, plan.sessionBytes > available {
             Console.warn(
-                "the plan needs \(ByteCount(own)) beside the weights, and this machine has \(ByteCount(available)) left: a smaller context (-c) needs less"
+                "the plan needs \(ByteCount(plan.sessionBytes)) beside the weights, and this machine has \(ByteCount(available)) left: a smaller context (-c) needs less"
             )
         }
     }

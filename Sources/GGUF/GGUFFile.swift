@@ -48,6 +48,9 @@ public struct GGUFFile: Sendable {
         for (index, tensor) in tensors.enumerated() {
             guard indices.updateValue(index, forKey: tensor.name) == nil else { throw .duplicateTensor(tensor.name) }
         }
+        // What was read is held in arrays by now. Its pages would count as memory of this process for as long as it
+        // lives; whoever asks for them again gets them from the page cache.
+        for file in files { file.advise(.dontNeed, range: 0..<file.size) }
         self.path = path
         self.version = header.version
         self.metadata = header.metadata

@@ -58,6 +58,11 @@ package struct WeightPlan: Sendable {
         plans.reduce(0) { $0 + aligned($1.byteCount) }
     }
 
+    /// What weights that become panels pass through while they are read: a buffer of each of so many threads.
+    package static func stagingBytes(of plans: [WeightPlan], threads: Int) -> Int {
+        threads * plans.reduce(0) { $1.layout == .panels ? max($0, min($1.pieceBytes, $1.tensor.byteCount)) : $0 }
+    }
+
     private static func aligned(_ byteCount: Int) -> Int {
         (byteCount + alignment - 1) / alignment * alignment
     }
@@ -86,7 +91,10 @@ package struct WeightPlan: Sendable {
             pieces += Piece.all(of: plan, at: end)
             end += Self.aligned(plan.byteCount)
         }
-        try Self.read(pieces, of: file, into: memory, kernels: kernels, pool: pool, progress: progress)
+        let stagingBytes = Self.stagingBytes(of: resident, threads: pool.threadCount)
+        try Self.read(
+            pieces, of: file, into: memory, stagingBytes: stagingBytes, kernels: kernels, pool: pool,
+            progress: progress)
         self.memory = memory
         self.held = held
     }
@@ -104,7 +112,7 @@ package struct WeightPlan: Sendable {
             let tensor = plan.tensor
             let rowBytes = tensor.byteCount / tensor.rows
             let panelRows = rowBytes * Panel.rows
-            let length = plan.layout == .rows ? 4 << 20 : max(1, (1 << 19) / panelRows) * panelRows
+            let length = plan.pieceBytes
             return stride(from: 0, to: tensor.byteCount, by: length).map { offset in
                 let written = plan.layout == .rows ? offset : offset / panelRows * plan.panelBytes
                 return Piece(
@@ -114,13 +122,11 @@ package struct WeightPlan: Sendable {
     }
 
     private static func read(
-        _ pieces: [Piece], of file: GGUFFile, into memory: PageMemory, kernels: Kernels, pool: ThreadPool,
-        progress: (@Sendable (Int) -> Void)?
+        _ pieces: [Piece], of file: GGUFFile, into memory: PageMemory, stagingBytes: Int, kernels: Kernels,
+        pool: ThreadPool, progress: (@Sendable (Int) -> Void)?
     ) throws(ModelError) {
-        // What is packed passes through a buffer of each worker. The KV cache and the scratch of a session, which are
-        // larger, do not exist yet: it adds nothing to the peak.
-        let length = pieces.reduce(0) { max($0, $1.plan.layout == .panels ? $1.range.count : 0) }
-        var staging = try Buffer<UInt8>.allocate(length * pool.threadCount, purpose: "weights being read")
+        // What is packed passes through a buffer of each worker.
+        var staging = try Buffer<UInt8>.allocate(stagingBytes, purpose: "weights being read")
         let failure = FirstFailure()
         let done = Atomic<Int>(0)
         readAll(pieces, of: file, into: memory, staging: staging.shared, kernels: kernels, pool: pool, failure) {
@@ -207,6 +213,12 @@ package struct WeightPlan: Sendable {
 extension WeightPlan {
     /// Bytes of one panel.
     fileprivate var panelBytes: Int { Panel.byteCount(of: tensor.type, columns: tensor.columns) }
+
+    /// Bytes of the file that are read at a time: some MiB, or the rows of whole panels.
+    fileprivate var pieceBytes: Int {
+        let panelRows = tensor.byteCount / tensor.rows * Panel.rows
+        return layout == .rows ? 4 << 20 : max(1, (1 << 19) / panelRows) * panelRows
+    }
 }
 
 /// The first error of several workers.

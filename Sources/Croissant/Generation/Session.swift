@@ -20,7 +20,8 @@ public struct Session: ~Copyable {
         options.promptThreads = model.promptThreads
         if let contextLength { options.contextLength = contextLength }
         let plan = try MemoryPlan(
-            model.configuration, tensors: model.tensors, options: options, residence: model.plan.residence)
+            model.configuration, tensors: model.tensors, tokenizerBytes: model.plan.tokenizerBytes, options: options,
+            residence: model.plan.residence)
         let cache = try KVCache(plan.cache)
         let activations = try Activations(plan.activations)
         let scratch = try Scratch(plan.scratch)

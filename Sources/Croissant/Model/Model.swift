@@ -54,7 +54,9 @@ public final class Model: Sendable {
         configuration = try ModelConfiguration(file: file)
         let layout = TensorLayout(configuration)
         tensors = try layout.check(file)
-        plan = try MemoryPlan(configuration, tensors: tensors, options: options)
+        plan = try MemoryPlan(
+            configuration, tensors: tensors, tokenizerBytes: MemoryPlan.tokenizerBytes(for: file.metadata),
+            options: options)
         tokenizer = try Self.tokenizer(of: file, vocabularySize: configuration.vocabularySize)
         let backend = CPUBackend(
             instructionSet: plan.instructionSet, threads: plan.threads, activations: plan.precision)
@@ -80,8 +82,13 @@ public final class Model: Sendable {
     public var weightBytes: Int { tensors.reduce(0) { $0 + $1.byteCount } }
 
     /// Bytes that it holds, by the names of the plan's items; mapped weights are none of them.
+    ///
+    /// Those of the tokenizer with what the allocator has rounded up: less than a page for each table.
     package var allocations: [String: Int] {
-        ["weights": store.residentByteCount, "norms": transformer.weights.vectorBytes]
+        [
+            "weights": store.residentByteCount, "norms": transformer.weights.vectorBytes,
+            "tokenizer": file.metadata.heldArrayBytes + (tokenizer?.heldTableBytes ?? 0),
+        ]
     }
 
     /// The tokenizer of `file`, which must not have more tokens than there are embeddings; nil where it has none.

@@ -20,7 +20,7 @@ public struct RuntimeOptions: Sendable {
     public var prefill: PrefillMethod?
     /// What decode rounds activations to; int16 when nil.
     public var activations: ActivationPrecision?
-    /// Weights, cache, activations and scratch together may not take more.
+    /// The most memory that the process may ever have, as the kernel counts it (``MemoryPlan/byteCount``).
     public var memoryBudget: ByteCount?
     /// The kernels; the best of the machine when nil.
     public var instructionSet: InstructionSet?
