@@ -91,7 +91,9 @@ enum Console {
         note(label("error", .red) + " " + failure.message.escaped)
         if let hint = failure.hint { note(label("hint", .cyan) + " " + hint.escaped) }
         Temporary.removeAll()
-        exit(failure.status)
+        // Nothing is left to be written. What libraries do at an exit is left out: OpenBLAS waits for a thread of its own,
+        // which never ends where the system has refused that thread's memory.
+        _exit(failure.status)
     }
 }
 

@@ -41,6 +41,10 @@ import Darwin
             let size = try Self.regularSize(of: descriptor, path: path)
             guard let base = unsafe mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), unsafe base != MAP_FAILED
             else { throw .system(operation: "map", path: path, code: errno) }
+            guard Self.hasRoom else {
+                unsafe munmap(base, size)
+                throw .system(operation: "map", path: path, code: ENOMEM)
+            }
             unsafe self.base = UnsafeRawPointer(base)
             self.size = size
         } catch {
@@ -117,6 +121,16 @@ import Darwin
             }
             done += count
         }
+    }
+
+    /// Whether the address space has room beside the mapping for what a header becomes, as it may not below `ulimit -v`:
+    /// a program that is refused a few bytes for an array ends in a trap.
+    private static var hasRoom: Bool {
+        let size = 32 << 20
+        guard let start = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+            unsafe start != MAP_FAILED
+        else { return false }
+        return unsafe munmap(start, size) == 0
     }
 
     private static func openError(_ path: String, code: Int32) -> GGUFError {

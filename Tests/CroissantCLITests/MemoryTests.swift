@@ -36,6 +36,21 @@ struct MemoryTests {
             refused.error.contains("(expected at most 1.0 KiB)\nhint: no context fits: the model itself takes "))
     }
 
+    #if os(Linux)
+    @Test("What the address space has no room for is refused in one line, not with a trap")
+    func addressSpace() throws {
+        // Sixteen million positions take 4 GiB.
+        let run = try CLI.shell(
+            #"ulimit -c 0; ulimit -v 3000000; "$BIN" -m "$MODEL" --ids 1,2 -n 1 -c 16000000"#,
+            environment: ["MODEL": Fixture.tiny])
+        #expect(run.status == 1)
+        #expect(run.output.isEmpty)
+        #expect(run.errorLines.count == 2)
+        #expect(run.error.hasPrefix("error: out of memory: "))
+        #expect(run.error.contains(" for the model and a session were refused by the system\nhint: "))
+    }
+    #endif
+
     @Test("The peak is below the plan, and near it", arguments: ["mapped", "resident"])
     func peak(weights: String) throws {
         let memory = try CLI.run(base + ["--weights", weights]).json(Generation.self).memory
