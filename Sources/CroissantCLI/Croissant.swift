@@ -16,8 +16,8 @@ struct CroissantCommand: ParsableCommand {
             """,
         version: version,
         subcommands: [
-            Generate.self, Bench.self, Perplexity.self, Inspect.self, Check.self, Tokenize.self, Detokenize.self,
-            Synthesize.self,
+            Generate.self, Bench.self, Budget.self, Perplexity.self, Inspect.self, Check.self, Tokenize.self,
+            Detokenize.self, Synthesize.self,
         ],
         defaultSubcommand: Generate.self)
 

@@ -23,6 +23,18 @@ public struct TensorInfo: Sendable, Hashable {
     public var elementCount: Int { dimensions.reduce(1, *) }
 }
 
+extension TensorInfo {
+    /// A tensor that has no place in a file yet: its offset is 0.
+    ///
+    /// - Throws: `GGUFError.invalidTensor` for dimensions that no file has.
+    package init(_ declaration: GGUFWriter.Declaration) throws(GGUFError) {
+        self.init(
+            name: declaration.name, dimensions: declaration.dimensions, type: declaration.type, offset: 0,
+            byteCount: try TensorShape.byteCount(
+                name: declaration.name, dimensions: declaration.dimensions, type: declaration.type), shardIndex: 0)
+    }
+}
+
 /// The shape of a tensor: what is known of it before it has a place in a file.
 ///
 /// All arithmetic on sizes that come from a file is here. What this accepts, `TensorInfo` multiplies without checks.

@@ -98,8 +98,8 @@ struct ErrorLineTests {
             Case(
                 ["frobnicate"],
                 """
-                error: unknown command: frobnicate (expected generate, bench, perplexity, \
-                inspect, check, tokenize, detokenize, synthesize)
+                error: unknown command: frobnicate (expected generate, bench, budget, \
+                perplexity, inspect, check, tokenize, detokenize, synthesize)
                 hint: 'croissant-gguf --help' says what they do
 
                 """),

@@ -12,7 +12,6 @@ public struct ModelSynthesizer: Sendable {
     public let mix: QuantizationMix
     /// The seed of the weights.
     public let seed: UInt64
-    private let layout: TensorLayout
     private let kernels: Kernels
     private let declarations: [GGUFWriter.Declaration]
 
@@ -21,19 +20,24 @@ public struct ModelSynthesizer: Sendable {
         self.shape = shape
         self.mix = mix
         self.seed = seed
-        layout = TensorLayout(try shape.configuration())
         kernels = Kernels(Kernels.bestInstructionSet)
-        let layout = layout
+        declarations = Self.declarations(of: shape, TensorLayout(try shape.configuration()), mix)
+        for declaration in declarations where !kernels.canQuantize(to: declaration.type) {
+            throw .invalidOption(
+                name: "type", value: declaration.type.name, expected: Self.types.map(\.name).joined(separator: ", "))
+        }
+    }
+
+    /// The tensors of a file of `shape`, whose layout is `layout`, in the types of `mix`.
+    static func declarations(
+        of shape: ModelShape, _ layout: TensorLayout, _ mix: QuantizationMix
+    ) -> [GGUFWriter.Declaration] {
         let tensors = layout.all.filter { $0.name != layout.ropeFactors.name }
         let facts = ModelFacts(layers: shape.layers, queriesPerKey: shape.heads / shape.keyValueHeads)
         let types = mix.types(
             of: tensors.map { QuantizationMix.Tensor(name: $0.name, dimensions: $0.dimensions) }, in: facts)
-        declarations = zip(tensors, types).map { tensor, type in
+        return zip(tensors, types).map { tensor, type in
             GGUFWriter.Declaration(name: tensor.name, dimensions: tensor.dimensions, type: type ?? .f32)
-        }
-        for declaration in declarations where !kernels.canQuantize(to: declaration.type) {
-            throw .invalidOption(
-                name: "type", value: declaration.type.name, expected: Self.types.map(\.name).joined(separator: ", "))
         }
     }
 
@@ -188,11 +192,17 @@ public struct ModelSynthesizer: Sendable {
     }
 
     private var metadata: GGUFMetadata {
-        let vocabulary = SyntheticVocabulary(size: shape.vocabularySize)
+        var metadata = Self.metadata(of: shape, SyntheticVocabulary(size: shape.vocabularySize))
+        metadata["general.description"] = .string("random weights of seed \(seed): for benchmarks, not for text")
+        if let fileType = mix.fileType { metadata["general.file_type"] = .uint32(fileType.rawValue) }
+        return metadata
+    }
+
+    /// What a file of `shape` says about it, whatever the types and the seed.
+    static func metadata(of shape: ModelShape, _ vocabulary: SyntheticVocabulary) -> GGUFMetadata {
         var metadata: GGUFMetadata = [
             "general.architecture": .string("llama"),
             "general.name": .string(shape.name),
-            "general.description": .string("random weights of seed \(seed): for benchmarks, not for text"),
             "general.quantization_version": .uint32(2),
             "llama.context_length": .uint32(UInt32(shape.contextLength)),
             "llama.embedding_length": .uint32(UInt32(shape.embeddingLength)),
@@ -216,9 +226,6 @@ public struct ModelSynthesizer: Sendable {
             "tokenizer.ggml.add_bos_token": .bool(true),
             "tokenizer.ggml.add_space_prefix": .bool(true),
         ]
-        if let fileType = mix.fileType {
-            metadata["general.file_type"] = .uint32(fileType.rawValue)
-        }
         if let end = vocabulary.endOfTurn { metadata["tokenizer.ggml.eot_token_id"] = .uint32(UInt32(end)) }
         return metadata
     }

@@ -1,24 +1,18 @@
 import ArgumentParser
 import Croissant
-import Foundation
 import GGUF
 
 /// Makes a file with random weights.
 struct Synthesize: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Writes a GGUF file of a given shape with random weights, for benchmarks.",
-        discussion: """
-            A FILE.json for --shape looks like this:
-            {"name": "tiny", "contextLength": 512, "embeddingLength": 256,
-             "layers": 2, "feedForwardLength": 704, "heads": 4,
-             "keyValueHeads": 4, "vocabularySize": 512}
-            """)
+        discussion: ShapeArgument.fileHelp)
 
     @Argument(help: ArgumentHelp("The file to write.", valueName: "out"))
     var out: String
 
-    @Option(help: "A shape by name (\(Self.shapeNames)), or a FILE.json.")
-    var shape = "croissant"
+    @Option(help: "A shape by name (\(ShapeArgument.names)), or a FILE.json.")
+    var shape = ShapeArgument.croissant
 
     @Option(
         help: ArgumentHelp(
@@ -39,21 +33,17 @@ struct Synthesize: ParsableCommand {
 
     @OptionGroup var output: OutputOptions
 
-    private static var shapeNames: String { ModelShape.named.keys.sorted().joined(separator: ", ") }
-
     private static var typeNames: String {
         ModelSynthesizer.mixes.map(\.name).joined(separator: ", ")
     }
 
     func validate() throws {
         try requireThreads(threads)
-        if ModelShape.named[shape] == nil && !shape.hasSuffix(".json") {
-            throw ValidationError("'\(shape)' is not a shape: expected \(Self.shapeNames) or a FILE.json")
-        }
+        try shape.validate()
     }
 
     func run() throws {
-        let synthesizer = try ModelSynthesizer(shape: try modelShape(), mix: pure ? type.pure : type, seed: seed)
+        let synthesizer = try ModelSynthesizer(shape: try shape.shape(), mix: pure ? type.pure : type, seed: seed)
         if output.verbose {
             let shape = synthesizer.shape
             Console.note(
@@ -64,27 +54,6 @@ struct Synthesize: ParsableCommand {
         if !output.quiet {
             Console.note(
                 "wrote \(out.escaped): \(ByteCount(synthesizer.tensorBytes)) of \(synthesizer.mix.name) weights")
-        }
-    }
-
-    /// The shape by its name or from its file.
-    private func modelShape() throws -> ModelShape {
-        if let named = ModelShape.named[shape] { return named }
-        let text = try TextInput.file(shape)
-        do {
-            return try JSONDecoder().decode(ModelShape.self, from: Data(text.utf8))
-        } catch {
-            throw Failure("not a model shape: \(shape) (\(Self.describe(error)))")
-        }
-    }
-
-    private static func describe(_ error: any Error) -> String {
-        switch error {
-        case DecodingError.keyNotFound(let key, _): "\(key.stringValue) is missing"
-        case DecodingError.typeMismatch(_, let context) where !context.codingPath.isEmpty,
-            DecodingError.valueNotFound(_, let context) where !context.codingPath.isEmpty:
-            "\(context.codingPath.map(\.stringValue).joined(separator: ".")) has the wrong type"
-        default: "expected a JSON object with a name and whole numbers"
         }
     }
 }

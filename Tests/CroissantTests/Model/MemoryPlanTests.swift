@@ -163,6 +163,30 @@ struct MemoryPlanTests {
         #expect(remedy?.contains("(-ctk q4_0 -ctv q4_0)") == true)
     }
 
+    @Test(
+        "the plan of a shape is the plan of the file that it would be written to",
+        arguments: ["F32", "Q4_0", "Q4_K_M"])
+    func planOfShape(name: String) throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        var shape = ModelShape.tiny
+        shape.embeddingLength = 256
+        shape.feedForwardLength = 256
+        let mix = try #require(QuantizationMix(name: name))
+        try ModelSynthesizer(shape: shape, mix: mix).write(to: folder.file("model.gguf"), threads: 1)
+        let file = try GGUFFile(path: folder.file("model.gguf"))
+        let model = try ShapePlanner(shape).model(in: mix)
+        #expect(model.weightBytes == file.tensors.reduce(0) { $0 + $1.byteCount })
+        for placement in WeightPlacement.allCases {
+            var options = RuntimeOptions.small
+            options.weights = placement
+            let planned = try model.plan(options).items
+            let real = try MemoryPlan(file: file, options: options).items
+            #expect(planned.map(\.name) == real.map(\.name))
+            #expect(planned.map(\.byteCount) == real.map(\.byteCount))
+        }
+    }
+
     @Test("weights pass through buffers that the plan counts where they are larger than a session")
     func staging() throws {
         var shape = ModelShape.tiny

@@ -1,0 +1,58 @@
+import ArgumentParser
+import Croissant
+import Foundation
+
+/// A shape as `--shape` takes it: by name, or from a JSON file.
+struct ShapeArgument: ExpressibleByArgument {
+    /// What was given.
+    let text: String
+
+    /// CroissantLLM's.
+    static let croissant = ShapeArgument(text: "croissant")
+
+    /// The names of the shapes that need no file.
+    static var names: String { ModelShape.named.keys.sorted().joined(separator: ", ") }
+
+    /// What a file looks like, for the help of commands.
+    static let fileHelp = """
+        A FILE.json for --shape looks like this:
+        {"name": "tiny", "contextLength": 512, "embeddingLength": 256,
+         "layers": 2, "feedForwardLength": 704, "heads": 4,
+         "keyValueHeads": 4, "vocabularySize": 512}
+        """
+
+    private init(text: String) { self.text = text }
+
+    /// Takes anything: ``validate()`` says what is wrong with it.
+    init?(argument: String) { text = argument }
+
+    var defaultValueDescription: String { text }
+
+    /// Refuses what is neither a name nor a JSON file.
+    func validate() throws {
+        if ModelShape.named[text] == nil && !text.hasSuffix(".json") {
+            throw ValidationError("'\(text)' is not a shape: expected \(Self.names) or a FILE.json")
+        }
+    }
+
+    /// The shape.
+    func shape() throws -> ModelShape {
+        if let named = ModelShape.named[text] { return named }
+        let json = try TextInput.file(text)
+        do {
+            return try JSONDecoder().decode(ModelShape.self, from: Data(json.utf8))
+        } catch {
+            throw Failure("not a model shape: \(text) (\(Self.describe(error)))")
+        }
+    }
+
+    private static func describe(_ error: any Error) -> String {
+        switch error {
+        case DecodingError.keyNotFound(let key, _): "\(key.stringValue) is missing"
+        case DecodingError.typeMismatch(_, let context) where !context.codingPath.isEmpty,
+            DecodingError.valueNotFound(_, let context) where !context.codingPath.isEmpty:
+            "\(context.codingPath.map(\.stringValue).joined(separator: ".")) has the wrong type"
+        default: "expected a JSON object with a name and whole numbers"
+        }
+    }
+}
