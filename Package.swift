@@ -72,7 +72,8 @@ let package = Package(
             dependencies: ["Croissant", "GGUF"],
             exclude: ["Golden"],
             swiftSettings: swiftSettings),
-        .testTarget(name: "CroissantCLITests", dependencies: ["CroissantCLI"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "CroissantCLITests", dependencies: ["CroissantCLI", "Croissant"], swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .c17
 )

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 name=$1
 shift
 published=(F16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_0 Q4_K_M Q4_K_S Q4_0 IQ4_XS Q3_K_L Q3_K_M Q3_K_S Q2_K)
-measured=("${@:-${published[@]}}")
+measured=("$@")
 [ $# -gt 0 ] || measured=("${published[@]}")
 
 swift build -c release --product croissant-gguf

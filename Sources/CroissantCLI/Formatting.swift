@@ -1,10 +1,14 @@
 import Foundation
+import GGUF
 
 extension Double {
     /// The number with a fixed number of decimals, whatever the locale.
     func formatted(places: Int) -> String {
         String(format: "%.\(places)f", locale: Locale(identifier: "en_US_POSIX"), self)
     }
+
+    /// The share in whole per cents, such as "61%".
+    var percent: String { "\((100 * self).formatted(places: 0))%" }
 }
 
 extension Int {
@@ -17,4 +21,9 @@ extension Int {
         default: "\(self)"
         }
     }
+}
+
+extension String {
+    /// The text in a cell of a Markdown table.
+    var cell: String { escaped.replacing("|", with: "\\|") }
 }

@@ -42,17 +42,8 @@ struct ShapeArgument: ExpressibleByArgument {
         do {
             return try JSONDecoder().decode(ModelShape.self, from: Data(json.utf8))
         } catch {
-            throw Failure("not a model shape: \(text) (\(Self.describe(error)))")
-        }
-    }
-
-    private static func describe(_ error: any Error) -> String {
-        switch error {
-        case DecodingError.keyNotFound(let key, _): "\(key.stringValue) is missing"
-        case DecodingError.typeMismatch(_, let context) where !context.codingPath.isEmpty,
-            DecodingError.valueNotFound(_, let context) where !context.codingPath.isEmpty:
-            "\(context.codingPath.map(\.stringValue).joined(separator: ".")) has the wrong type"
-        default: "expected a JSON object with a name and whole numbers"
+            let problem = DecodingProblem.describe(error) ?? "expected a JSON object with a name and whole numbers"
+            throw Failure("not a model shape: \(text) (\(problem))")
         }
     }
 }

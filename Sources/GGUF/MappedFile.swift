@@ -380,4 +380,9 @@ package enum SystemFile {
         }
         return String(decoding: bytes[..<end], as: UTF8.self)
     }
+
+    /// The first line of such a file.
+    package static func line(_ path: String) -> String? {
+        text(path).map { String($0.prefix { $0 != "\n" }) }
+    }
 }

@@ -200,6 +200,14 @@ struct AttentionTests {
         return results
     }
 
+    @Test("Integers are what the sets compute with whose products of them are faster", arguments: supportedISAs)
+    func choosesIntegers(isa: ck_isa) {
+        let hasFasterProducts = [CK_ISA_AVX2, CK_ISA_AVXVNNI, CK_ISA_AVX512, CK_ISA_AVX512VNNI].contains(isa)
+        // Only queries of integers have to be made.
+        #expect(unsafe (ck_attention_tiles(isa, true).begin != nil) == hasFasterProducts)
+        #expect(unsafe ck_attention_tiles(isa, false).begin == nil)
+    }
+
     @Test("What is not finite leaves no result that looks like one", arguments: [false, true], supportedISAs)
     func notFinite(integers: Bool, isa: ck_isa) {
         let tile = Tile(headSize: 20, rows: 60, firstQuery: 20, positions: 80)

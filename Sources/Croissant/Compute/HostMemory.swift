@@ -51,7 +51,7 @@ package enum HostMemory {
         guard let groups = SystemFile.text("/proc/self/cgroup") else { return nil }
         return limitFiles(ofGroups: groups).compactMap { path in
             // "max" where there is no limit; version 1 says so with a number near 2^63.
-            SystemFile.text(path).flatMap { Int($0.trimmingWhitespace) }.flatMap { $0 < 1 << 60 ? $0 : nil }
+            SystemFile.line(path).flatMap { Int($0) }.flatMap { $0 < 1 << 60 ? $0 : nil }
         }.min()
     }
 

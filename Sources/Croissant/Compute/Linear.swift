@@ -47,11 +47,22 @@ package struct Linear: Sendable {
         self.batchPrecision = batchPrecision
         columns = parts[0].columns
         rows = parts.reduce(0) { $0 + $1.rows }
-        let isInteger = parts.map { batchPrecision != .f32 && Panel.exists(for: $0.type) }
+        let isInteger = parts.map { Self.batchActivations(of: $0, wanted: batchPrecision) != .f32 }
         integerTypes = zip(parts, isInteger).filter(\.1).map(\.0.type)
         chunks = Self.tiles(of: parts, height: Self.chunkRows(columns: columns))
         integerTiles = Self.tiles(of: parts, height: Self.integerRows(columns: columns)).filter { isInteger[$0.part] }
         floatTiles = Self.tiles(of: parts, height: Self.floatRows(columns: columns)).filter { !isInteger[$0.part] }
+    }
+
+    /// What the activations of a batch are really rounded to where they meet `part`: f32 for a type without panels.
+    func batchActivations(of part: WeightMatrix) -> ActivationPrecision {
+        Self.batchActivations(of: part, wanted: batchPrecision)
+    }
+
+    private static func batchActivations(
+        of part: WeightMatrix, wanted: ActivationPrecision
+    ) -> ActivationPrecision {
+        Panel.exists(for: part.type) ? wanted : .f32
     }
 
     private static func tiles(of parts: [WeightMatrix], height: Int) -> [Tile] {

@@ -10,14 +10,14 @@ package struct Roofline: Sendable, Codable {
     /// Operations a second on bytes, a product and its addition being two.
     package let byteOperations: Double
 
-    /// The higher roof of each kind: of two measurements of one machine, neither was disturbed less than that. What is
-    /// typical is the mean of both.
-    package func best(_ other: Roofline) -> Roofline {
-        Roofline(
-            readBytes: max(readBytes, other.readBytes),
-            typicalReadBytes: (typicalReadBytes + other.typicalReadBytes) / 2,
-            floatOperations: max(floatOperations, other.floatOperations),
-            byteOperations: max(byteOperations, other.byteOperations))
+    /// The highest roof of each kind, of at least one measurement of one machine: none was disturbed less than that. What
+    /// is typical is the mean of all.
+    package static func best(of roofs: some Collection<Roofline>) -> Roofline {
+        func highest(_ roof: (Roofline) -> Double) -> Double { roofs.reduce(0) { max($0, roof($1)) } }
+        return Roofline(
+            readBytes: highest(\.readBytes),
+            typicalReadBytes: roofs.reduce(0) { $0 + $1.typicalReadBytes } / Double(roofs.count),
+            floatOperations: highest(\.floatOperations), byteOperations: highest(\.byteOperations))
     }
 
     /// Measures for about `seconds` each, and keeps the best of many short runs: a roof is what is never exceeded.

@@ -25,6 +25,27 @@ extension Model {
         return 2 * Double(weights + attention)
     }
 
+    /// Operations a second that a prompt could reach with `roofline`: every product at the roof of the numbers that it
+    /// multiplies. Nil where some are of 16 bits, whose roof is not measured.
+    package func promptRoof(_ roofline: Roofline) -> Double? {
+        var operations = 0.0
+        var seconds = 0.0
+        for layer in products.dropLast() {
+            for part in layer.parts {
+                let roof: Double
+                switch layer.batchActivations(of: part) {
+                case .int8: roof = roofline.byteOperations
+                case .f32: roof = roofline.floatOperations
+                case .int16: return nil
+                }
+                let count = 2 * Double(part.rows * part.columns)
+                operations += count
+                seconds += count / roof
+            }
+        }
+        return operations / seconds
+    }
+
     /// Measures the roofs of the threads that feed a prompt, or of those that decode, with these weights.
     ///
     /// - Parameter seconds: for each of the three.

@@ -112,8 +112,3 @@ extension ComparedRow.Setting {
         self == .modelBytes ? Int(value).map { ByteCount($0).description } ?? value.escaped : value.escaped
     }
 }
-
-extension String {
-    /// The text in a cell of a Markdown table.
-    fileprivate var cell: String { escaped.replacing("|", with: "\\|") }
-}

@@ -57,7 +57,7 @@ struct BenchReport {
         }
         return TextTable<BenchRow> { row in
             [
-                Column("model" <- row.title.escaped.replacing("|", with: "\\|")),
+                Column("model" <- row.title.cell),
                 Column("size" <- ByteCount(row.modelBytes).description, align: .right),
                 Column("params" <- row.parameters.abbreviated, align: .right),
                 Column("threads" <- row.threads, align: .right),
@@ -68,18 +68,14 @@ struct BenchReport {
                     "t/s" <- "\(row.mean.formatted(places: 2)) ± \(row.standardDeviation.formatted(places: 2))",
                     align: .right),
                 Column("median" <- row.median.formatted(places: 2), align: .right),
-                Column("MBU" <- Self.percent(row.bandwidthUtilisation), align: .right),
+                Column("MBU" <- row.bandwidthUtilisation?.percent ?? "", align: .right),
                 Column("Gop/s" <- (row.operations / 1e9).formatted(places: 0), align: .right),
-                Column("of peak" <- Self.percent(row.peakShare), align: .right),
+                Column("of peak" <- row.peakShare?.percent ?? "", align: .right),
                 Column("peak memory" <- Self.bytes(row.peakMemory), align: .right),
                 Column("budget" <- Self.bytes(row.memoryBudget), align: .right),
                 Column("within" <- row.withinBudget.map { $0 ? "yes" : "no" } ?? "unknown"),
             ]
         }
-    }
-
-    private static func percent(_ share: Double?) -> String {
-        share.map { "\((100 * $0).formatted(places: 0))%" } ?? ""
     }
 
     private static func bytes(_ count: Int?) -> String { count.map { ByteCount($0).description } ?? "unknown" }

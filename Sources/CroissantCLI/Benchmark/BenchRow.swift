@@ -8,9 +8,10 @@ struct BenchRow: Codable, SavedRow {
     let model: String
     /// The path as it was given; nil for a model that was made on the spot.
     let file: String?
-    /// SHA-256 of the file, in hexadecimal; nil where it was not asked for.
+    /// SHA-256 of the file, or of the first part of a split one, in hexadecimal; nil for a model that was made on the
+    /// spot.
     let sha256: String?
-    /// The name of the file's type, such as "Q4_K - Medium"; nil where the file does not say.
+    /// The name of the file's type, such as "Q4_K_M"; nil where the file does not say.
     let fileType: String?
     /// Bytes of all tensors.
     let modelBytes: Int
@@ -70,8 +71,8 @@ struct BenchRow: Codable, SavedRow {
     let bandwidthUtilisation: Double?
     /// Operations a second, a product and its addition being two.
     let operations: Double
-    /// Operations as a share of the roof of the numbers that are multiplied: bytes in int8 prefill, floats in sgemm; nil
-    /// otherwise.
+    /// Operations as a share of the roof of the numbers that are multiplied: bytes where activations are, else floats;
+    /// nil for generation, and for activations of 16 bits.
     let peakShare: Double?
 
     /// What the memory plan says, in bytes.
@@ -113,6 +114,13 @@ struct BenchRow: Codable, SavedRow {
         let p50: Double
         /// A tenth of the tokens took more.
         let p90: Double
+
+        /// Of some tokens; nil without any.
+        fileprivate init?(_ seconds: [Double]) {
+            guard !seconds.isEmpty else { return nil }
+            let statistics = Statistics(seconds)
+            (p10, p50, p90) = (statistics.quantile(0.1), statistics.median, statistics.quantile(0.9))
+        }
     }
 
     /// The row of a test of `model`.
@@ -142,40 +150,29 @@ struct BenchRow: Codable, SavedRow {
         prompt = test.prompt
         generation = test.generation
         depth = test.depth
-        samples = measured.seconds.map { Double(test.tokens) / $0 }
+        samples = measured.runs.map { Double(test.tokens) / $0.seconds }
         let statistics = Statistics(samples)
         mean = statistics.mean
         standardDeviation = statistics.standardDeviation
         median = statistics.median
-        tokenLatency =
-            measured.tokenSeconds.isEmpty
-            ? nil
-            : {
-                let latencies = Statistics(measured.tokenSeconds)
-                return Latency(p10: latencies.quantile(0.1), p50: latencies.median, p90: latencies.quantile(0.9))
-            }()
-        timeToFirstToken = measured.firstTokenSeconds.isEmpty ? nil : Statistics(measured.firstTokenSeconds).median
+        tokenLatency = Latency(measured.runs.flatMap(\.tokenSeconds))
+        let firstTokens = measured.runs.compactMap(\.firstTokenSeconds)
+        timeToFirstToken = firstTokens.isEmpty ? nil : Statistics(firstTokens).median
 
         let roofs = measured.rooflines
-        let roofline = roofs.dropFirst().reduce(roofs[0]) { $0.best($1) }
+        let roofline = Roofline.best(of: roofs)
         self.roofline = roofline
         let cost = TestCost(test, of: model)
         bandwidthUtilisation =
             test.prompt == 0 && roofline.readBytes > 0
             ? Statistics(
                 samples.enumerated().map { run, speed in
-                    cost.bytesPerToken * speed / roofs[run].best(roofs[run + 1]).typicalReadBytes
+                    cost.bytesPerToken * speed / Roofline.best(of: roofs[run...run + 1]).typicalReadBytes
                 }
             ).median : nil
         let operations = cost.operationsPerToken * median
         self.operations = operations
-        let roof: Double? =
-            switch plan.prefill {
-            case .int8: roofline.byteOperations
-            case .sgemm: roofline.floatOperations
-            case .int16: nil
-            }
-        peakShare = test.generation == 0 ? roof.map { operations / $0 } : nil
+        peakShare = test.generation == 0 ? model.promptRoof(roofline).map { operations / $0 } : nil
 
         plannedMemory = plan.byteCount
         memoryBudget = options.memoryBudget?.bytes ?? plan.byteCount
@@ -185,7 +182,9 @@ struct BenchRow: Codable, SavedRow {
         withinBudget = peakMemory.map { [memoryBudget] in $0 <= memoryBudget }
 
         energySource = measured.energySource
-        energyPerToken = measured.joules.map { $0 / Double(test.tokens * measured.seconds.count) }
+        let joules = measured.runs.compactMap(\.joules)
+        let energy = joules.reduce(0, +)
+        energyPerToken = energy > 0 ? energy / Double(test.tokens * joules.count) : nil
         drift = Self.drift(samples)
         noise = Self.noise(statistics, drift, measured.others)
         host = HostFacts(loadBefore: measured.loadBefore, others: measured.others)
@@ -204,13 +203,12 @@ struct BenchRow: Codable, SavedRow {
     private static func noise(
         _ statistics: Statistics, _ drift: Double?, _ others: (busy: Double, stolen: Double)?
     ) -> [String] {
-        func percent(_ share: Double) -> String { "\((100 * share).formatted(places: 0))%" }
         var reasons: [String] = []
         let variation = statistics.standardDeviation / statistics.mean
-        if variation > tolerance { reasons.append("runs differ by \(percent(variation))") }
+        if variation > tolerance { reasons.append("runs differ by \(variation.percent)") }
         if let drift, abs(drift - 1) > tolerance {
             let change = drift < 1 ? "slower (throttling, or other work)" : "faster"
-            reasons.append("the second half of the runs was \(percent(abs(drift - 1))) \(change)")
+            reasons.append("the second half of the runs was \(abs(drift - 1).percent) \(change)")
         }
         if let others, others.busy > 0.1 {
             reasons.append("other processes kept \(others.busy.formatted(places: 1)) processors busy")

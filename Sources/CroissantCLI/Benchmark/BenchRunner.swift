@@ -3,25 +3,31 @@ import GGUF
 
 /// What was measured of one test.
 struct BenchMeasurement {
-    /// Seconds of each counted run.
-    fileprivate(set) var seconds: [Double] = []
-    /// Seconds from the beginning of each counted run to its first logits, where it begins with a prompt.
-    fileprivate(set) var firstTokenSeconds: [Double] = []
-    /// Seconds of every token that was fed alone, in all counted runs.
-    fileprivate(set) var tokenSeconds: [Double] = []
+    /// The counted runs.
+    let runs: [BenchRun]
     /// The roofs of the threads in question, measured just before each counted run, and after the last one: the memory
     /// of a machine that is shared is faster in one second than in the next.
-    fileprivate(set) var rooflines: [Roofline] = []
+    let rooflines: [Roofline]
     /// Processes that ran or wanted to before, on average over a minute.
-    fileprivate(set) var loadBefore: Double?
+    let loadBefore: Double?
     /// Processors that others kept busy, and that the hypervisor gave away, during the counted runs.
-    fileprivate(set) var others: (busy: Double, stolen: Double)?
+    let others: (busy: Double, stolen: Double)?
     /// What the energy comes from.
-    fileprivate(set) var energySource = EnergyMeter.Source.unavailable
-    /// Of the counted runs.
-    fileprivate(set) var joules: Double?
+    let energySource: EnergyMeter.Source
     /// The memory of the process after the counted runs.
-    fileprivate(set) var memory = ProcessMemory()
+    let memory: ProcessMemory
+}
+
+/// One run of a test.
+struct BenchRun {
+    /// From its beginning to its end.
+    fileprivate(set) var seconds = 0.0
+    /// From its beginning to its first logits, where it begins with a prompt.
+    fileprivate(set) var firstTokenSeconds: Double?
+    /// Of every token that was fed alone.
+    fileprivate(set) var tokenSeconds: [Double] = []
+    /// Energy that the machine used; nil where it cannot be told.
+    fileprivate(set) var joules: Double?
 }
 
 /// Memory of this process in bytes, as the kernel counts it; nil where it does not say.
@@ -58,28 +64,24 @@ struct BenchRunner: ~Copyable {
         let loadBefore = HostActivity.loadAverage
         session.rewind(to: 0)
         try fill(test, tokens)
-        var result = BenchMeasurement()
-        result.loadBefore = loadBefore
         let bar = ProgressBar(test.name, total: repetitions + 1, isQuiet: isQuiet)
         defer { bar.finish() }
         // The first run touches memory and wakes threads: it is not counted.
-        var warmUp = BenchMeasurement()
-        try run(test, tokens, into: &warmUp)
+        _ = try run(test, tokens)
         bar.update(1)
         let activity = HostActivity()
-        let energy = EnergyMeter()
-        for repetition in 0..<repetitions where !Interruption.isRequested {
-            result.rooflines.append(roofline(of: test))
-            try run(test, tokens, into: &result)
-            bar.update(repetition + 2)
+        var runs: [BenchRun] = []
+        var rooflines: [Roofline] = []
+        while runs.count < repetitions && !Interruption.isRequested {
+            rooflines.append(roofline(of: test))
+            runs.append(try run(test, tokens))
+            bar.update(runs.count + 1)
         }
         guard !Interruption.isRequested else { return nil }
-        result.joules = energy.joules
-        result.energySource = energy.source
-        result.others = HostActivity().others(since: activity)
-        result.memory = ProcessMemory()
-        result.rooflines.append(roofline(of: test))
-        return result
+        let others = HostActivity().others(since: activity)
+        return BenchMeasurement(
+            runs: runs, rooflines: rooflines + [roofline(of: test)], loadBefore: loadBefore, others: others,
+            energySource: EnergyMeter().source, memory: ProcessMemory())
     }
 
     private func roofline(of test: BenchTest) -> Roofline {
@@ -98,9 +100,11 @@ struct BenchRunner: ~Copyable {
     }
 
     /// One run of a test, which an interruption ends early.
-    private mutating func run(_ test: BenchTest, _ tokens: [Int32], into result: inout BenchMeasurement) throws {
-        guard !Interruption.isRequested else { return }
+    private mutating func run(_ test: BenchTest, _ tokens: [Int32]) throws -> BenchRun {
+        var result = BenchRun()
+        guard !Interruption.isRequested else { return result }
         session.rewind(to: test.depth)
+        let energy = EnergyMeter()
         let begin = ContinuousClock.now
         var last = begin
         if test.prompt > 0 {
@@ -108,7 +112,7 @@ struct BenchRunner: ~Copyable {
                 !Interruption.isRequested
             }
             last = ContinuousClock.now
-            result.firstTokenSeconds.append((last - begin).seconds)
+            result.firstTokenSeconds = (last - begin).seconds
         }
         for token in tokens.suffix(test.generation) where !Interruption.isRequested {
             try session.evaluate([token])
@@ -116,6 +120,8 @@ struct BenchRunner: ~Copyable {
             result.tokenSeconds.append((now - last).seconds)
             last = now
         }
-        result.seconds.append((last - begin).seconds)
+        result.seconds = (last - begin).seconds
+        result.joules = energy.joules
+        return result
     }
 }

@@ -17,6 +17,7 @@ struct EnergyMeter {
     /// Where the figures come from.
     let source: Source
     private let start: [String: Double]
+    private let battery: Double?
 
     private static let counters = "/sys/class/powercap"
     private static let supplies = "/sys/class/power_supply"
@@ -24,11 +25,9 @@ struct EnergyMeter {
     /// Begins to measure.
     init() {
         start = Self.packages()
-        source = !start.isEmpty ? .rapl : Self.batteries() != nil ? .battery : .unavailable
-        battery = source == .battery ? Self.batteries() : nil
+        battery = start.isEmpty ? Self.batteries() : nil
+        source = !start.isEmpty ? .rapl : battery != nil ? .battery : .unavailable
     }
-
-    private let battery: Double?
 
     /// Joules since the beginning; nil where they cannot be told.
     var joules: Double? {
@@ -42,7 +41,8 @@ struct EnergyMeter {
                 return sum + (end >= counter.value ? end - counter.value : end + range - counter.value) * 1e-6
             }
         case .battery:
-            guard let battery, let now = Self.batteries(), now < battery else { return nil }
+            // A battery counts in large steps: most short runs are within one, and some pay for all of it.
+            guard let battery, let now = Self.batteries() else { return nil }
             return battery - now
         case .unavailable: return nil
         }
@@ -60,7 +60,9 @@ struct EnergyMeter {
     private static func batteries() -> Double? {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: supplies)) ?? []
         let batteries = names.filter { $0.hasPrefix("BAT") }.map { "\(supplies)/\($0)" }
-        guard !batteries.isEmpty, batteries.allSatisfy({ text("\($0)/status") == "Discharging" }) else { return nil }
+        guard !batteries.isEmpty, batteries.allSatisfy({ SystemFile.line("\($0)/status") == "Discharging" }) else {
+            return nil
+        }
         return batteries.reduce(0) { sum, battery in
             guard let sum else { return nil }
             // Microwatt hours, or microampere hours at microvolts.
@@ -72,9 +74,5 @@ struct EnergyMeter {
         }
     }
 
-    private static func text(_ path: String) -> String? {
-        SystemFile.text(path)?.trimmingCharacters(in: .whitespacesAndNewlines)
-    }
-
-    private static func number(_ path: String) -> Double? { text(path).flatMap { Double($0) } }
+    private static func number(_ path: String) -> Double? { SystemFile.line(path).flatMap { Double($0) } }
 }

@@ -16,7 +16,7 @@ struct HostActivity: Sendable {
         let ticks = Double(sysconf(Int32(_SC_CLK_TCK)))
         process = Double(clock()) / Double(CLOCKS_PER_SEC)
         // cpu user nice system idle iowait irq softirq steal
-        let fields = SystemFile.text("/proc/stat")?.prefix { $0 != "\n" }.split(separator: " ").dropFirst()
+        let fields = SystemFile.line("/proc/stat")?.split(separator: " ").dropFirst()
         let counts = (fields ?? []).compactMap { Double($0) }
         machine =
             counts.count >= 8
@@ -34,12 +34,11 @@ struct HostActivity: Sendable {
 
     /// Processes that ran or wanted to, on average over the last minute.
     static var loadAverage: Double? {
-        SystemFile.text("/proc/loadavg")?.split(separator: " ").first.flatMap { Double($0) }
+        SystemFile.line("/proc/loadavg")?.split(separator: " ").first.flatMap { Double($0) }
     }
 
     /// What decides the clock frequency of the processors, such as "performance" or "powersave".
     static var governor: String? {
-        SystemFile.text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")?.split(separator: "\n").first
-            .map(String.init)
+        SystemFile.line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
     }
 }

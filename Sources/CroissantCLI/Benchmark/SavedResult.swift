@@ -41,8 +41,11 @@ package enum SavedResult {
     ) throws(Failure) -> [Row] {
         let decoder = JSONDecoder()
         func decode<Value: Decodable>(_ type: Value.Type, _ text: Substring, _ place: String) throws(Failure) -> Value {
-            do { return try decoder.decode(type, from: Data(text.utf8)) } catch {
-                throw Failure("not a benchmark result: \(path) (\(place)\(describe(error)))", hint: hint)
+            do {
+                return try decoder.decode(type, from: Data(text.utf8))
+            } catch {
+                let problem = DecodingProblem.describe(error) ?? describe(error)
+                throw Failure("not a benchmark result: \(path) (\(place)\(problem))", hint: hint)
             }
         }
         if text.first(where: { !$0.isWhitespace }) == "[" { return try decode([Row].self, text[...], "") }
@@ -56,18 +59,9 @@ package enum SavedResult {
         return rows
     }
 
-    /// What is wrong, and in an array in which row, counted from 1.
+    /// What the document as a whole is not.
     private static func describe(_ error: any Error) -> String {
-        func place(_ path: [any CodingKey]) -> String {
-            let name = path.filter { $0.intValue == nil }.map(\.stringValue).joined(separator: ".")
-            guard let index = path.first?.intValue else { return name }
-            return "row \(index + 1)" + (name.isEmpty ? "" : ": ") + name
-        }
-        return switch error {
-        case DecodingError.keyNotFound(let key, let context): "\(place(context.codingPath + [key])) is missing"
-        case DecodingError.typeMismatch(_, let context) where !context.codingPath.isEmpty,
-            DecodingError.valueNotFound(_, let context) where !context.codingPath.isEmpty:
-            "\(place(context.codingPath)) has the wrong type"
+        switch error {
         case DecodingError.typeMismatch: "expected an array of objects or an object a line"
         default: "expected JSON, found something else"
         }

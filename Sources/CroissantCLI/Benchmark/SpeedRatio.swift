@@ -47,9 +47,9 @@ package struct SpeedRatio {
         let isMeasured = min(a.count, b.count) >= Self.measurableProcesses
         let logarithms = [a, b].map { processes in
             let processes = processes.map { $0.map { log($0) } }
-            return isMeasured ? processes.map(Self.mean) : processes.flatMap { $0 }
+            return isMeasured ? processes.map { Statistics($0).mean } : processes.flatMap { $0 }
         }
-        let means = logarithms.map(Self.mean)
+        let means = logarithms.map { Statistics($0).mean }
         (speedA, speedB) = (exp(means[0]), exp(means[1]))
         guard var half = Self.halfWidth(logarithms[0], logarithms[1]) else {
             interval = nil
@@ -68,7 +68,7 @@ package struct SpeedRatio {
     package static func halfWidth(_ a: [Double], _ b: [Double]) -> Double? {
         guard min(a.count, b.count) > 1 else { return nil }
         // Squares of the standard errors of the means.
-        let squares = [a, b].map { variance($0) / Double($0.count) }
+        let squares = [a, b].map { Statistics($0).variance / Double($0.count) }
         let sum = squares[0] + squares[1]
         guard sum > 0 else { return 0 }
         // Welch and Satterthwaite's degrees of freedom.
@@ -79,14 +79,7 @@ package struct SpeedRatio {
     /// How much the second half of the runs differs from the first; the one in the middle belongs to neither.
     private static func drift(_ values: [Double]) -> Double {
         let half = values.count / 2
-        return mean(Array(values.suffix(half))) - mean(Array(values.prefix(half)))
-    }
-
-    private static func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
-
-    private static func variance(_ values: [Double]) -> Double {
-        let mean = mean(values)
-        return values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count - 1)
+        return Statistics(Array(values.suffix(half))).mean - Statistics(Array(values.prefix(half))).mean
     }
 }
 

@@ -7,7 +7,9 @@ struct Statistics {
     /// Their mean.
     let mean: Double
     /// With n - 1; 0 for a single one.
-    let standardDeviation: Double
+    let variance: Double
+    /// The root of the variance.
+    var standardDeviation: Double { variance.squareRoot() }
 
     /// The statistics of at least one sample.
     init(_ samples: [Double]) {
@@ -16,7 +18,7 @@ struct Statistics {
         let mean = samples.reduce(0, +) / Double(samples.count)
         self.mean = mean
         let squares = samples.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-        standardDeviation = samples.count > 1 ? (squares / Double(samples.count - 1)).squareRoot() : 0
+        variance = samples.count > 1 ? squares / Double(samples.count - 1) : 0
     }
 
     /// The middle one, or the mean of the two in the middle.

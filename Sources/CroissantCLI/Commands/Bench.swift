@@ -13,8 +13,8 @@ struct Bench: ParsableCommand {
             options. Lists look like 128,512 or 256-1024+256 or 128-2048*2. Without -m, a CroissantLLM-shaped model \
             with random weights is made on the spot and removed afterwards.
 
-            MBU, model bandwidth utilisation, is the share of the memory's best read bandwidth that decode reaches; \
-            "of peak" the share of the processor's best products: both are measured around each test.
+            MBU, model bandwidth utilisation, is the share of what the same threads typically read from memory that \
+            decode reaches; "of peak" the share of the processor's best products: both are measured around each run.
             """)
 
     @Option(
@@ -139,7 +139,8 @@ struct Bench: ParsableCommand {
         defer { Interruption.setPolled(false) }
         for path in paths {
             // Read before anything is measured, and only where it is printed.
-            let digest = report.form == .md || models.isEmpty ? nil : try FileDigest.sha256(of: path)
+            let isPrinted = ![.md, .svg].contains(report.form) && !models.isEmpty
+            let digest = isPrinted ? try FileDigest.sha256(of: path) : nil
             for options in combinations where !Interruption.isRequested {
                 try measure(path, digest, options, into: &report)
             }
