@@ -7,14 +7,14 @@
 enum { ROUNDS = 4096 };
 
 /* Defines `name`, which does `work` on twelve accumulators again and again: enough independent ones to hide the latency
- * of a dot product or a fused addition, and few enough for sixteen registers. The barrier keeps the compiler from
- * computing the sum of all rounds at once. */
+ * of a dot product or a fused addition, and few enough for sixteen registers. Barriers keep the compiler from computing
+ * a product once for all rounds, or the sum of all rounds at once. */
 #define DEFINE_PEAK(name, TARGET, vector, zero, operand, work)                          \
     TARGET static float name(void) {                                                    \
         vector sums[12];                                                                \
         operand a, b;                                                                   \
-        memset(&a, 1, sizeof a);                                                        \
-        memset(&b, 1, sizeof b);                                                        \
+        memset(&a, 0x3f, sizeof a);                                                     \
+        memset(&b, 0x3f, sizeof b);                                                     \
         CK_UNROLL                                                                       \
         for (size_t i = 0; i < 12; i++) {                                               \
             sums[i] = zero;                                                             \
@@ -22,6 +22,7 @@ enum { ROUNDS = 4096 };
         for (size_t round = 0; round < ROUNDS; round++) {                               \
             CK_UNROLL                                                                   \
             for (size_t i = 0; i < 12; i++) {                                           \
+                KEEP(a);                                                                \
                 sums[i] = work(sums[i], a, b);                                          \
                 KEEP(sums[i]);                                                          \
             }                                                                           \
@@ -89,7 +90,7 @@ DEFINE_READ(read_neon, CK_NEON, uint8x16_t, vdupq_n_u8(0), LOAD_NEON, veorq_u8)
 
 #undef KEEP
 #define KEEP(value) __asm__ volatile("" : "+r"(value))
-#define FMA_SCALAR(sum, a, b) ((sum) + (float)(a) * (float)(b))
+#define FMA_SCALAR(sum, a, b) ((sum) + (a) * (b))
 #define DOT_SCALAR(sum, a, b) ((sum) + (int32_t)(a) * (b))
 #define LOAD_SCALAR(address) (*(const uint64_t *)(address))
 #define XOR_SCALAR(a, b) ((a) ^ (b))
@@ -103,7 +104,7 @@ DEFINE_READ(read_scalar, CK_SCALAR, uint64_t, 0, LOAD_SCALAR, XOR_SCALAR)
 #else
 #define KEEP(value) __asm__ volatile("" : "+m"(value))
 #endif
-DEFINE_PEAK(float_scalar, CK_SCALAR, float, 0, int8_t, FMA_SCALAR)
+DEFINE_PEAK(float_scalar, CK_SCALAR, float, 0, float, FMA_SCALAR)
 
 /* Operations of a call: twelve sums, ROUNDS times, two for each product and its addition. */
 #define OPERATIONS(products) (2.0 * 12 * ROUNDS * (products))
