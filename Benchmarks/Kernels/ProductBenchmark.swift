@@ -68,9 +68,10 @@ struct ProductBenchmark {
         bytes = plans.reduce(0) { $0 + $1.byteCount }
         var scratch = ScratchShape(
             AttentionShape(heads: 1, keyValueHeads: 1, headSize: 1), batchSize: tokens, threads: threads)
+        // Panels meet floats in a batch only, as sgemm's right-hand side.
+        let decode = precision == .f32 && layout == .panels ? .int16 : precision
         for plan in plans {
-            scratch.include(
-                plan, batchSize: tokens, decode: precision, batch: precision, kernels: backend.kernels)
+            scratch.include(plan, batchSize: tokens, decode: decode, batch: precision, kernels: backend.kernels)
         }
         self.scratch = scratch
         roofline = Roofline.measure(
