@@ -72,9 +72,9 @@ CK_INLINE size_t ck_panel_block_bytes(ck_panel_format format) {
     return ck_panel_header_bytes(format) + (size_t)format.block / 32 * format.bits * 64;
 }
 
-/* Bytes of 32 columns of a tile: see panel_product.h. */
-CK_INLINE size_t ck_tile_bytes32(ck_panel_format format) {
-    return 512 + 64 * (size_t)(32 / format.group) * (format.has_minimum ? 2 : 1);
+/* Bytes of the scales and minimums of 32 columns of a tile: see panel_product.h. */
+CK_INLINE size_t ck_tile_scale_bytes32(ck_panel_format format) {
+    return 64 * (size_t)(32 / format.group) * (format.has_minimum ? 2 : 1);
 }
 
 /* One block of one row, taken apart: what a type has to provide. */
@@ -177,6 +177,7 @@ CK_INLINE void ck_pack_panel(
 
 typedef uint8_t ck_bytes64 __attribute__((vector_size(64)));
 typedef uint16_t ck_shorts32 __attribute__((vector_size(64)));
+typedef int16_t ck_signed_shorts32 __attribute__((vector_size(64)));
 
 /* Moves the bits of `mask` from bit `from` of every byte to bit `to`, and clears the others. Wider lanes shift what the
  * mask takes away again: no instruction set shifts bytes. */

@@ -53,7 +53,7 @@ CK_INLINE void ck_panel_lookup_scalar(const uint8_t *codebook, ck_bytes64 *bytes
 }
 
 #define CK_PANEL_ISA_SCALAR \
-    ((ck_panel_isa){ck_panel_sum_scalar, ck_panel_halves_scalar, ck_panel_lookup_scalar, false, false, false})
+    ((ck_panel_isa){ck_panel_sum_scalar, ck_panel_halves_scalar, ck_panel_lookup_scalar, false, false, false, false})
 
 #if defined(__x86_64__)
 
@@ -84,6 +84,29 @@ CK_AVX2 CK_INLINE void ck_panel_sum_int16_avx2(
                 __m256i *const sum = (__m256i *)&sums[t] + half;
                 *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(even, ck_spread_u32_avx2(four)));
                 *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(odd, ck_spread_u32_avx2(four + 4)));
+            }
+        }
+    }
+}
+
+/* The same with words that have 16 bits already. */
+CK_AVX2 CK_INLINE void ck_panel_sum_wide_avx2(
+    int n, int first, int count, const ck_bytes64 *words, const uint8_t *values, ck_ints16 *sums) {
+    CK_UNROLL
+    for (int t = 0; t < n; t++) {
+        sums[t] = (ck_ints16){0};
+    }
+    values += 8 * n * first;
+    for (int j = 0; j < count; j++, words += 2, values += 8 * n) {
+        CK_UNROLL
+        for (int odd = 0; odd < 2; odd++) {
+            const __m256i *const w = (const __m256i *)&words[odd];
+            CK_UNROLL
+            for (int t = 0; t < n; t++) {
+                const __m256i two = ck_spread_u32_avx2(values + 8 * t + 4 * odd);
+                __m256i *const sum = (__m256i *)&sums[t];
+                sum[0] = _mm256_add_epi32(sum[0], _mm256_madd_epi16(w[0], two));
+                sum[1] = _mm256_add_epi32(sum[1], _mm256_madd_epi16(w[1], two));
             }
         }
     }
@@ -139,7 +162,9 @@ CK_AVX2 CK_INLINE void ck_panel_sum_int8_avx2(
 }
 
 CK_AVX2 CK_INLINE void ck_panel_sum_avx2(CK_SUM_PARAMETERS) {
-    if (parts == 2) {
+    if (form.is_wide) {
+        ck_panel_sum_wide_avx2(n, first, count, words, values, sums);
+    } else if (parts == 2) {
         ck_panel_sum_int16_avx2(form, n, first, count, words, values, totals, sums);
     } else {
         ck_panel_sum_int8_avx2(form, n, first, count, words, values, totals, sums);
@@ -160,7 +185,7 @@ CK_AVX2 CK_INLINE void ck_panel_lookup_avx2(const uint8_t *codebook, ck_bytes64 
 }
 
 #define CK_PANEL_ISA_AVX2 \
-    ((ck_panel_isa){ck_panel_sum_avx2, ck_panel_halves_avx2, ck_panel_lookup_avx2, true, false, false})
+    ((ck_panel_isa){ck_panel_sum_avx2, ck_panel_halves_avx2, ck_panel_lookup_avx2, true, false, false, true})
 
 /* ---- AVX-VNNI, AVX-512 VNNI ------------------------------------------------------------------ */
 
@@ -177,7 +202,7 @@ CK_AVXVNNI CK_INLINE void ck_panel_sum_avxvnni(CK_SUM_PARAMETERS) {
 }
 
 #define CK_PANEL_ISA_AVXVNNI \
-    ((ck_panel_isa){ck_panel_sum_avxvnni, ck_panel_halves_avx2, ck_panel_lookup_avx2, false, true, false})
+    ((ck_panel_isa){ck_panel_sum_avxvnni, ck_panel_halves_avx2, ck_panel_lookup_avx2, false, true, false, false})
 
 CK_AVX512VNNI CK_INLINE void ck_panel_dot_avx512vnni(
     ck_ints16 *sums, const ck_bytes64 *words, const void *activations) {
@@ -199,7 +224,7 @@ CK_AVX512 CK_INLINE void ck_panel_lookup_avx512(const uint8_t *codebook, ck_byte
 }
 
 #define CK_PANEL_ISA_AVX512VNNI \
-    ((ck_panel_isa){ck_panel_sum_avx512vnni, ck_panel_halves_avx512, ck_panel_lookup_avx512, false, true, false})
+    ((ck_panel_isa){ck_panel_sum_avx512vnni, ck_panel_halves_avx512, ck_panel_lookup_avx512, false, true, false, false})
 
 #endif
 
@@ -261,7 +286,7 @@ CK_NEON CK_INLINE void ck_panel_lookup_neon(const uint8_t *codebook, ck_bytes64 
 }
 
 #define CK_PANEL_ISA_NEON \
-    ((ck_panel_isa){ck_panel_sum_neon, ck_panel_halves_neon, ck_panel_lookup_neon, true, true, false})
+    ((ck_panel_isa){ck_panel_sum_neon, ck_panel_halves_neon, ck_panel_lookup_neon, true, true, false, false})
 
 CK_NEON_DOTPROD CK_INLINE void ck_panel_dot_neon_dotprod(
     ck_ints16 *sums, const ck_bytes64 *words, const void *activations) {
@@ -279,7 +304,7 @@ CK_NEON_DOTPROD CK_INLINE void ck_panel_sum_neon_dotprod(CK_SUM_PARAMETERS) {
 }
 
 #define CK_PANEL_ISA_NEON_DOTPROD \
-    ((ck_panel_isa){ck_panel_sum_neon_dotprod, ck_panel_halves_neon, ck_panel_lookup_neon, true, true, false})
+    ((ck_panel_isa){ck_panel_sum_neon_dotprod, ck_panel_halves_neon, ck_panel_lookup_neon, true, true, false, false})
 
 /* Eight activations of two vectors, from the words of `n` vectors at `values`. */
 CK_NEON CK_INLINE int8x16_t ck_two_vectors_neon(const uint8_t *values, int n) {
@@ -334,6 +359,6 @@ CK_NEON_I8MM CK_INLINE void ck_panel_sum_neon_i8mm(CK_SUM_PARAMETERS) {
 }
 
 #define CK_PANEL_ISA_NEON_I8MM \
-    ((ck_panel_isa){ck_panel_sum_neon_i8mm, ck_panel_halves_neon, ck_panel_lookup_neon, true, true, true})
+    ((ck_panel_isa){ck_panel_sum_neon_i8mm, ck_panel_halves_neon, ck_panel_lookup_neon, true, true, true, false})
 
 #endif

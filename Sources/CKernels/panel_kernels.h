@@ -31,15 +31,24 @@
     CK_DEFINE_PANEL_PRODUCT(panel_four_int16_##S, TARGET, ISA, ck_panel_product, 2, 4)                               \
     CK_DEFINE_PANEL_PRODUCT(tile_4_int8_##S, TARGET, ISA, ck_tile_product, 1, 4)                                     \
     CK_DEFINE_PANEL_PRODUCT(tile_4_int16_##S, TARGET, ISA, ck_tile_product, 2, 4)                                    \
-    TARGET static void unpack_panel_##S(const void *panel, size_t columns, void *tile) {                             \
-        ck_unpack_panel(panel_format, ISA, panel, columns, tile);                                                    \
+    CK_DEFINE_UNPACK(unpack_bytes_##S, TARGET, ISA, 1)
+
+#define CK_DEFINE_UNPACK(NAME, TARGET, ISA, PARTS)                                                                   \
+    TARGET static void NAME(const void *panel, size_t columns, void *tile) {                                         \
+        ck_unpack_panel(panel_format, ISA, PARTS, panel, columns, tile);                                             \
     }
 
-/* Entries for WIDE_INT8 follow, where an instruction set has any. */
-#define CK_PANEL_ROW(S, COPIES, VECTORS, ...)                                                                        \
+/* Bytes of 32 columns' words in a tile. */
+#define CK_WORD_BYTES_bytes 512
+#define CK_WORD_BYTES_shorts 1024
+
+/* WORDS are those of tiles for INT16, bytes or shorts; entries for WIDE_INT8 follow where there are any. */
+#define CK_PANEL_ROW(S, COPIES, VECTORS, WORDS, ...)                                                                 \
     {                                                                                                                \
         .pack = pack_panel_##COPIES, .dequantize = dequantize_panel_##COPIES,                                        \
-        .unpack[CK_PRECISION_INT16] = unpack_panel_##S, .unpack[CK_PRECISION_INT8] = unpack_panel_##S,               \
+        .unpack[CK_PRECISION_INT16] = unpack_##WORDS##_##S, .unpack[CK_PRECISION_INT8] = unpack_bytes_##S,           \
+        .tile_bytes[CK_PRECISION_INT16] = CK_WORD_BYTES_##WORDS,                                                     \
+        .tile_bytes[CK_PRECISION_INT8] = CK_WORD_BYTES_bytes,                                                        \
         .one = {NULL, panel_one_int16_##S, panel_one_int8_##S},                                                      \
         .four = {NULL, panel_four_int16_##S, panel_four_int8_##S},                                                   \
         .tile_four[CK_PRECISION_INT16] = tile_4_int16_##S, .tile_four[CK_PRECISION_INT8] = tile_4_int8_##S,          \
@@ -66,7 +75,8 @@
         }                                                                                                            \
     }
 #define CK_WIDE_ENTRIES                                                                                              \
-    .unpack[CK_PRECISION_WIDE_INT8] = unpack_wide, .tile_four[CK_PRECISION_WIDE_INT8] = tile_wide_4,                 \
+    .unpack[CK_PRECISION_WIDE_INT8] = unpack_wide, .tile_bytes[CK_PRECISION_WIDE_INT8] = CK_WORD_BYTES_bytes,        \
+    .tile_four[CK_PRECISION_WIDE_INT8] = tile_wide_4,                                                                \
     .tile[CK_PRECISION_WIDE_INT8] = tile_wide_8, .tile_vectors[CK_PRECISION_WIDE_INT8] = CK_WIDE_VECTORS
 #endif
 
@@ -80,6 +90,7 @@
     CK_DEFINE_PANEL_PRODUCTS(avx2, CK_AVX2, CK_PANEL_ISA_AVX2)                                                       \
     CK_DEFINE_PANEL_PRODUCTS(avxvnni, CK_AVXVNNI, CK_PANEL_ISA_AVXVNNI)                                              \
     CK_DEFINE_PANEL_PRODUCTS(avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI)                                     \
+    CK_DEFINE_UNPACK(unpack_shorts_avx2, CK_AVX2, CK_PANEL_ISA_AVX2, 2)                                              \
     CK_DEFINE_PANEL_PRODUCT(tile_6_int8_avxvnni, CK_AVXVNNI, CK_PANEL_ISA_AVXVNNI, ck_tile_product, 1, 6)            \
     CK_DEFINE_PANEL_PRODUCT(tile_6_int16_avxvnni, CK_AVXVNNI, CK_PANEL_ISA_AVXVNNI, ck_tile_product, 2, 6)           \
     CK_DEFINE_PANEL_PRODUCT(                                                                                         \
@@ -88,9 +99,10 @@
         tile_12_int16_avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI, ck_tile_product, 2, 12)                    \
     CK_DEFINE_WIDE_TILES
 #define CK_TABLE_PANELS                                                                                              \
-    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4, ), [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, 4, ),              \
-    [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, avx2, 6, ),                                                             \
-    [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, 12, CK_WIDE_ENTRIES)
+    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4, bytes, ),                                                      \
+    [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, 4, shorts, ),                                                           \
+    [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, avx2, 6, bytes, ),                                                      \
+    [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, 12, bytes, CK_WIDE_ENTRIES)
 #elif defined(__aarch64__)
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \
@@ -100,14 +112,15 @@
     CK_DEFINE_PANEL_PRODUCTS(neon_dotprod, CK_NEON_DOTPROD, CK_PANEL_ISA_NEON_DOTPROD)                               \
     CK_DEFINE_PANEL_PRODUCTS(neon_i8mm, CK_NEON_I8MM, CK_PANEL_ISA_NEON_I8MM)
 #define CK_TABLE_PANELS                                                                                              \
-    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4, ), [CK_ISA_NEON] = CK_PANEL_ROW(neon, neon, 4, ),              \
-    [CK_ISA_NEON_DOTPROD] = CK_PANEL_ROW(neon_dotprod, neon, 4, ),                                                   \
-    [CK_ISA_NEON_I8MM] = CK_PANEL_ROW(neon_i8mm, neon, 4, )
+    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4, bytes, ),                                                      \
+    [CK_ISA_NEON] = CK_PANEL_ROW(neon, neon, 4, bytes, ),                                                            \
+    [CK_ISA_NEON_DOTPROD] = CK_PANEL_ROW(neon_dotprod, neon, 4, bytes, ),                                            \
+    [CK_ISA_NEON_I8MM] = CK_PANEL_ROW(neon_i8mm, neon, 4, bytes, )
 #else
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \
     CK_DEFINE_PANEL_PRODUCTS(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR)
-#define CK_TABLE_PANELS [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4, )
+#define CK_TABLE_PANELS [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4, bytes, )
 #endif
 
 /* Panels of a type with blocks of 32, from its format and a function that unpacks its q. */

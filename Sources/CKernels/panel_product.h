@@ -15,6 +15,7 @@ typedef struct ck_words_form {
     bool is_signed;
     uint8_t offset; /* 0 or a power of two */
     bool is_paired; /* as ck_pair_words leaves them */
+    bool is_wide;   /* as ck_widen_words leaves them: the offset is gone */
 } ck_words_form;
 
 /* What an instruction set gives to the templates. Functions take vectors by address, because how a wide vector is
@@ -37,6 +38,8 @@ typedef struct ck_panel_isa {
     bool widens_tiles;
     /* Whether tiles hold pairs of words. */
     bool pairs_tiles;
+    /* Whether tiles for activations of 16 bits hold words of 16 bits. */
+    bool has_wide_words;
 } ck_panel_isa;
 
 /* ---- Words ------------------------------------------------------------------------------------ */
@@ -45,17 +48,38 @@ typedef struct ck_panel_isa {
 CK_INLINE ck_words_form ck_panel_words(ck_panel_format format, ck_panel_isa isa) {
     const uint8_t bits = format.codebook != NULL ? 8 : format.bits;
     const bool is_signed = bits == 8 && isa.is_signed;
-    return (ck_words_form){bits, is_signed, (uint8_t)(format.offset - (is_signed ? 128 : 0)), false};
+    return (ck_words_form){
+        .bits = bits, .is_signed = is_signed, .offset = (uint8_t)(format.offset - (is_signed ? 128 : 0))};
 }
 
-/* The words of tiles. */
-CK_INLINE ck_words_form ck_tile_words(ck_panel_format format, ck_panel_isa isa) {
+/* The words of tiles that meet activations of 8 bits (parts 1) or 16 (parts 2). */
+CK_INLINE ck_words_form ck_tile_words(ck_panel_format format, ck_panel_isa isa, int parts) {
     ck_words_form form = ck_panel_words(format, isa);
+    if (isa.has_wide_words && parts == 2) {
+        return (ck_words_form){.bits = 8, .is_signed = true, .is_wide = true};
+    }
     if (isa.widens_tiles && format.offset > 0) {
-        form = (ck_words_form){8, isa.is_signed, isa.is_signed ? 0 : 128, false};
+        form = (ck_words_form){.bits = 8, .is_signed = isa.is_signed, .offset = isa.is_signed ? 0 : 128};
     }
     form.is_paired = isa.pairs_tiles;
     return form;
+}
+
+/* Vectors of 64 bytes that eight words take. */
+CK_INLINE int ck_word_vectors(ck_words_form form) {
+    return form.is_wide ? 16 : 8;
+}
+
+/* Eight words of bytes -> of 16 bits without their offset: columns 0 and 2 of all rows, then columns 1 and 3. */
+CK_INLINE void ck_widen_words(ck_words_form form, const ck_bytes64 words[8], ck_bytes64 wide[16]) {
+    CK_UNROLL
+    for (int j = 0; j < 8; j++) {
+        const ck_signed_shorts32 lanes = (ck_signed_shorts32)words[j];
+        const ck_signed_shorts32 even = form.is_signed ? lanes << 8 >> 8 : lanes & 0xff;
+        const ck_signed_shorts32 odd = form.is_signed ? lanes >> 8 : lanes >> 8 & 0xff;
+        wide[2 * j] = (ck_bytes64)(even - form.offset);
+        wide[2 * j + 1] = (ck_bytes64)(odd - form.offset);
+    }
 }
 
 /* Two words of four columns -> the rows' eight columns, one row after the other. */
@@ -217,7 +241,9 @@ CK_INLINE void ck_multiply32(
     CK_UNROLL
     for (int g = 0; g < groups; g++) {
         ck_ints16 sums[CK_TILE_VECTORS];
-        isa.sum(form, parts, n, g * count, count, words + g * count, place->values, place->totals, sums);
+        isa.sum(
+            form, parts, n, g * count, count, words + g * ck_word_vectors(form) / groups, place->values, place->totals,
+            sums);
         CK_UNROLL
         for (int t = 0; t < n; t++) {
             const ck_floats16 product = __builtin_convertvector(sums[t], ck_floats16);
@@ -282,29 +308,38 @@ CK_INLINE void ck_panel_product(
  * A panel is unpacked once, into a tile that the second-level cache holds, and meets all vectors from there. Every
  * format becomes the same tile (and some become another one, see wide_tile.h), for each 32 columns
  *
- *     words     [8][64]                        as ck_take_words leaves them
+ *     words     [8][64]                        as ck_take_words leaves them, or
+ *               [16][64]                       as ck_widen_words does
  *     scales    float [32 / group][16]
  *     minimums  float [32 / group][16]         formats with a minimum
  */
 
 CK_INLINE void ck_unpack_panel(
-    ck_panel_format format, ck_panel_isa isa, const uint8_t *panel, size_t columns, uint8_t *tile) {
+    ck_panel_format format, ck_panel_isa isa, int parts, const uint8_t *panel, size_t columns, uint8_t *tile) {
+    const ck_words_form form = ck_tile_words(format, isa, parts);
     const int groups = 32 / format.group;
     for (size_t b = 0; b < columns / format.block; b++) {
         ck_panel_header header;
         panel = ck_read_header(format, isa, panel, &header);
         for (int c = 0; c < format.block / 32; c++, panel += 64 * format.bits) {
             ck_bytes64 words[8];
-            ck_take_words(format, isa, ck_tile_words(format, isa), panel, words);
-            memcpy(tile, words, sizeof words);
+            if (form.is_wide) {
+                const ck_words_form narrow = ck_panel_words(format, isa);
+                ck_take_words(format, isa, narrow, panel, words);
+                ck_widen_words(narrow, words, (ck_bytes64 *)tile);
+            } else {
+                ck_take_words(format, isa, form, panel, words);
+                memcpy(tile, words, sizeof words);
+            }
+            tile += 64 * ck_word_vectors(form);
             CK_UNROLL
             for (int g = 0; g < groups; g++) {
-                memcpy(tile + 512 + 64 * g, &header.scales[c * groups + g], 64);
+                memcpy(tile + 64 * g, &header.scales[c * groups + g], 64);
                 if (format.has_minimum) {
-                    memcpy(tile + 512 + 64 * (groups + g), &header.minimums[c * groups + g], 64);
+                    memcpy(tile + 64 * (groups + g), &header.minimums[c * groups + g], 64);
                 }
             }
-            tile += ck_tile_bytes32(format);
+            tile += ck_tile_scale_bytes32(format);
         }
     }
 }
@@ -317,15 +352,16 @@ CK_INLINE void ck_unpack_panel(
 CK_INLINE void ck_tile_product(
     ck_panel_format format, ck_panel_isa isa, int parts, int n, const uint8_t *tile, size_t columns,
     const ck_columns *x, float *y, size_t stride) {
-    const ck_words_form form = ck_tile_words(format, isa);
+    const ck_words_form form = ck_tile_words(format, isa, parts);
+    const size_t word_bytes = 64 * (size_t)ck_word_vectors(form);
     ck_place place = ck_first_place(format, n, columns, x);
     ck_floats16 result[CK_TILE_VECTORS];
     CK_UNROLL
     for (int t = 0; t < n; t++) {
         result[t] = (ck_floats16){0};
     }
-    for (size_t c = 0; c < columns / 32; c++, tile += ck_tile_bytes32(format)) {
-        const ck_floats16 *const scales = (const ck_floats16 *)(tile + 512);
+    for (size_t c = 0; c < columns / 32; c++, tile += word_bytes + ck_tile_scale_bytes32(format)) {
+        const ck_floats16 *const scales = (const ck_floats16 *)(tile + word_bytes);
         ck_prefetch((uintptr_t)place.values + CK_VALUES_AHEAD * 32 * (uintptr_t)(parts * n), 32 * (size_t)(parts * n));
         ck_multiply32(
             format, isa, form, parts, n, (const ck_bytes64 *)tile, scales, scales + 32 / format.group, &place, result);

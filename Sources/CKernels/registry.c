@@ -101,8 +101,6 @@ ck_panel_traits ck_panel_sizes(uint32_t type) {
     return (ck_panel_traits){
         .block = format.block,
         .block_bytes = (uint32_t)ck_panel_block_bytes(format),
-        .tile_bytes = (uint32_t)ck_tile_bytes32(format),
-        .wide_bytes = ck_has_wide_tiles(format) ? (uint32_t)ck_wide_tile_bytes(format) : 0,
     };
 }
 
@@ -112,10 +110,18 @@ ck_panel_kernels ck_panels(ck_type type, ck_isa isa) {
         isa = ck_isa_fallback(isa);
     }
     ck_panel_kernels found = kernels[isa];
-    if (!ck_has_wide_tiles(*rows[type].panels->format)) {
+    const ck_panel_format format = *rows[type].panels->format;
+    /* Full bytes meet bytes one by one, with a change of sign for each: more work than with 16 bits. */
+    const bool has_wide_words = found.tile_bytes[CK_PRECISION_INT16] > found.tile_bytes[CK_PRECISION_INT8];
+    found.favours_int16 = has_wide_words && (format.bits > 6 || format.codebook != NULL);
+    found.tile_bytes[CK_PRECISION_INT16] += ck_tile_scale_bytes32(format);
+    found.tile_bytes[CK_PRECISION_INT8] += ck_tile_scale_bytes32(format);
+    if (ck_has_wide_tiles(format)) {
+        found.tile_bytes[CK_PRECISION_WIDE_INT8] += ck_wide_factor_bytes(format) / 2;
+    } else {
         found.unpack[CK_PRECISION_WIDE_INT8] = NULL;
         found.tile_four[CK_PRECISION_WIDE_INT8] = found.tile[CK_PRECISION_WIDE_INT8] = NULL;
-        found.tile_vectors[CK_PRECISION_WIDE_INT8] = 0;
+        found.tile_bytes[CK_PRECISION_WIDE_INT8] = found.tile_vectors[CK_PRECISION_WIDE_INT8] = 0;
     }
     return found;
 }

@@ -36,9 +36,13 @@ CK_INLINE int ck_wide_pairs(ck_panel_format format) {
     return CK_WIDE_COLUMNS / format.group / 2;
 }
 
-/* Bytes of 64 columns of a tile. */
+/* Bytes of the factors of 64 columns of a tile, and of all. */
+CK_INLINE size_t ck_wide_factor_bytes(ck_panel_format format) {
+    return 64 * (size_t)ck_wide_pairs(format) * (format.has_minimum ? 2 : 1);
+}
+
 CK_INLINE size_t ck_wide_tile_bytes(ck_panel_format format) {
-    return 1024 + 64 * (size_t)ck_wide_pairs(format) * (format.has_minimum ? 2 : 1);
+    return 1024 + ck_wide_factor_bytes(format);
 }
 
 /* The largest magnitude of (q - offset). */
@@ -77,7 +81,7 @@ CK_INLINE int ck_wide_factor_limit(ck_panel_format format) {
 
 /* Words as wide tiles have them. */
 CK_INLINE ck_words_form ck_wide_words(ck_panel_format format) {
-    return (ck_words_form){8, false, format.offset > 0 ? 128 : 0, false};
+    return (ck_words_form){.bits = 8, .offset = format.offset > 0 ? 128 : 0};
 }
 
 #if defined(__x86_64__)

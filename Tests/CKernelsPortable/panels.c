@@ -133,7 +133,7 @@ static void check_wide_products(
     const float *values) {
     const ck_precision wide = CK_PRECISION_WIDE_INT8;
     const ck_panel_kernels kernels = ck_panels(type, isa);
-    const guarded tile = guarded_allocate(CK_WIDE_HEADER + length / 64 * ck_panel_sizes(type).wide_bytes);
+    const guarded tile = guarded_allocate(CK_WIDE_HEADER + length / 32 * kernels.tile_bytes[wide]);
     kernels.unpack[wide](panel.start, length, tile.start);
     const columns four = columns_make(values, length, 4, wide, isa);
     const columns many = columns_make(values, length, kernels.tile_vectors[wide], wide, isa);
@@ -148,8 +148,6 @@ static void check_wide_products(
 static void check_products(
     ck_type type, ck_isa isa, const guarded panel, const float *weights, size_t rows, size_t length, bool extreme) {
     const ck_panel_kernels kernels = ck_panels(type, isa);
-    const ck_panel_traits sizes = ck_panel_sizes(type);
-    const guarded tile = guarded_allocate(length / 32 * sizes.tile_bytes); /* which 64 divides */
     float values[CK_TILE_VECTORS * MOST_COLUMNS];
     for (size_t i = 0; i < CK_TILE_VECTORS * length; i++) {
         const size_t t = i / length;
@@ -158,6 +156,7 @@ static void check_products(
     for (ck_precision precision = CK_PRECISION_INT16; precision <= CK_PRECISION_INT8; precision++) {
         const size_t most = kernels.tile_vectors[precision];
         check(most >= 4 && most <= CK_TILE_VECTORS, "vectors of a tile on %s", ck_isa_name(isa));
+        const guarded tile = guarded_allocate(length / 32 * kernels.tile_bytes[precision]); /* which 64 divides */
         kernels.unpack[precision](panel.start, length, tile.start);
         const columns one = columns_make(values, length, 1, precision, isa);
         const columns four = columns_make(values, length, 4, precision, isa);
@@ -169,10 +168,10 @@ static void check_products(
         columns_free(one);
         columns_free(four);
         columns_free(many);
+        guarded_free(tile);
     }
-    guarded_free(tile);
-    check((sizes.wide_bytes != 0) == (sizes.block == 256), "wide tiles of %s", ck_traits(type).name);
     if (kernels.unpack[CK_PRECISION_WIDE_INT8] != NULL) {
+        check(ck_panel_sizes(type).block == 256, "wide tiles of %s", ck_traits(type).name);
         check_wide_products(type, isa, panel, weights, rows, length, values);
     }
 }

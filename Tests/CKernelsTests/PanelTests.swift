@@ -44,11 +44,8 @@ private struct Panel {
 
     /// The panel's tile for activations of `precision`, 64-byte aligned.
     func withTile(_ isa: ck_isa, _ precision: ck_precision, _ body: (UnsafeRawPointer) -> Void) throws {
-        let sizes = ck_panel_sizes(type.rawValue)
-        let isWide = precision == CK_PRECISION_WIDE_INT8
-        let count =
-            isWide
-            ? Int(CK_WIDE_HEADER) + columns / 64 * Int(sizes.wide_bytes) : columns / 32 * Int(sizes.tile_bytes)
+        let header = precision == CK_PRECISION_WIDE_INT8 ? Int(CK_WIDE_HEADER) : 0
+        let count = header + columns / 32 * Int(entry(of: ck_panels(type, isa).tile_bytes, precision))
         let tile = UnsafeMutableRawPointer.allocate(byteCount: count, alignment: 64)
         defer { unsafe tile.deallocate() }
         let unpack = try unsafe #require(entry(of: ck_panels(type, isa).unpack, precision))
@@ -216,9 +213,20 @@ struct PanelTests {
         }
     }
 
+    @Test("AVX2 favours activations of 16 bits for weights of full bytes", arguments: panelTypes, supportedISAs)
+    func favoursInt16(type: ck_type, isa: ck_isa) {
+        let isAVX2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
+        let fullBytes = ["Q8_0", "IQ4_NL", "IQ4_XS", "IQ3_XXS", "IQ3_S", "IQ2_XXS", "IQ2_XS", "IQ2_S"]
+        let kernels = ck_panels(type, isa)
+        if !isAVX2 { #expect(!kernels.favours_int16) }
+        if isAVX2 && fullBytes.contains(type.name) { #expect(kernels.favours_int16) }
+        if isAVX2 && ["Q4_0", "Q4_1", "Q5_0", "Q4_K", "Q5_K", "Q6_K", "Q2_K"].contains(type.name) {
+            #expect(!kernels.favours_int16)
+        }
+    }
+
     @Test("Types with blocks of 256 have tiles for activations with a scale for 64 columns", arguments: panelTypes)
     func wideTiles(type: ck_type) {
-        #expect((ck_panel_sizes(type.rawValue).wide_bytes > 0) == (type.block == 256))
         for isa in supportedISAs {
             let exists = isa == CK_ISA_AVX512VNNI && type.block == 256
             #expect(unsafe (entry(of: ck_panels(type, isa).tile, CK_PRECISION_WIDE_INT8) != nil) == exists)
@@ -291,7 +299,7 @@ struct PanelTests {
 
     @Test(
         "What wide tiles round is a fraction of what rounding activations to 8 bits is, and not off to one side",
-        arguments: panelTypes.filter { ck_panel_sizes($0.rawValue).wide_bytes > 0 })
+        arguments: panelTypes.filter { $0.block == 256 })
     func wideRounding(type: ck_type) throws {
         let precision = CK_PRECISION_WIDE_INT8
         for isa in supportedISAs {

@@ -186,14 +186,16 @@ typedef struct ck_panel_kernels {
     ck_panel_fn tile[CK_PRECISION_COUNT];
     /* What fits into the registers: 4 to CK_TILE_VECTORS. */
     uint32_t tile_vectors[CK_PRECISION_COUNT];
+    /* Bytes of a tile for every 32 columns; those of WIDE_INT8 begin with a header. */
+    uint32_t tile_bytes[CK_PRECISION_COUNT];
+    /* Whether tiles for INT16 are multiplied as fast as those for INT8, or faster. */
+    bool favours_int16;
 } ck_panel_kernels;
 
 /* Sizes of a type's panels. */
 typedef struct ck_panel_traits {
     uint32_t block;       /* columns in a block; 0 for a type that stays in the layout of the file */
     uint32_t block_bytes; /* bytes of a block of a panel */
-    uint32_t tile_bytes;  /* bytes of a tile for every 32 columns */
-    uint32_t wide_bytes;  /* bytes of a WIDE_INT8 tile for every 64 columns, after CK_WIDE_HEADER; 0: no such tile */
 } ck_panel_traits;
 
 /* Sizes of the panels of `type`. Any integer may be asked for. */

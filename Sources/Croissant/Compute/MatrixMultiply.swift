@@ -95,7 +95,7 @@ extension CPUBackend {
         pool.parallelFor(layer.integerTiles.count) { index, worker in
             let tile = layer.integerTiles[index]
             let matrix = layer.parts[tile.part]
-            let size = Panel.tileBytes(of: matrix.type, columns: columns, form: form)
+            let size = kernels.tileBytes(of: matrix.type, columns: columns, form: form)
             // Tiles from the start of the worker's memory, and behind them room for a panel.
             let start = worker * workerBytes
             let end = start + tile.panels.count * size

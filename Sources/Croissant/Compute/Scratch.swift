@@ -50,12 +50,13 @@ package struct ScratchShape: Sendable {
         }
         guard batchSize > CPUBackend.vectorProducts else { return }
         if batch != .f32 && Panel.exists(for: tensor.type) {
-            // Wide tiles, and what meets them, take less room than others of the same precision.
-            let form = ColumnForm(batch)
+            // Wide tiles, and what meets them, take less room than others of the same precision; where 16 bits are as
+            // fast, a matrix meets them unless another one of its layer does not.
+            let form = kernels.favoursInt16(tensor.type) ? .int16 : ColumnForm(batch)
             packed.include(tokens: batchSize, columns: columns, widths: kernels.tileWidths(form), form: form)
             let panels = (min(tensor.rows, Linear.integerRows(columns: columns)) + Panel.rows - 1) / Panel.rows
             let staging = plan.layout == .rows ? Panel.byteCount(of: tensor.type, columns: columns) : 0
-            include(tileBytes: panels * Panel.tileBytes(of: tensor.type, columns: columns, form: form) + staging)
+            include(tileBytes: panels * kernels.tileBytes(of: tensor.type, columns: columns, form: form) + staging)
         } else {
             include(tileFloats: Linear.floatRows(columns: columns) * columns)
         }

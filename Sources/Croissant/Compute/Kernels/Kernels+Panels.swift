@@ -42,13 +42,19 @@ extension Kernels {
         }
     }
 
-    /// A panel as a tile of bytes, for ``multiply(tiles:of:panels:_:into:at:stride:)``.
+    /// Bytes of a tile with rows of `columns` weights that meets activations in `form`.
+    package func tileBytes(of type: GGMLType, columns: Int, form: ColumnForm) -> Int {
+        let header = form == .wideInt8 ? Int(CK_WIDE_HEADER) : 0
+        return header + columns / 32 * Int(form.entry(of: panelKernels(type).tile_bytes))
+    }
+
+    /// A panel as a tile of integers, for ``multiply(tiles:of:panels:_:into:at:stride:)``.
     package func unpack(
         _ panel: RawSpan, of type: GGMLType, columns: Int, form: ColumnForm, into tile: inout MutableSpan<UInt8>
     ) {
         checkPanel(panel, type, columns)
         precondition(
-            tile.count == Panel.tileBytes(of: type, columns: columns, form: form), "\(tile.count) bytes for a tile")
+            tile.count == tileBytes(of: type, columns: columns, form: form), "\(tile.count) bytes for a tile")
         guard let unpack = unsafe form.entry(of: panelKernels(type).unpack) else {
             preconditionFailure("\(type.name) has no tiles for \(form) activations")
         }
@@ -78,7 +84,7 @@ extension Kernels {
         tiles: RawSpan, of matrix: WeightMatrix, panels: Range<Int>, _ x: PackedGroup,
         into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
-        let bytes = Panel.tileBytes(of: matrix.type, columns: matrix.columns, form: x.form)
+        let bytes = tileBytes(of: matrix.type, columns: matrix.columns, form: x.form)
         precondition(tiles.byteCount == panels.count * bytes, "\(tiles.byteCount) bytes of tiles")
         let kernels = panelKernels(matrix.type)
         let product = unsafe Self.product(x.width == 4 ? kernels.tile_four : kernels.tile, x.form)

@@ -164,9 +164,14 @@ package import GGUF
     /// What the tiles of weights of `types` meet in a batch, all in the same form, when activations are to be held in
     /// `precision`, which is not that of floats.
     package func tileForm(of types: [GGMLType], precision: ActivationPrecision) -> ColumnForm {
+        guard precision == .int8 && !types.isEmpty else { return ColumnForm(precision) }
+        if types.allSatisfy({ favoursInt16($0) }) { return .int16 }
         let areWide = types.allSatisfy { unsafe ColumnForm.wideInt8.entry(of: panelKernels($0).tile) != nil }
-        return precision == .int8 && areWide && !types.isEmpty ? .wideInt8 : ColumnForm(precision)
+        return areWide ? .wideInt8 : .int8
     }
+
+    /// Whether activations of 16 bits meet tiles of `type` as fast as those of 8.
+    func favoursInt16(_ type: GGMLType) -> Bool { panelKernels(type).favours_int16 }
 }
 
 extension InstructionSet {

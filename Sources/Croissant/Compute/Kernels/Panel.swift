@@ -17,13 +17,4 @@ package enum Panel {
         let sizes = ck_panel_sizes(type.rawValue)
         return columns / Int(sizes.block) * Int(sizes.block_bytes)
     }
-
-    /// Bytes of a tile with rows of `columns` weights that meets activations in `form`.
-    package static func tileBytes(of type: GGMLType, columns: Int, form: ColumnForm) -> Int {
-        let sizes = ck_panel_sizes(type.rawValue)
-        switch form {
-        case .int8, .int16: return columns / 32 * Int(sizes.tile_bytes)
-        case .wideInt8: return Int(CK_WIDE_HEADER) + columns / 64 * Int(sizes.wide_bytes)
-        }
-    }
 }
