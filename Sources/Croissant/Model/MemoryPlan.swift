@@ -56,6 +56,9 @@ public struct MemoryPlan: Sendable {
     /// All items together: the most that the process will have in memory.
     public var byteCount: Int { items.reduce(0) { $0 + $1.byteCount } }
 
+    /// All of it but the pages of mapped files, which the kernel may take back.
+    package var ownBytes: Int { items.reduce(0) { $1.isFileBacked ? $0 : $0 + $1.byteCount } }
+
     /// What a session allocates, of all that.
     public var sessionBytes: Int { cache.byteCount + activations.byteCount + scratch.byteCount }
 
@@ -145,6 +148,20 @@ public struct MemoryPlan: Sendable {
         self.cache = cache
         self.activations = activations
         self.items = items(placed)
+    }
+
+    /// Throws where the plan needs more than the process's container may have: the kernel would end the process, without
+    /// a word, some time while it loads.
+    package func check(containerLimit: Int?) throws(ModelError) {
+        guard let containerLimit, ownBytes > containerLimit else { return }
+        throw .overContainer(needed: ownBytes, limit: containerLimit)
+    }
+
+    /// Throws where the system would refuse the memory of the plan, such as below `ulimit -v`: asked for all at once, it
+    /// is refused with an error. Much later it might be a few bytes somewhere that are refused, which no runtime survives.
+    func checkAddressSpace() throws(ModelError) {
+        // Freed at once, and never touched: it costs a system call or two.
+        _ = try Buffer<UInt8>.allocate(ownBytes, purpose: "the model and a session")
     }
 
     /// Whether resident weights and everything else are within the budget and, where it is ours to choose, leave the

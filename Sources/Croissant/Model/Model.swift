@@ -57,7 +57,8 @@ public final class Model: Sendable {
         plan = try MemoryPlan(
             configuration, tensors: tensors, tokenizerBytes: MemoryPlan.tokenizerBytes(for: file.metadata),
             options: options)
-        try Self.checkAddressSpace(for: plan)
+        try plan.check(containerLimit: HostMemory.containerLimit)
+        try plan.checkAddressSpace()
         tokenizer = try Self.tokenizer(of: file, vocabularySize: configuration.vocabularySize)
         let backend = CPUBackend(
             instructionSet: plan.instructionSet, threads: plan.threads, activations: plan.precision)
@@ -90,14 +91,6 @@ public final class Model: Sendable {
             "weights": store.residentByteCount, "norms": transformer.weights.vectorBytes,
             "tokenizer": file.metadata.heldArrayBytes + (tokenizer?.heldTableBytes ?? 0),
         ]
-    }
-
-    /// Throws where the system would refuse the memory of `plan`, such as below `ulimit -v`: asked for all at once, it is
-    /// refused with an error. Much later it might be a few bytes somewhere that are refused, which no runtime survives.
-    private static func checkAddressSpace(for plan: MemoryPlan) throws(ModelError) {
-        let needed = plan.items.reduce(0) { $1.isFileBacked ? $0 : $0 + $1.byteCount }
-        // Freed at once, and never touched: it costs a system call or two.
-        _ = try Buffer<UInt8>.allocate(needed, purpose: "the model and a session")
     }
 
     /// The tokenizer of `file`, which must not have more tokens than there are embeddings; nil where it has none.

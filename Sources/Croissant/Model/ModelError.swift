@@ -27,6 +27,8 @@ public enum ModelError: Error, Sendable, Equatable {
     case outOfMemory(bytes: Int, purpose: String)
     /// The plan is larger than the budget.
     case overBudget(planned: Int, budget: Int, remedy: String?)
+    /// What the plan needs beside mapped files is more than the container may have.
+    case overContainer(needed: Int, limit: Int)
     /// More positions were asked for than the context holds.
     case contextExceeded(tokens: Int, capacity: Int)
     /// An option has a value that does not work with this model or machine.
@@ -64,6 +66,8 @@ extension ModelError: CustomStringConvertible {
             "out of memory: \(ByteCount(bytes)) for \(purpose) were refused by the system"
         case .overBudget(let planned, let budget, _):
             "over the memory budget: the plan needs \(ByteCount(planned)) (expected at most \(ByteCount(budget)))"
+        case .overContainer(let needed, let limit):
+            "over the container's memory: the plan needs \(ByteCount(needed)) (expected at most \(ByteCount(limit)))"
         case .contextExceeded(let tokens, let capacity):
             "the context is full: \(tokens) tokens were given, \(capacity) fit"
         case .invalidOption(let name, let value, let expected):
@@ -81,7 +85,8 @@ extension ModelError: CustomStringConvertible {
         case .file(let error): error.hint
         case .tokenizer(let error): error.hint
         case .overBudget(_, _, let remedy): remedy
-        case .outOfMemory: "a smaller context (-c), a smaller batch (-b) or --weights mapped needs less"
+        case .outOfMemory, .overContainer:
+            "a smaller context (-c), a smaller batch (-b) or --weights mapped needs less"
         case .contextExceeded: "a larger context (-c) holds more, up to what the model was trained for"
         case .noTokenizer: "give token ids with --ids"
         default: nil

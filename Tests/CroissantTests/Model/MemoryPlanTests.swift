@@ -309,6 +309,23 @@ struct MemoryPlanTests {
         }
     }
 
+    @Test("a plan that its container has no room for is refused; pages of a mapped file are not counted")
+    func container() throws {
+        let file = try ModelFile(shape: .tiny)
+        for placement in WeightPlacement.allCases {
+            var options = RuntimeOptions.small
+            options.weights = placement
+            let plan = try file.load(options).plan
+            let mapped = placement == .mapped ? plan.items.first { $0.name == "weights" }?.byteCount : 0
+            let needed = try plan.byteCount - #require(mapped)
+            try plan.check(containerLimit: nil)
+            try plan.check(containerLimit: needed)
+            #expect(throws: ModelError.overContainer(needed: needed, limit: needed - 1)) {
+                try plan.check(containerLimit: needed - 1)
+            }
+        }
+    }
+
     @Test("a context that no address space holds is an error, not a crash")
     func outOfMemory() throws {
         var shape = ModelShape.tiny
