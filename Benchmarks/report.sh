@@ -40,7 +40,7 @@ table() {
 cp README.md "$work/README.md"
 for results in Benchmarks/Results/*.jsonl; do
     name=$(basename "$results" .jsonl)
-    "$program" bench --show "$results" -o svg > "$work/$name.svg"
+    "$program" bench --show "$results" -o svg --memory-budget 2GiB > "$work/$name.svg"
     table "$results" > "$work/table.md"
     # The table goes between two comments that name the results.
     awk -v name="$name" -v table="$work/table.md" '
