@@ -28,6 +28,11 @@ public struct GGUFMetadata: Sendable, Equatable {
             if values.updateValue(newValue, forKey: key) == nil { keys.append(key) }
         }
     }
+
+    /// Sets all pairs of `other`, whose values win.
+    package mutating func merge(_ other: GGUFMetadata) {
+        for (key, value) in other { self[key] = value }
+    }
 }
 
 extension GGUFMetadata: Sequence {

@@ -199,7 +199,7 @@ extension RawSpan {
     /// Appends the bytes of `range` to `array`.
     ///
     /// - Precondition: `range` lies within the span.
-    func append(_ range: Range<Int>, to array: inout [UInt8]) {
+    package func append(_ range: Range<Int>, to array: inout [UInt8]) {
         unsafe extracting(range).withUnsafeBytes { unsafe array.append(contentsOf: $0) }
     }
 }

@@ -1,0 +1,123 @@
+import GGUF
+
+/// A place in a JSON document, which need not exist: what is read from it is checked, and errors say where it is.
+package struct JSONNode: Sendable {
+    /// The document, for messages.
+    package let file: String
+    /// The way here from the top, such as `rope_scaling.factor`; empty at the top.
+    package let path: String
+    /// What stands here; nil for nothing, and for `null`, which configurations write for it.
+    package let value: JSONValue?
+
+    private init(file: String, path: String, value: JSONValue?) {
+        self.file = file
+        self.path = path
+        if case .null? = value { self.value = nil } else { self.value = value }
+    }
+
+    /// The top of the document that `bytes` are.
+    package init(_ bytes: [UInt8], file: String) throws(ConversionError) {
+        self.init(file: file, path: "", value: try JSONParser.parse(bytes, file: file))
+    }
+
+    /// A document that does not exist: nothing stands anywhere in it.
+    package init(absent file: String) { self.init(file: file, path: "", value: nil) }
+
+    /// The member called `name`.
+    package subscript(name: String) -> JSONNode {
+        let child: JSONValue? = if case .object(let object)? = value { object[name] } else { nil }
+        return JSONNode(file: file, path: path.isEmpty ? name : "\(path).\(name)", value: child)
+    }
+
+    /// Whether something stands here.
+    package var exists: Bool { value != nil }
+
+    /// An error that says what was expected here.
+    package func error(expected: String) -> ConversionError {
+        .invalidField(file: file, key: path, expected: expected, found: value?.summary ?? "nothing")
+    }
+
+    /// An error that says that something is asked for here that cannot be had.
+    package func unsupported(_ feature: String) -> ConversionError {
+        .unsupported(feature: feature, file: file, key: path, found: value?.summary ?? "nothing")
+    }
+}
+
+// MARK: - Values
+
+extension JSONNode {
+    /// A text; nil where nothing stands.
+    package func optionalString() throws(ConversionError) -> String? {
+        guard let value else { return nil }
+        guard case .string(let text) = value else { throw error(expected: "a text") }
+        return text
+    }
+
+    /// A text.
+    package func string() throws(ConversionError) -> String {
+        guard let text = try optionalString() else { throw error(expected: "a text") }
+        return text
+    }
+
+    /// A truth value; `fallback` where nothing stands.
+    package func bool(default fallback: Bool) throws(ConversionError) -> Bool { try optionalBool() ?? fallback }
+
+    /// A truth value; nil where nothing stands.
+    package func optionalBool() throws(ConversionError) -> Bool? {
+        guard let value else { return nil }
+        guard case .bool(let truth) = value else { throw error(expected: "true or false") }
+        return truth
+    }
+
+    /// A whole number of `range`; nil where nothing stands.
+    package func optionalInt(_ range: ClosedRange<Int>) throws(ConversionError) -> Int? {
+        guard let value else { return nil }
+        let integer: Int? =
+            switch value {
+            case .integer(let integer): integer
+            case .number(let number): Int(exactly: number)  // Some tools write 1e6 or 8192.0.
+            default: nil
+            }
+        guard let integer, range.contains(integer) else {
+            throw error(expected: "a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return integer
+    }
+
+    /// A whole number of `range`.
+    package func int(_ range: ClosedRange<Int>) throws(ConversionError) -> Int {
+        guard let integer = try optionalInt(range) else {
+            throw error(expected: "a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return integer
+    }
+
+    /// A number; nil where nothing stands.
+    package func optionalNumber() throws(ConversionError) -> Double? {
+        guard let value else { return nil }
+        switch value {
+        case .integer(let integer): return Double(integer)
+        case .number(let number): return number
+        default: throw error(expected: "a number")
+        }
+    }
+
+    /// The values of an array; none where nothing stands.
+    package func elements() throws(ConversionError) -> [JSONNode] {
+        guard let value else { return [] }
+        guard case .array(let values) = value else { throw error(expected: "an array") }
+        return values.enumerated().map { index, value in
+            JSONNode(file: file, path: "\(path)[\(index)]", value: value)
+        }
+    }
+
+    /// The members of an object; none where nothing stands.
+    package func members() throws(ConversionError) -> [(name: String, node: JSONNode)] {
+        guard let value else { return [] }
+        guard case .object(let object) = value else { throw error(expected: "an object") }
+        return object.members.map { member in
+            let path = path.isEmpty ? member.name : "\(path).\(member.name)"
+            return (member.name, JSONNode(file: file, path: path, value: member.value))
+        }
+    }
+}
