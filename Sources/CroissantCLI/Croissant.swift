@@ -17,7 +17,7 @@ struct CroissantCommand: ParsableCommand {
         version: version,
         subcommands: [
             Generate.self, Bench.self, Budget.self, Perplexity.self, Inspect.self, Check.self, Tokenize.self,
-            Detokenize.self, Synthesize.self,
+            Detokenize.self, Synthesize.self, Convert.self,
         ],
         defaultSubcommand: Generate.self)
 
@@ -38,6 +38,8 @@ struct CroissantCommand: ParsableCommand {
         } catch let failure as Failure {
             Console.fail(failure)
         } catch let error as ModelError {
+            Console.fail(Failure("\(error)", hint: error.hint))
+        } catch let error as ConversionError {
             Console.fail(Failure("\(error)", hint: error.hint))
         } catch let error as EvaluationError {
             Console.fail(Failure("\(error)", hint: error.hint))

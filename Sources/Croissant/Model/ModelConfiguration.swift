@@ -52,14 +52,23 @@ public struct ModelConfiguration: Sendable {
 
     /// Reads the sizes of `file`.
     public init(file: GGUFFile) throws(ModelError) {
-        let reader = HyperparameterReader(metadata: file.metadata)
+        try self.init(metadata: file.metadata) { () throws(ModelError) in try Self.vocabularySize(file) }
+    }
+
+    /// Reads the sizes in the metadata of a file, which need not exist yet.
+    ///
+    /// - Parameter rows: the rows of the embedding matrix, asked for once the metadata are known to make sense.
+    package init(
+        metadata: GGUFMetadata, vocabularySize rows: () throws(ModelError) -> Int
+    ) throws(ModelError) {
+        let reader = HyperparameterReader(metadata: metadata)
         let kind = try reader.string("general.type", default: "model")
         guard kind == "model" else {
             throw .invalidHyperparameter(key: "general.type", value: kind, expected: "model")
         }
         let name = try reader.string("general.architecture")
         let architecture = try Architecture.named(name)
-        unknownKeys = try Hyperparameters.check(file.metadata, of: name)
+        unknownKeys = try Hyperparameters.check(metadata, of: name)
         self.architecture = architecture
         architectureName = name
 
@@ -104,7 +113,7 @@ public struct ModelConfiguration: Sendable {
         ropeBase = Double(try reader.positive("\(name).rope.freq_base", default: 10000))
         (ropeScale, yarn) = try Self.ropeScaling(reader, prefix: "\(name).rope", contextLength: contextLength)
 
-        vocabularySize = try Self.vocabularySize(file)
+        vocabularySize = try rows()
     }
 
     /// What `rope.scaling.*` says, or the older `rope.scale_linear`.

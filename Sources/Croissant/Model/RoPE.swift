@@ -64,6 +64,11 @@ package struct RoPE: Sendable {
         magnitude = configuration.yarn == nil ? 1 : YaRN.magnitude(scale: scale)
     }
 
+    /// Positions in which each of `dimensions / 2` pairs turns once, without any scaling.
+    static func wavelengths(dimensions: Int, base: Double) -> [Double] {
+        (0..<dimensions / 2).map { 2 * .pi * pow(base, 2 * Double($0) / Double(dimensions)) }
+    }
+
     /// Pairs of a head that are turned.
     package var pairs: Int { frequencies.count }
 

@@ -167,7 +167,7 @@ struct Vocabulary: Sendable {
     }
 
     /// The value of a text of the form `<0x0A>`; nil for any other text.
-    private static func byte(named text: Span<UInt8>) -> UInt8? {
+    static func byte(named text: Span<UInt8>) -> UInt8? {
         guard text.count == 6, text[0] == UInt8(ascii: "<"), text[1] == UInt8(ascii: "0"),
             text[2] == UInt8(ascii: "x"), text[5] == UInt8(ascii: ">")
         else { return nil }

@@ -1,0 +1,63 @@
+import GGUF
+
+/// The small files of a checkpoint: configurations, tokenizers, templates.
+struct CheckpointFolder {
+    /// The folder.
+    let path: String
+
+    /// The path of a file in it.
+    func path(of name: String) -> String { path.hasSuffix("/") ? path + name : "\(path)/\(name)" }
+
+    /// Maps a file; nil where there is none of this name.
+    func map(_ name: String) throws(ConversionError) -> MappedFile? {
+        let path = path(of: name)
+        do throws(GGUFError) {
+            return try MappedFile(path: path)
+        } catch {
+            // What these say of GGUF files is not true of others.
+            switch error {
+            case .fileNotFound: return nil
+            case .emptyFile: throw .notAFile(path, expected: "content", found: "0 bytes")
+            case .isDirectory: throw .notAFile(path, expected: "a file", found: "a folder")
+            case .notARegularFile(_, let found): throw .notAFile(path, expected: "a file", found: found)
+            default: throw .file(error)
+            }
+        }
+    }
+
+    /// Larger ones are none of those that are read as a whole: the largest tokenizers have some 30 MiB.
+    private static let sizeLimit = 1 << 29
+
+    /// The bytes of a file, copied; nil where there is none of this name.
+    func bytes(_ name: String) throws(ConversionError) -> [UInt8]? {
+        guard let file = try map(name) else { return nil }
+        guard file.size <= Self.sizeLimit else {
+            throw .notAFile(
+                file.path, expected: "at most \(ByteCount(Self.sizeLimit))", found: "\(ByteCount(file.size))")
+        }
+        var bytes: [UInt8] = []
+        file.bytes.append(0..<file.size, to: &bytes)
+        return bytes
+    }
+
+    /// The text of a file, repaired where it is not valid UTF-8; nil where there is none of this name.
+    func text(_ name: String) throws(ConversionError) -> String? {
+        try bytes(name).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// The top of a JSON file, at which nothing stands where there is no file of this name.
+    func json(_ name: String) throws(ConversionError) -> JSONNode {
+        let path = path(of: name)
+        guard let bytes = try bytes(name) else { return JSONNode(absent: path) }
+        return try JSONNode(bytes, file: path)
+    }
+}
+
+extension CheckpointFolder {
+    /// Everything that is read beside the tensors.
+    static let smallFiles = [
+        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "added_tokens.json", "tokenizer.model", "chat_template.jinja", "chat_template.json", "README.md",
+        "model.safetensors.index.json",
+    ]
+}

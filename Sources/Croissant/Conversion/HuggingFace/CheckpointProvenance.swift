@@ -1,0 +1,111 @@
+import GGUF
+
+/// Where a checkpoint comes from, as far as it says so itself: the `general.*` keys of a GGUF file.
+struct CheckpointProvenance {
+    /// The lines between the two `---` at the top of README.md: a little YAML, of which `key: value` and lists of one
+    /// level are read.
+    private var card: [String: [String]] = [:]
+
+    /// Reads the model card of `folder`, if it has one.
+    init(_ folder: CheckpointFolder) throws(ConversionError) {
+        guard let text = try folder.text("README.md") else { return }
+        card = Self.frontMatter(of: text)
+    }
+
+    /// The values of each key of a model card.
+    static func frontMatter(of text: String) -> [String: [String]] {
+        let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        guard let first = lines.first, first.trimmed == "---",
+            let end = lines.dropFirst().firstIndex(where: { $0.trimmed == "---" })
+        else { return [:] }
+        var values: [String: [String]] = [:]
+        var key: String?
+        for line in lines[1..<end] {
+            let content = line.trimmed
+            if content.isEmpty || content.hasPrefix("#") { continue }
+            if content.hasPrefix("- ") {
+                // An entry of a list, or of something deeper, which no key here has.
+                if let key, let value = scalar(content.dropFirst(2)) { values[key, default: []].append(value) }
+            } else if line.first?.isWhitespace == false, let colon = content.firstIndex(of: ":") {
+                let name = String(content[..<colon])
+                key = name
+                let rest = Substring(content[content.index(after: colon)...].trimmed)
+                if rest.hasPrefix("["), rest.hasSuffix("]") {
+                    values[name] = rest.dropFirst().dropLast().split(separator: ",").compactMap { scalar($0) }
+                } else if let value = scalar(rest) {
+                    values[name] = [value]
+                }
+            } else {
+                key = nil
+            }
+        }
+        return values
+    }
+
+    /// A value in one line, without its quotation marks; nil for nothing, for texts of several lines and for mappings.
+    private static func scalar(_ text: Substring) -> String? {
+        let value = text.trimmed
+        guard let first = value.first, !"|>{&*".contains(first), !value.contains(": ") else { return nil }
+        if first == "\"" || first == "'", value.count >= 2, value.last == first {
+            return String(value.dropFirst().dropLast())
+        }
+        return String(value)
+    }
+
+    /// The keys of the file.
+    var metadata: GGUFMetadata {
+        var metadata = GGUFMetadata()
+        func set(_ key: String, _ name: String) {
+            if let value = card[name]?.first { metadata["general.\(key)"] = .string(value) }
+        }
+        set("license", "license")
+        set("license.name", "license_name")
+        set("license.link", "license_link")
+        // A checkpoint may be made of several.
+        let bases = card["base_model"] ?? []
+        if !bases.isEmpty { metadata["general.base_model.count"] = .uint32(UInt32(bases.count)) }
+        for (index, base) in bases.enumerated() {
+            let parts = base.split(separator: "/", maxSplits: 1).map(String.init)
+            let prefix = "general.base_model.\(index)"
+            metadata["\(prefix).name"] = .string(parts.last ?? base)
+            if parts.count == 2 {
+                metadata["\(prefix).organization"] = .string(parts[0])
+                metadata["\(prefix).repo_url"] = .string("https://huggingface.co/\(base)")
+            }
+        }
+        for (key, name) in [("languages", "language"), ("tags", "tags")] {
+            if let values = card[name], !values.isEmpty {
+                metadata["general.\(key)"] = .array(.string(GGUFStrings(values)))
+            }
+        }
+        return metadata
+    }
+
+    /// How the authors advise to sample, which generation_config.json says where it says that sampling is meant.
+    static func sampling(_ generation: JSONNode) throws(ConversionError) -> GGUFMetadata {
+        var metadata = GGUFMetadata()
+        guard try generation["do_sample"].bool(default: false) else { return metadata }
+        for (key, name) in [
+            ("temp", "temperature"), ("top_p", "top_p"), ("min_p", "min_p"),
+            ("penalty_repeat", "repetition_penalty"),
+        ] {
+            if let value = try generation[name].optionalNumber() {
+                metadata["general.sampling.\(key)"] = .float32(Float(value))
+            }
+        }
+        if let value = try generation["top_k"].optionalInt(0...Int(Int32.max)) {
+            metadata["general.sampling.top_k"] = .int32(Int32(value))
+        }
+        return metadata
+    }
+}
+
+extension Substring {
+    /// Without white space at both ends.
+    fileprivate var trimmed: Substring {
+        var text = self
+        while text.first?.isWhitespace == true { text.removeFirst() }
+        while text.last?.isWhitespace == true { text.removeLast() }
+        return text
+    }
+}

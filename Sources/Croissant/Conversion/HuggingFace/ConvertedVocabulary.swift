@@ -1,0 +1,140 @@
+import GGUF
+
+/// A token that a tokenizer's user has added to those of the training.
+struct AddedToken: Sendable {
+    /// Its text.
+    let text: String
+    /// Its id.
+    let id: Int
+    /// Whether it is structure, which ordinary text cannot produce.
+    let isSpecial: Bool
+}
+
+/// A vocabulary on its way into a GGUF file: as many tokens as the embedding has rows.
+struct ConvertedVocabulary: Sendable {
+    /// `tokenizer.ggml.model`
+    let model: Tokenizer.TokenizerModel
+    /// `tokenizer.ggml.pre`
+    var preTokenizer = "default"
+    /// Scores of tokens, by id; nil for models without. (count)
+    var scores: [Float]?
+    /// Merges in the order of training, two texts with a space between.
+    var merges = GGUFStrings()
+    /// Whether a space is put before texts; nil where the model has no such thing.
+    var addsSpacePrefix: Bool?
+    /// Whether runs of spaces become one.
+    var removesExtraSpaces = false
+    /// What else happens to a text: keys of our own, as GGUF has none.
+    var preparation = TextPreparation()
+    /// What was left out, and is nothing to worry about.
+    private(set) var warnings: [String] = []
+
+    /// What the file is called in messages.
+    private let file: String
+    /// Texts by id; nil for ids that no token has yet. (count)
+    private var texts: [[UInt8]?]
+    private(set) var kinds: [Tokenizer.TokenKind]
+    private var ids: [[UInt8]: Int] = [:]
+
+    /// No tokens yet, of `count`.
+    init(_ model: Tokenizer.TokenizerModel, count: Int, file: String) {
+        self.model = model
+        self.file = file
+        texts = Array(repeating: nil, count: count)
+        kinds = Array(repeating: .unused, count: count)
+        ids.reserveCapacity(count)
+    }
+
+    /// The number of tokens, with those that have no text.
+    var count: Int { texts.count }
+
+    /// The token with this text; nil where there is none.
+    func id(of text: some Sequence<UInt8>) -> Int? { ids[Array(text)] }
+
+    /// Places a token of the training.
+    mutating func place(_ text: [UInt8], at id: Int, _ kind: Tokenizer.TokenKind) throws(ConversionError) {
+        func invalid(expected: String, found: String) -> ConversionError {
+            .invalidField(
+                file: file, key: "token " + String(decoding: text, as: UTF8.self).quoted, expected: expected,
+                found: found)
+        }
+        guard id >= 0, id < count else {
+            throw invalid(expected: "an id below vocab_size, \(count)", found: "\(id)")
+        }
+        guard texts[id] == nil else {
+            throw invalid(expected: "an id of its own", found: "\(id), which another token has")
+        }
+        guard ids.updateValue(id, forKey: text) == nil else {
+            throw invalid(expected: "a text of its own", found: "two tokens of this text")
+        }
+        texts[id] = text
+        kinds[id] = kind
+    }
+
+    /// Places an added token, or says that a token of the training is one.
+    mutating func add(_ token: AddedToken) throws(ConversionError) {
+        guard token.id < count else {
+            // Such tokens were added to the tokenizer and not to the model, which cannot have seen them.
+            warnings.append("token \(token.id) \(token.text.quoted) has no row in the embedding and is left out")
+            return
+        }
+        let kind: Tokenizer.TokenKind = token.isSpecial ? .control : .userDefined
+        if token.id >= 0, texts[token.id] == Array(token.text.utf8) {
+            // Which characters become the unknown token is for the model to say.
+            if kinds[token.id] != .unknown { kinds[token.id] = kind }
+        } else {
+            try place(Array(token.text.utf8), at: token.id, kind)
+        }
+    }
+
+    /// Gives a name to ids without a token: rows of the embedding that only make its size a round number.
+    private mutating func fillHoles() {
+        for id in texts.indices where texts[id] == nil {
+            var text = Array("[PAD\(id)]".utf8)
+            while ids[text] != nil { text.append(UInt8(ascii: "_")) }
+            ids[text] = id
+            texts[id] = text
+        }
+    }
+
+    /// The keys of the file.
+    mutating func metadata() -> GGUFMetadata {
+        fillHoles()
+        var tokens = GGUFStrings()
+        for text in texts { tokens.append(utf8: text ?? []) }
+        var metadata: GGUFMetadata = [
+            "tokenizer.ggml.model": .string(model.rawValue),
+            "tokenizer.ggml.pre": .string(preTokenizer),
+            "tokenizer.ggml.tokens": .array(.string(tokens)),
+        ]
+        if let scores { metadata["tokenizer.ggml.scores"] = .array(.float32(scores)) }
+        metadata["tokenizer.ggml.token_type"] = .array(.int32(kinds.map { Int32($0.rawValue) }))
+        if !merges.isEmpty { metadata["tokenizer.ggml.merges"] = .array(.string(merges)) }
+        if let addsSpacePrefix { metadata["tokenizer.ggml.add_space_prefix"] = .bool(addsSpacePrefix) }
+        if removesExtraSpaces { metadata["tokenizer.ggml.remove_extra_whitespaces"] = .bool(true) }
+        preparation.add(to: &metadata)
+        return metadata
+    }
+}
+
+/// What happens to a text before it is cut into tokens, as far as the keys of GGUF do not say it: keys below
+/// `croissant.tokenizer`, which other programs ignore.
+struct TextPreparation: Sendable, Equatable {
+    /// Normalisations in their order, such as "nfkc": `croissant.tokenizer.normalizer`, an array of strings.
+    var normalizers: [String] = []
+    /// Whether every digit is a word of its own: `croissant.tokenizer.split_digits`, a bool.
+    var splitsDigits = false
+    /// When `Metaspace` puts a space before a text that does not begin with one, which GGUF's `add_space_prefix` does
+    /// whatever the text begins with: `croissant.tokenizer.prepend_scheme`, a string. "always": before a text and before
+    /// what follows a special token; "first": before a text only. Nil for other ways to put it there.
+    var prependScheme: String?
+
+    fileprivate func add(to metadata: inout GGUFMetadata) {
+        let prefix = "croissant.tokenizer"
+        if !normalizers.isEmpty {
+            metadata["\(prefix).normalizer"] = .array(.string(GGUFStrings(normalizers)))
+        }
+        if splitsDigits { metadata["\(prefix).split_digits"] = .bool(true) }
+        if let prependScheme { metadata["\(prefix).prepend_scheme"] = .string(prependScheme) }
+    }
+}

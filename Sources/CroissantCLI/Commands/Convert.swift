@@ -1,0 +1,110 @@
+import ArgumentParser
+import Croissant
+import Foundation
+import GGUF
+import TextTable
+
+/// Makes a GGUF file of a checkpoint.
+struct Convert: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Writes a GGUF file of a Hugging Face checkpoint: config.json, *.safetensors and a tokenizer.",
+        discussion: """
+            Llama, Mistral, Qwen2 and Qwen3, with weights in F32, F16 or BF16. The tokenizer is read from tokenizer.json, \
+            or from tokenizer.model where there is none.
+            """)
+
+    @Argument(help: ArgumentHelp("The folder of the checkpoint.", valueName: "folder"))
+    var folder: String
+
+    @Argument(help: ArgumentHelp("The file to write.", valueName: "out"))
+    var out: String
+
+    @Option(
+        help: ArgumentHelp(
+            "What the matrices are quantised to, such as Q4_K_M, Q8_0 or F16. (default: the checkpoint's type)",
+            valueName: "type"),
+        transform: quantizationMix)
+    var type: QuantizationMix?
+
+    @Flag(help: "Give all matrices the same type, instead of the mix that files of this name have.")
+    var pure = false
+
+    @Option(help: ArgumentHelp("What the file is called inside. (default: the folder's name)", valueName: "text"))
+    var name: String?
+
+    @Flag(help: "Check everything but the weights, list the tensors with their types and sizes, and write nothing.")
+    var dryRun = false
+
+    @Option(
+        name: .shortAndLong, parsing: .unconditional,
+        help: ArgumentHelp("Threads. (default: physical cores within the container's quota)", valueName: "n"))
+    var threads: Int?
+
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        try requireThreads(threads)
+        if pure && type == nil { throw ValidationError("--pure needs a --type") }
+    }
+
+    func run() throws {
+        let converter = try ModelConverter(
+            folder: folder, name: name ?? Self.name(ofFolder: folder), mix: pure ? type?.pure : type)
+        if !output.quiet { for warning in converter.warnings { Console.warn(warning) } }
+        if dryRun {
+            try show(converter)
+            return
+        }
+        try converter.write(to: out, threads: threads, output: output)
+        if !output.quiet {
+            Console.note(
+                "wrote \(out.escaped): \(ByteCount(converter.tensorBytes)) of \(converter.mix.name) weights")
+        }
+    }
+
+    private func show(_ converter: ModelConverter) throws {
+        let table = TextTable<ModelConverter.Tensor> {
+            [
+                Column("tensor" <- $0.declaration.name),
+                Column("shape" <- $0.declaration.dimensions.map(String.init).joined(separator: " x ")),
+                Column("from" <- $0.checkpointName == nil ? "" : $0.sourceType.name),
+                Column("to" <- $0.declaration.type.name), Column("bytes" <- $0.byteCount, align: .right),
+            ]
+        }
+        try Console.writeLine(table.string(for: converter.tensors, style: Style.pipe) ?? "")
+        try Console.writeLine()
+        try Console.writeLine(
+            "\(converter.tensors.count) tensors, \(ByteCount(converter.tensorBytes)) of \(converter.mix.name) weights")
+    }
+
+    /// The name of a checkpoint by where it lies. In the cache of Hugging Face's programs the folder itself is called
+    /// after a commit, and one above it `models--ORGANIZATION--NAME`.
+    private static func name(ofFolder folder: String) -> String? {
+        let parts = URL(filePath: folder).standardizedFileURL.pathComponents
+        if let cached = parts.last(where: { $0.hasPrefix("models--") }) {
+            return cached.split(separator: "--").last.map(String.init)
+        }
+        return parts.last { $0 != "/" }
+    }
+}
+
+extension ModelConverter {
+    /// Writes the file with a progress bar; Ctrl-C leaves nothing behind.
+    func write(to path: String, threads: Int?, output: OutputOptions) throws {
+        Interruption.setPolled(true)
+        defer { Interruption.setPolled(false) }
+        let bar = ProgressBar("converting to \(mix.name)", total: tensorBytes, isQuiet: output.quiet)
+        let isComplete: Bool
+        do {
+            isComplete = try write(to: path, threads: threads) { done in
+                bar.update(done)
+                return !Interruption.isRequested
+            }
+        } catch {
+            bar.finish()
+            throw error
+        }
+        bar.finish()
+        guard isComplete else { throw Failure.interrupted }
+    }
+}
