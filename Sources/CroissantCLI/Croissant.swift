@@ -17,7 +17,7 @@ struct CroissantCommand: ParsableCommand {
         version: version,
         subcommands: [
             Generate.self, Bench.self, Budget.self, Perplexity.self, Inspect.self, Check.self, Tokenize.self,
-            Detokenize.self, Synthesize.self, Convert.self,
+            Detokenize.self, Convert.self, Quantize.self, Split.self, Merge.self, Edit.self, Synthesize.self,
         ],
         defaultSubcommand: Generate.self)
 

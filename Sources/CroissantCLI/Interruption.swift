@@ -28,6 +28,8 @@ enum Interruption {
     static func install() {
         // A reader that goes away is noticed where output is written.
         Foundation.signal(SIGPIPE, SIG_IGN)
+        // So is a file that would become larger than `ulimit -f` allows.
+        Foundation.signal(SIGXFSZ, SIG_IGN)
         let ignored = ignoredAtStart
         for number in [SIGINT, SIGTERM, SIGHUP] {
             // What nohup, or the shell for a background job, made this program ignore stays ignored.

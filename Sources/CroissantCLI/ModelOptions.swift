@@ -119,7 +119,7 @@ struct ModelArguments: ParsableArguments {
 extension Model {
     /// Loads a model with a progress bar, and says what a user should know about it.
     static func load(_ file: GGUFFile, _ options: RuntimeOptions, output: OutputOptions) throws -> Model {
-        let bytes = file.tensors.reduce(0) { $0 + $1.byteCount }
+        let bytes = file.tensorBytes
         let bar = ProgressBar("reading weights", total: bytes, isQuiet: output.quiet)
         let model: Model
         do {

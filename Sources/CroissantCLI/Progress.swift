@@ -53,3 +53,23 @@ final class ProgressBar: Sendable {
         return "\(minutes / 60):\(twoDigits(minutes % 60)):\(twoDigits(seconds % 60))"
     }
 }
+
+extension ProgressBar {
+    /// Does work that writes files, and shows how far it is. Ctrl-C stops it, and leaves nothing behind.
+    ///
+    /// - Parameter work: calls its argument with what is done, stops where that returns false, and returns whether it has
+    ///   come to its end.
+    static func show(
+        _ label: String, total: Int, output: OutputOptions, _ work: (_ progress: @escaping (Int) -> Bool) throws -> Bool
+    ) throws {
+        Interruption.setPolled(true)
+        defer { Interruption.setPolled(false) }
+        let bar = ProgressBar(label, total: total, isQuiet: output.quiet)
+        defer { bar.finish() }
+        let isComplete = try work { done in
+            bar.update(done)
+            return !Interruption.isRequested
+        }
+        guard isComplete else { throw Failure.interrupted }
+    }
+}

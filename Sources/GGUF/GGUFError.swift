@@ -94,6 +94,12 @@ public enum GGUFError: Error, Sendable, Equatable {
     case missingShard(String, index: Int, count: Int)
     /// A shard does not say what the first one says about the split.
     case shardMismatch(String, key: String, expected: String, found: String)
+    /// The file is not one of several.
+    case notSplit(String)
+    /// What a shard may have, `limit` bytes, is less than `what` takes with the header in front of it.
+    case shardTooSmall(what: String, needed: Int, limit: Int)
+    /// More shards than can be numbered.
+    case tooManyShards(found: Int)
 
     // Writing.
 
@@ -162,6 +168,12 @@ extension GGUFError: CustomStringConvertible {
             "shard is missing: \(path.escaped) (expected shard \(index + 1) of \(count), found no such file)"
         case .shardMismatch(let path, let key, let expected, let found):
             "shard does not belong to the first one: \(path.escaped), \(key) (expected \(expected), found \(found))"
+        case .notSplit(let path):
+            "not a part of a split file: \(path.escaped) (expected \(GGUFShards.countKey) in its metadata, found nothing)"
+        case .shardTooSmall(let what, let needed, let limit):
+            "shards are too small: \(what) (expected at least \(needed) bytes, found \(limit))"
+        case .tooManyShards(let found):
+            "too many shards: their numbers (expected at most \(GGUFShards.limit), found \(found))"
         case .outputIsInput(let path): "output is the same file as the input: \(path.escaped)"
         case .invalidName(let name, let problem): "invalid name: \(name.quoted) (\(problem))"
         case .tensorOutOfOrder(let name, let expected):
@@ -187,6 +199,7 @@ extension GGUFError: CustomStringConvertible {
         case .shardName: "give the shards their original names"
         case .missingShard: "put all shards into the same folder"
         case .outputIsInput: "choose another output"
+        case .shardTooSmall, .tooManyShards: "make the shards larger"
         default: nil
         }
     }

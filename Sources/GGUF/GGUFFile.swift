@@ -14,7 +14,7 @@ public struct GGUFFile: Sendable {
     /// The version of the first shard, 2 or 3.
     public let version: UInt32
     /// The metadata of the first shard; later ones say nothing but their number.
-    public let metadata: GGUFMetadata
+    public private(set) var metadata: GGUFMetadata
     /// The recipe that the file was quantised with; nil where it does not say, or says something unknown.
     public var fileType: FileType? {
         metadata["general.file_type"]?.asInt.flatMap(UInt32.init(exactly:)).flatMap(FileType.init(fileValue:))
@@ -82,6 +82,16 @@ public struct GGUFFile: Sendable {
 
     /// Bytes of all shards together.
     public var fileSize: Int { shards.files.reduce(0) { $0 + $1.size } }
+
+    /// Bytes of all tensors together.
+    public var tensorBytes: Int { tensors.reduce(0) { $0 + $1.byteCount } }
+
+    /// The same tensors below other metadata: what a file with these would be.
+    package func with(_ metadata: GGUFMetadata) -> GGUFFile {
+        var file = self
+        file.metadata = metadata
+        return file
+    }
 }
 
 /// What the first shard says about the split, and the checks of the others against it.

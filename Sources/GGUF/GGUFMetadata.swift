@@ -35,6 +35,15 @@ public struct GGUFMetadata: Sendable, Equatable {
     }
 }
 
+extension GGUFMetadata {
+    /// The same without what says that the file is one of several.
+    public var withoutSplit: GGUFMetadata {
+        var metadata = self
+        for key in GGUFShards.keys { metadata[key] = nil }
+        return metadata
+    }
+}
+
 extension GGUFMetadata: Sequence {
     /// A key and its value.
     public typealias Element = (key: String, value: GGUFValue)

@@ -53,6 +53,9 @@ public struct GGUFShards: Sendable, Hashable {
         ]
     }
 
+    /// The keys of ``metadata(at:tensorCount:)``.
+    public static let keys = [numberKey, countKey, tensorCountKey]
+
     private static func fiveDigits(_ text: some Collection<UInt8>) -> Int? {
         guard text.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }) else { return nil }
         return text.reduce(0) { 10 * $0 + Int($1 - UInt8(ascii: "0")) }

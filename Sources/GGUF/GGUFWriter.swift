@@ -8,7 +8,7 @@
 ///
 /// The file appears under its name only in `finish()`, complete and on the disk; a writer that is dropped before leaves
 /// nothing behind. Files are little-endian.
-public struct GGUFWriter: ~Copyable {
+public struct GGUFWriter: ~Copyable, Sendable {
     /// A tensor to be written.
     public struct Declaration: Sendable, Hashable {
         /// The name, at most `nameLimit` bytes.
@@ -23,6 +23,11 @@ public struct GGUFWriter: ~Copyable {
             self.name = name
             self.dimensions = dimensions
             self.type = type
+        }
+
+        /// The tensor of a file as it is, or in another type.
+        public init(_ tensor: TensorInfo, type: GGMLType? = nil) {
+            self.init(name: tensor.name, dimensions: tensor.dimensions, type: type ?? tensor.type)
         }
     }
 
@@ -54,12 +59,7 @@ public struct GGUFWriter: ~Copyable {
     ) throws(GGUFError) {
         precondition(GGUFHeader.versions.contains(version), "GGUF version must be 2 or 3")
         let alignment = try GGUFHeader.alignment(of: metadata)
-        var encoder = GGUFEncoder()
-        encoder.append(GGUFHeader.magic)
-        encoder.append(version)
-        encoder.append(UInt64(tensors.count))
-        encoder.append(UInt64(metadata.count))
-        for (key, value) in metadata { try encoder.append(key: key, value) }
+        var encoder = try Self.encoder(version: version, metadata: metadata, tensorCount: tensors.count)
 
         var names: Set<String> = []
         var placed: [TensorInfo] = []
@@ -98,6 +98,29 @@ public struct GGUFWriter: ~Copyable {
         self.output = output
     }
 
+    /// The header up to the list of tensors.
+    private static func encoder(
+        version: UInt32, metadata: GGUFMetadata, tensorCount: Int
+    ) throws(GGUFError) -> GGUFEncoder {
+        var encoder = GGUFEncoder()
+        encoder.append(GGUFHeader.magic)
+        encoder.append(version)
+        encoder.append(UInt64(tensorCount))
+        encoder.append(UInt64(metadata.count))
+        for (key, value) in metadata { try encoder.append(key: key, value) }
+        return encoder
+    }
+
+    /// Bytes of a header in front of the list of tensors.
+    static func headerBytes(_ metadata: GGUFMetadata) throws(GGUFError) -> Int {
+        try encoder(version: 3, metadata: metadata, tensorCount: 0).bytes.count
+    }
+
+    /// Bytes that the list of tensors has for one of them: name, number of dimensions, each of them, type, offset.
+    static func entryBytes(of tensor: TensorInfo) -> Int {
+        8 + tensor.name.utf8.count + 4 + 8 * tensor.dimensions.count + 4 + 8
+    }
+
     /// Writes the next bytes of `tensor`: all of it, or a part.
     ///
     /// - Throws: `GGUFError.tensorOutOfOrder` where another tensor is due, `.tensorSize` where these are more bytes
@@ -130,10 +153,23 @@ public struct GGUFWriter: ~Copyable {
     /// - Throws: `GGUFError.tensorSize` where a tensor is incomplete, `.system` where writing fails. Nothing is left
     ///   behind then.
     public consuming func finish() throws(GGUFError) {
-        if current < tensors.count {
-            throw .tensorSize(tensors[current].name, expected: tensors[current].byteCount, found: written)
-        }
+        try requireComplete()
         try output.commit()
+    }
+
+    /// The first half of `finish()`: flushes the file to the disk and closes it. `publish()` is the other half, for
+    /// files that are to appear together.
+    mutating func seal() throws(GGUFError) {
+        try requireComplete()
+        try output.seal()
+    }
+
+    /// Gives the sealed file its name.
+    mutating func publish() throws(GGUFError) { try output.publish() }
+
+    private func requireComplete() throws(GGUFError) {
+        guard current < tensors.count else { return }
+        throw .tensorSize(tensors[current].name, expected: tensors[current].byteCount, found: written)
     }
 
     /// Removes what was written. Dropping the writer does the same; this says so.

@@ -233,7 +233,8 @@ package struct OutputFile: ~Copyable {
     /// The path that the file will have.
     package let path: String
     private let temporaryPath: String
-    private let descriptor: Int32
+    /// Negative once the file is sealed.
+    private var descriptor: Int32
     private var buffer: [UInt8] = []
     private var isCommitted = false
 
@@ -263,7 +264,7 @@ package struct OutputFile: ~Copyable {
     }
 
     deinit {
-        close(descriptor)
+        if descriptor >= 0 { close(descriptor) }
         if !isCommitted { unsafe unlink(temporaryPath) }
         UnfinishedFiles.remove(temporaryPath)
     }
@@ -280,11 +281,22 @@ package struct OutputFile: ~Copyable {
 
     /// Flushes everything to the disk and gives the file its name.
     package mutating func commit() throws(GGUFError) {
+        try seal()
+        try publish()
+    }
+
+    /// Flushes everything to the disk and closes the file, which keeps its temporary name. Nothing can be written then.
+    package mutating func seal() throws(GGUFError) {
         try flush()
         guard fsync(descriptor) == 0 else { throw .system(operation: "write", path: path, code: errno) }
-        guard unsafe rename(temporaryPath, path) == 0 else {
-            throw .system(operation: "rename", path: path, code: errno)
-        }
+        close(descriptor)
+        descriptor = -1
+    }
+
+    /// Gives the sealed file its name.
+    package mutating func publish() throws(GGUFError) {
+        let status = unsafe rename(temporaryPath, path)
+        guard status == 0 else { throw .system(operation: "rename", path: path, code: errno) }
         isCommitted = true
         // The new name is on the disk once the folder is; not every file system can do that, and the data is safe.
         let folder = unsafe open(Self.folder(of: path), O_RDONLY | O_CLOEXEC)
@@ -295,8 +307,7 @@ package struct OutputFile: ~Copyable {
     }
 
     private mutating func flush() throws(GGUFError) {
-        guard !buffer.isEmpty else { return }
-        try writeThrough(buffer.rawBytes)
+        if !buffer.isEmpty { try writeThrough(buffer.rawBytes) }
         buffer.removeAll(keepingCapacity: true)
     }
 

@@ -99,7 +99,7 @@ struct ErrorLineTests {
                 ["frobnicate"],
                 """
                 error: unknown command: frobnicate (expected generate, bench, budget, \
-                perplexity, inspect, check, tokenize, detokenize, synthesize, convert)
+                perplexity, inspect, check, tokenize, detokenize, convert, quantize, split, merge, edit, synthesize)
                 hint: 'croissant-gguf --help' says what they do
 
                 """),

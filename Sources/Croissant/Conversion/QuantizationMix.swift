@@ -87,6 +87,13 @@ public struct QuantizationMix: Sendable, Hashable {
 
     /// The types of `tensors`, those of a whole model; nil for tensors that stay as they are, such as norms.
     package func types(of tensors: [Tensor], in model: ModelFacts) -> [GGMLType?] {
+        zip(tensors, wantedTypes(of: tensors, in: model)).map { tensor, type in
+            type.map { Self.fitting($0, columns: tensor.dimensions[0]) }
+        }
+    }
+
+    /// The same, were all rows whole blocks.
+    func wantedTypes(of tensors: [Tensor], in model: ModelFacts) -> [GGMLType?] {
         var types = [GGMLType?](repeating: nil, count: tensors.count)
         let roles = tensors.map { TensorRole(name: $0.name) }
         let hasOutput = roles.contains(.output)
@@ -94,19 +101,17 @@ public struct QuantizationMix: Sendable, Hashable {
         let values = tensors.indices.filter { roles[$0].isValue }.sorted { tensors[$0].layer < tensors[$1].layer }
         let ranks = Dictionary(uniqueKeysWithValues: values.enumerated().map { ($1, $0) })
         for (index, tensor) in tensors.enumerated() where TensorRole.isQuantized(tensor) {
-            let wanted: GGMLType
             switch kind {
-            case .pure(let type): wanted = type
+            case .pure(let type): types[index] = type
             case .published(let fileType):
                 let recipe = QuantizationRecipe(fileType)
                 // A model without an output matrix multiplies with the embedding in its place.
                 let role = tensor.name == TensorLayout.embeddingName && !hasOutput ? .output : roles[index]
                 let layer = ranks[index] ?? tensor.layer
                 let layers = ranks[index] == nil ? model.layers : values.count
-                wanted = recipe.type(
+                types[index] = recipe.type(
                     of: role, layer: layer, layers: layers, columns: tensor.dimensions[0], in: model)
             }
-            types[index] = Self.fitting(wanted, columns: tensor.dimensions[0])
         }
         return types
     }
@@ -170,6 +175,9 @@ package struct ModelFacts: Sendable, Equatable {
 }
 
 extension QuantizationMix.Tensor {
+    /// A tensor of a file.
+    init(_ tensor: TensorInfo) { self.init(name: tensor.name, dimensions: tensor.dimensions) }
+
     /// The number in "blk.7."; 0 where there is none.
     fileprivate var layer: Int {
         let parts = name.split(separator: ".", maxSplits: 2)

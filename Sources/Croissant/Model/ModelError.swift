@@ -21,8 +21,11 @@ public enum ModelError: Error, Sendable, Equatable {
     case wrongShape(tensor: String, expected: [Int], found: [Int])
     /// A tensor has a type that cannot be computed with here.
     case unsupportedType(tensor: String, type: String, expected: String)
-    /// A tensor of few numbers, each of which decides over every result, has one that makes no sense.
+    /// A tensor has a number that makes no sense: one of few, each of which decides over every result, or one that the
+    /// type it is to have cannot express. The index counts elements.
     case invalidWeight(tensor: String, index: Int, value: String, expected: String)
+    /// A tensor that is quantised already would be quantised again.
+    case requantization(tensor: String, type: String)
     /// The system refused memory.
     case outOfMemory(bytes: Int, purpose: String)
     /// The plan is larger than the budget.
@@ -61,7 +64,9 @@ extension ModelError: CustomStringConvertible {
         case .unsupportedType(let tensor, let type, let expected):
             "unsupported type: \(tensor.escaped) (expected \(expected), found \(type))"
         case .invalidWeight(let tensor, let index, let value, let expected):
-            "bad weight: \(tensor)[\(index)] (expected \(expected), found \(value))"
+            "bad weight: \(tensor.escaped)[\(index)] (expected \(expected), found \(value))"
+        case .requantization(let tensor, let type):
+            "weights are quantised already: tensor \(tensor.quoted) (expected F32, F16 or BF16, found \(type))"
         case .outOfMemory(let bytes, let purpose):
             "out of memory: \(ByteCount(bytes)) for \(purpose) were refused by the system"
         case .overBudget(let planned, let budget, _):
@@ -85,6 +90,8 @@ extension ModelError: CustomStringConvertible {
         case .file(let error): error.hint
         case .tokenizer(let error): error.hint
         case .overBudget(_, _, let remedy): remedy
+        case .requantization:
+            "quantise the original, in F16 or BF16; --allow-requantize does it all the same, and adds up the errors"
         case .outOfMemory, .overContainer:
             "a smaller context (-c), a smaller batch (-b) or --weights mapped needs less"
         case .contextExceeded: "a larger context (-c) holds more, up to what the model was trained for"

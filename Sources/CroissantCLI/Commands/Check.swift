@@ -30,7 +30,7 @@ struct Check: ParsableCommand {
     func run() throws {
         let gguf = try GGUFFile(path: file)
         Interruption.setPolled(true)
-        let bytes = gguf.tensors.reduce(0) { $0 + $1.byteCount }
+        let bytes = gguf.tensorBytes
         let begin = ContinuousClock.now
         let bar = ProgressBar("checking weights", total: bytes, isQuiet: output.quiet)
         let check: ModelCheck
@@ -121,7 +121,7 @@ struct Check: ParsableCommand {
             tensors = gguf.tensors.count
             scannedTensors = check.scannedTensors
             weights = gguf.tensors.reduce(0) { $0 + $1.elementCount }
-            bytes = gguf.tensors.reduce(0) { $0 + $1.byteCount }
+            bytes = gguf.tensorBytes
             self.seconds = seconds
         }
     }

@@ -61,14 +61,8 @@ struct Synthesize: ParsableCommand {
 extension ModelSynthesizer {
     /// Writes the file with a progress bar; Ctrl-C leaves nothing behind.
     func write(to path: String, threads: Int?, output: OutputOptions) throws {
-        Interruption.setPolled(true)
-        defer { Interruption.setPolled(false) }
-        let bar = ProgressBar("making \(mix.name) weights", total: tensorBytes, isQuiet: output.quiet)
-        let isComplete = try write(to: path, threads: threads) { done in
-            bar.update(done)
-            return !Interruption.isRequested
+        try ProgressBar.show("making \(mix.name) weights", total: tensorBytes, output: output) { progress in
+            try write(to: path, threads: threads, progress: progress)
         }
-        bar.finish()
-        guard isComplete else { throw Failure.interrupted }
     }
 }

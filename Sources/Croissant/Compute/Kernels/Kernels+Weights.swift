@@ -59,10 +59,13 @@ extension Kernels {
         }
     }
 
+    /// The largest magnitude that `type` can be made of.
+    static func quantizerLimit(_ type: GGMLType) -> Float { ck_quantizer_limit(ck_type(rawValue: type.rawValue)) }
+
     /// The index of the first of `values` that `type` cannot be made of, because it is no number or too large; nil where
     /// there is none.
     package func firstValue(in values: Span<Float>, beyond type: GGMLType) -> Int? {
-        let limit = ck_quantizer_limit(ck_type(rawValue: type.rawValue))
+        let limit = Self.quantizerLimit(type)
         let index = unsafe values.withUnsafeBufferPointer { unsafe ck_first_beyond($0.baseAddress, $0.count, limit) }
         return index < values.count ? index : nil
     }

@@ -1,0 +1,52 @@
+import GGUF
+
+/// Some elements of a tensor on their way from one file to the other.
+struct QuantizationPiece: Sendable {
+    /// The index of the tensor.
+    let tensor: Int
+    /// The elements, whole blocks of both types.
+    let elements: Range<Int>
+    /// Their bytes in the file that holds the tensor.
+    let source: Range<Int>
+    /// Bytes that they become.
+    let byteCount: Int
+    /// Whether they are copied as they are.
+    let isCopied: Bool
+}
+
+/// The pieces of all tensors, one after the other: a file has too many to hold them all.
+struct QuantizationPieces: Sequence, IteratorProtocol {
+    /// Elements of a piece: whole blocks of every type, and, as floats, a quarter of a second-level cache.
+    static let elements = 1 << 16
+
+    private let tensors: [Quantizer.Tensor]
+    private var tensor = 0
+    private var start = 0
+
+    /// The pieces of `tensors`.
+    init(_ tensors: [Quantizer.Tensor]) { self.tensors = tensors }
+
+    /// The next piece; nil after the last.
+    mutating func next() -> QuantizationPiece? {
+        guard tensor < tensors.count else { return nil }
+        let plan = tensors[tensor]
+        let source = plan.source
+        let elements = start..<Swift.min(start + Self.elements, source.elementCount)
+        // Pieces are whole blocks, and so is what is left of a tensor.
+        guard let first = source.type.byteCount(elements: elements.lowerBound),
+            let last = source.type.byteCount(elements: elements.upperBound),
+            let byteCount = plan.type.byteCount(elements: elements.count)
+        else { preconditionFailure("rows are whole blocks: the file and the plan have been checked") }
+        let piece = QuantizationPiece(
+            tensor: tensor, elements: elements, source: source.offset + first..<source.offset + last,
+            byteCount: byteCount, isCopied: plan.isCopied)
+        start = elements.upperBound
+        if start == source.elementCount { (tensor, start) = (tensor + 1, 0) }
+        return piece
+    }
+
+    /// Bytes that no piece of `tensors` becomes more than, those aside that are copied.
+    static func largest(of tensors: [Quantizer.Tensor]) -> Int {
+        tensors.reduce(0) { $1.isCopied ? $0 : Swift.max($0, $1.type.byteCount(elements: elements) ?? 0) }
+    }
+}

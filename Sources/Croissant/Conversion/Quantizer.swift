@@ -1,0 +1,161 @@
+public import GGUF
+
+/// Rewrites a GGUF file in other types.
+///
+/// ```swift
+/// let file = try GGUFFile(path: "croissant-F16.gguf")
+/// let quantizer = try Quantizer(file, options: .init(mix: QuantizationMix(.q4_K_M)))
+/// for tensor in quantizer.tensors { print(tensor.source.name, tensor.source.type, tensor.type) }
+/// try quantizer.write(to: "croissant-Q4_K_M.gguf")
+/// ```
+///
+/// Matrices get the types that the published recipes have for them; norms, biases and what else has few numbers stay as
+/// they are. What becomes of each tensor is known, and checked, before anything is written.
+public struct Quantizer: Sendable {
+    /// What tensors become.
+    public struct Options: Sendable {
+        /// The recipe.
+        public var mix: QuantizationMix
+        /// Types for some of the matrices in place of those of the recipe; of several that match, the last one counts.
+        public var overrides: [TypeOverride] = []
+        /// The type of the output matrix, or of what takes its place, over everything else; that of the recipe when nil.
+        public var outputType: GGMLType?
+        /// The type of the token embedding, over everything else; that of the recipe when nil.
+        public var embeddingType: GGMLType?
+        /// Whether weights may be quantised that are already.
+        public var allowsRequantization = false
+
+        /// The types of a recipe.
+        public init(mix: QuantizationMix) { self.mix = mix }
+    }
+
+    /// A type for all matrices whose names match.
+    public struct TypeOverride: Sendable, Hashable {
+        /// A regular expression that is looked for anywhere in the name, in any case.
+        public let pattern: String
+        /// The type.
+        public let type: GGMLType
+
+        /// A type for all matrices in whose names `pattern` is found.
+        public init(pattern: String, type: GGMLType) {
+            self.pattern = pattern
+            self.type = type
+        }
+    }
+
+    /// What becomes of a tensor.
+    public struct Tensor: Sendable, Hashable {
+        /// The tensor of the file.
+        public let source: TensorInfo
+        /// The type that it gets.
+        public let type: GGMLType
+        /// Bytes that it takes then.
+        public let byteCount: Int
+        /// The type that was asked for, where its blocks do not divide the rows; nil elsewhere.
+        public let substituted: GGMLType?
+
+        /// Whether its bytes stay as they are.
+        public var isCopied: Bool { source.type == type }
+    }
+
+    /// The file that is read.
+    public let file: GGUFFile
+    /// What is done to it.
+    public let options: Options
+    /// The tensors, in the order of both files.
+    public let tensors: [Tensor]
+    /// Those overrides that no matrix matches.
+    public let unusedOverrides: [TypeOverride]
+    let kernels: Kernels
+
+    /// Decides over all tensors of `file`.
+    ///
+    /// - Throws: ``ModelError/requantization(tensor:type:)`` for weights that are quantised already, unless that is
+    ///   allowed; ``ModelError/unsupportedType(tensor:type:expected:)`` for those that cannot be read;
+    ///   ``ModelError/invalidOption(name:value:expected:)`` for types that nothing is quantised to and patterns that are no
+    ///   regular expressions.
+    public init(_ file: GGUFFile, options: Options) throws(ModelError) {
+        kernels = Kernels(Kernels.bestInstructionSet)
+        self.file = file
+        self.options = options
+        let wanted = try Self.wantedTypes(of: file, options)
+        unusedOverrides = wanted.unusedOverrides
+        var tensors: [Tensor] = []
+        for (tensor, wanted) in zip(file.tensors, wanted.types) {
+            tensors.append(try Self.tensor(tensor, wanted, options, kernels))
+        }
+        self.tensors = tensors
+    }
+
+    /// The types that could be asked for.
+    public static var types: [GGMLType] { ModelSynthesizer.types }
+
+    /// Bytes of all tensors, before and after.
+    public var sourceBytes: Int { file.tensorBytes }
+    public var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
+
+    /// Weights of all tensors.
+    public var weights: Int { tensors.reduce(0) { $0 + $1.source.elementCount } }
+
+    /// What the new file says about itself.
+    public var metadata: GGUFMetadata {
+        var metadata = file.metadata.withoutSplit
+        metadata["general.quantization_version"] = .uint32(2)
+        metadata["general.file_type"] = options.mix.fileType.map { .uint32($0.rawValue) }
+        return metadata
+    }
+
+    /// The types that are asked for, whether they fit the rows or not; nil for tensors that stay as they are.
+    private static func wantedTypes(
+        of file: GGUFFile, _ options: Options
+    ) throws(ModelError) -> (types: [GGMLType?], unusedOverrides: [TypeOverride]) {
+        var types = options.mix.wantedTypes(
+            of: file.tensors.map(QuantizationMix.Tensor.init), in: ModelFacts(file.metadata))
+        var unused: [TypeOverride] = []
+        for override in options.overrides {
+            let pattern: Regex<AnyRegexOutput>
+            do { pattern = try Regex(override.pattern).ignoresCase() } catch {
+                throw .invalidOption(
+                    name: "tensor-type", value: override.pattern.quoted, expected: "a regular expression for names")
+            }
+            let matching = file.tensors.indices.filter { index in
+                types[index] != nil && file.tensors[index].name.firstMatch(of: pattern) != nil
+            }
+            for index in matching { types[index] = override.type }
+            if matching.isEmpty { unused.append(override) }
+        }
+        let embedding = file.tensors.firstIndex { $0.name == TensorLayout.embeddingName }
+        // A model without an output matrix multiplies with the embedding in its place.
+        let output = file.tensors.firstIndex { TensorRole(name: $0.name) == .output } ?? embedding
+        for (index, type) in [(output, options.outputType), (embedding, options.embeddingType)] {
+            if let index, let type, types[index] != nil { types[index] = type }
+        }
+        return (types, unused)
+    }
+
+    private static func tensor(
+        _ source: TensorInfo, _ wanted: GGMLType?, _ options: Options, _ kernels: Kernels
+    ) throws(ModelError) -> Tensor {
+        guard let wanted, source.type.isWeightType else {
+            return Tensor(source: source, type: source.type, byteCount: source.byteCount, substituted: nil)
+        }
+        let type = QuantizationMix.fitting(wanted, columns: source.columns)
+        if type != source.type {
+            guard kernels.canQuantize(to: type) else {
+                throw .invalidOption(
+                    name: "type", value: type.name, expected: types.map(\.name).joined(separator: ", "))
+            }
+            guard Kernels.canCompute(source.type) else {
+                throw .unsupportedType(
+                    tensor: source.name, type: source.type.name, expected: "a type that can be computed with")
+            }
+            guard source.type.blockSize == 1 || options.allowsRequantization else {
+                throw .requantization(tensor: source.name, type: source.type.name)
+            }
+        }
+        guard let byteCount = type.byteCount(elements: source.elementCount) else {
+            throw .invalidOption(name: "type", value: type.name, expected: "a type that \(source.name.escaped) fits in")
+        }
+        return Tensor(source: source, type: type, byteCount: byteCount, substituted: type == wanted ? nil : wanted)
+    }
+}

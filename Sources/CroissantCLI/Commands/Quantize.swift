@@ -1,0 +1,105 @@
+import ArgumentParser
+import Croissant
+import GGUF
+
+/// Rewrites a file in other types.
+struct Quantize: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Rewrites a GGUF file in another type.",
+        discussion: """
+            TYPE is a published mix of types or one that all matrices get: \(Self.typeNames). Where rows are not whole \
+            blocks of a type, matrices get one with smaller blocks; --dry-run shows all of them.
+            """)
+
+    @Argument(help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "in"))
+    var input: String
+
+    @Argument(help: ArgumentHelp("The file to write.", valueName: "out"))
+    var out: String
+
+    @Argument(help: ArgumentHelp("What the matrices are quantised to.", valueName: "type"), transform: quantizationMix)
+    var type: QuantizationMix
+
+    @Flag(help: "Give all matrices the same type, instead of the mix that files of this name have.")
+    var pure = false
+
+    @Option(
+        help: ArgumentHelp(
+            "A type for matrices whose names contain a regular expression, such as ffn_down=Q6_K. The last that fits counts.",
+            valueName: "name=type"),
+        transform: typeOverride)
+    var tensorType: [Quantizer.TypeOverride] = []
+
+    @Option(help: ArgumentHelp("The type of the output matrix.", valueName: "type"), transform: weightType)
+    var outputTensorType: GGMLType?
+
+    @Option(help: ArgumentHelp("The type of the token embedding.", valueName: "type"), transform: weightType)
+    var tokenEmbeddingType: GGMLType?
+
+    @Flag(help: "Quantise weights that are quantised already, and add up the errors.")
+    var allowRequantize = false
+
+    @Flag(help: "Print what would become of each tensor, and write nothing.")
+    var dryRun = false
+
+    @Option(
+        name: .shortAndLong, parsing: .unconditional,
+        help: ArgumentHelp("Threads. (default: physical cores within the container's quota)", valueName: "n"))
+    var threads: Int?
+
+    @Flag(help: "Print a JSON document about all tensors.")
+    var json = false
+
+    @OptionGroup var output: OutputOptions
+
+    private static var typeNames: String { ModelSynthesizer.mixes.map(\.name).joined(separator: ", ") }
+
+    func validate() throws { try requireThreads(threads) }
+
+    func run() throws {
+        var options = Quantizer.Options(mix: pure ? type.pure : type)
+        options.overrides = tensorType
+        options.outputType = outputTensorType
+        options.embeddingType = tokenEmbeddingType
+        options.allowsRequantization = allowRequantize
+        let quantizer = try Quantizer(try GGUFFile(path: input), options: options)
+        if !output.quiet {
+            for unused in quantizer.unusedOverrides {
+                Console.warn("no matrix has such a name: --tensor-type \(unused.pattern.escaped)=\(unused.type.name)")
+            }
+        }
+        let begin = ContinuousClock.now
+        if !dryRun {
+            try ProgressBar.show(
+                "quantising to \(options.mix.name)", total: quantizer.sourceBytes, output: output
+            ) { try quantizer.write(to: out, threads: threads, progress: $0) }
+        }
+        let report = QuantizeReport(quantizer, out: out, seconds: dryRun ? nil : (ContinuousClock.now - begin).seconds)
+        if json {
+            try Console.writeJSON(report)
+        } else if dryRun {
+            try Console.writeLine(report.table)
+        }
+        if !dryRun && !output.quiet { Console.note("wrote \(out.escaped): \(report.summary)") }
+        if output.verbose { report.noteDetails() }
+    }
+}
+
+/// A type for some matrices, such as "ffn_down=Q6_K".
+private func typeOverride(_ text: String) throws -> Quantizer.TypeOverride {
+    guard let equals = text.lastIndex(of: "="), equals != text.startIndex else {
+        throw ValidationError("'\(text)' is not a name and a type, such as ffn_down=Q6_K")
+    }
+    let pattern = String(text[..<equals])
+    guard (try? Regex(pattern)) != nil else { throw ValidationError("'\(pattern)' is not a regular expression") }
+    return Quantizer.TypeOverride(pattern: pattern, type: try weightType(String(text[text.index(after: equals)...])))
+}
+
+/// A type that weights can be quantised to, by its name, in any case.
+private func weightType(_ name: String) throws -> GGMLType {
+    let type = try tensorType(name)
+    guard Quantizer.types.contains(type) else {
+        throw ValidationError("'\(name)' is not a type that weights are quantised to, such as F16 or Q4_0")
+    }
+    return type
+}

@@ -1,0 +1,215 @@
+import Foundation
+import Testing
+
+@Suite("quantize: files in other types, and one clear line where that is not possible")
+struct QuantizeTests {
+    /// A model in F16 whose rows are whole blocks of every type, made once.
+    private static let source: String = {
+        let path = Fixture.newPath("F16.gguf")
+        do {
+            let shape = try Fixture.newFile("shape.json", Fixture.shape(layers: 2, embedding: 256, feedForward: 512))
+            let result = try CLI.run(["synthesize", path, "--shape", shape, "--type", "F16"])
+            return result.status == 0 ? path : "no model: \(result.error)"
+        } catch {
+            return "no model: \(error)"
+        }
+    }()
+
+    /// What `--json` prints.
+    private struct Report: Decodable {
+        let isDryRun: Bool
+        let type: String
+        let bytesBefore: Int
+        let bytesAfter: Int
+        let tensors: [Tensor]
+
+        struct Tensor: Decodable {
+            let name: String
+            let typeBefore: String
+            let typeAfter: String
+            let substituted: String?
+        }
+
+        func type(of name: String) -> String? { tensors.first { $0.name == name }?.typeAfter }
+    }
+
+    @Test("Files of all kinds are written, and generate", arguments: ["Q4_0", "q8_0", "Q4_K_M", "F32", "TQ2_0", "MXFP4"])
+    func types(type: String) throws {
+        let out = Fixture.newPath("out.gguf")
+        let run = try CLI.run(["quantize", Self.source, out, type])
+        #expect(run.status == 0)
+        #expect(run.output.isEmpty)
+        #expect(run.error.hasPrefix("wrote \(out): "))
+        #expect(run.error.contains("of \(type.uppercased()) weights, "))
+        let generation = try CLI.run(["-m", out, "-p", "a", "-n", "4", "--ignore-eos", "--json"])
+        #expect(try generation.json(Generation.self).tokens.count == 4)
+        #expect(try CLI.run(["check", out, "-q"]).status == 0)
+    }
+
+    @Test("A dry run prints a table, or a document, and writes nothing")
+    func dryRun() throws {
+        let folder = try Fixture.newFolder("dry")
+        let run = try CLI.run(["quantize", Self.source, folder + "/out.gguf", "Q4_K_M", "--dry-run"])
+        #expect(run.status == 0)
+        #expect(run.error.isEmpty)
+        let lines = run.output.split(separator: "\n")
+        #expect(lines.first?.contains("new type") == true)
+        #expect(lines.contains { $0.contains("blk.0.attn_v.weight") && $0.contains("256 x 128") })
+        #expect(lines.last?.contains("tensors, ") == true)
+
+        let options = ["--tensor-type", "ffn_=q8_0", "--tensor-type", "blk.1.ffn_up=F16", "--dry-run", "--json"]
+        let json = try CLI.run(["quantize", Self.source, folder + "/out.gguf", "Q4_K_M"] + options)
+        let report = try json.json(Report.self)
+        #expect(report.isDryRun && report.type == "Q4_K_M")
+        #expect(report.type(of: "blk.0.ffn_up.weight") == "Q8_0")
+        #expect(report.type(of: "blk.1.ffn_up.weight") == "F16")
+        #expect(report.type(of: "blk.0.attn_q.weight") == "Q4_K")
+        #expect(report.type(of: "output.weight") == "Q6_K")
+        #expect(report.bytesAfter < report.bytesBefore)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
+
+    @Test("Options decide over the mix")
+    func options() throws {
+        let out = Fixture.newPath("out.gguf")
+        let pure = try CLI.run(["quantize", Self.source, out, "Q4_K_M", "--pure", "--json", "-q", "-t", "2"])
+        #expect(pure.error.isEmpty)
+        let report = try pure.json(Report.self)
+        #expect(Set(report.tensors.map(\.typeAfter)) == ["Q4_K", "F32"])
+        let types = ["--output-tensor-type", "q8_0", "--token-embedding-type", "bf16", "--tensor-type", "nose=Q4_0"]
+        let run = try CLI.run(["quantize", Self.source, out, "Q4_0", "--json"] + types)
+        #expect(run.error.hasPrefix("warning: no matrix has such a name: --tensor-type nose=Q4_0\nwrote "))
+        #expect(try run.json(Report.self).type(of: "output.weight") == "Q8_0")
+        #expect(try run.json(Report.self).type(of: "token_embd.weight") == "BF16")
+        let verbose = try CLI.run(["quantize", Self.source, out, "Q8_0", "-v"])
+        #expect(verbose.errorLines.last?.wholeMatch(of: /in .* s, .* a second; peak .*/) != nil)
+    }
+
+    @Test("Quantised weights are quantised again only where that is asked for")
+    func again() throws {
+        let (first, second) = (Fixture.newPath("first.gguf"), Fixture.newPath("second.gguf"))
+        #expect(try CLI.run(["quantize", Self.source, first, "Q8_0"]).status == 0)
+        let refused = try CLI.run(["quantize", first, second, "Q4_0"])
+        #expect(refused.status == 1)
+        #expect(refused.errorLines.count == 2)
+        #expect(
+            refused.errorLines.first
+                == "error: weights are quantised already: tensor \"token_embd.weight\" (expected F32, F16 or BF16, found Q8_0)"
+        )
+        #expect(!FileManager.default.fileExists(atPath: second))
+        #expect(try CLI.run(["quantize", first, second, "Q4_0", "--allow-requantize"]).status == 0)
+        // Copied as it is.
+        #expect(try CLI.run(["quantize", first, second, "Q8_0"]).status == 0)
+        #expect(try Data(contentsOf: URL(filePath: first)) == Data(contentsOf: URL(filePath: second)))
+    }
+
+    @Test("Inputs and outputs that cannot be are named, and nothing changes")
+    func badPaths() throws {
+        let folder = try Fixture.newFolder("paths")
+        let source = folder + "/source.gguf"
+        try FileManager.default.copyItem(atPath: Self.source, toPath: source)
+        try FileManager.default.createSymbolicLink(atPath: folder + "/soft.gguf", withDestinationPath: source)
+        try FileManager.default.linkItem(atPath: source, toPath: folder + "/hard.gguf")
+        let before = try Data(contentsOf: URL(filePath: source))
+        let cut = folder + "/cut.gguf"
+        try before.prefix(before.count - 1000).write(to: URL(filePath: cut))
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+        let cases: [(input: String, out: String, error: String)] = [
+            (source, source, "output is the same file as the input: \(source)"),
+            (source, folder + "/soft.gguf", "output is the same file as the input: \(folder)/soft.gguf"),
+            (source, folder + "/hard.gguf", "output is the same file as the input: \(folder)/hard.gguf"),
+            (folder + "/soft.gguf", source, "output is the same file as the input: \(source)"),
+            ("/no/such.gguf", folder + "/out.gguf", "no such file: /no/such.gguf"),
+            (source, "/no/such/out.gguf", "cannot create file: /no/such/out.gguf (No such file or directory)"),
+            (source, folder, "not a file: \(folder) (expected a GGUF file, found a folder)"),
+            (source, "/dev/full", "not a regular file: /dev/full (expected a GGUF file, found a device)"),
+            (cut, folder + "/out.gguf", "tensor lies outside the file: "),
+            (folder, folder + "/out.gguf", "not a file: \(folder) (expected a GGUF file, found a folder)"),
+        ]
+        for (input, out, error) in cases {
+            for command in [["quantize", input, out, "Q4_0"], ["edit", input, out, "--set", "general.name=x"]] {
+                let run = try CLI.run(command)
+                #expect(run.status == 1)
+                #expect(run.output.isEmpty)
+                #expect(run.errorLines.first?.hasPrefix("error: \(error)") == true, "\(run.error)")
+                #expect(run.errorLines.count <= 2)
+            }
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == names)
+        #expect(try Data(contentsOf: URL(filePath: source)) == before)
+    }
+
+    @Test("A folder that may not be written to")
+    func readOnly() throws {
+        let folder = try Fixture.newFolder("read-only")
+        try FileManager.default.setAttributes([.posixPermissions: 0o555], ofItemAtPath: folder)
+        defer { try? FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder) }
+        // Whoever may do everything is kept out of the kernel's own folders only.
+        let out = FileManager.default.isWritableFile(atPath: folder) ? "/sys/out.gguf" : folder + "/out.gguf"
+        let run = try CLI.run(["quantize", Self.source, out, "Q4_0"])
+        #expect(run.status == 1)
+        #expect(run.errorLines.count == 1)
+        #expect(run.error.hasPrefix("error: cannot create file: \(out) ("))
+    }
+
+    @Test("A full disk is one line, and leaves nothing", arguments: ["quantize", "split", "edit"])
+    func full(command: String) throws {
+        let folder = try Fixture.newFolder("full")
+        let arguments =
+            switch command {
+            case "quantize": "\(folder)/out.gguf Q8_0"
+            case "split": "\(folder)/out --max-tensors 7"
+            default: "\(folder)/out.gguf --set general.name=x"
+            }
+        // Blocks of 512 bytes.
+        let run = try CLI.shell("ulimit -f 300; exec \"$BIN\" \(command) \(Self.source) \(arguments)")
+        #expect(run.status == 1)
+        #expect(run.errorLines.count == 1)
+        #expect(run.error.hasPrefix("error: cannot write file: \(folder)/out"))
+        #expect(run.error.hasSuffix(" (File too large)\n"))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
+
+    @Test("A weight that is no number is named")
+    func notANumber() throws {
+        var data = try Data(contentsOf: URL(filePath: Self.source))
+        let folder = try Fixture.newFolder("nan")
+        // The end of the last tensor, which is a matrix or a norm: both are looked for below.
+        let matrix = try CLI.run(["inspect", Self.source, "--json"]).json(Inspection.self).tensors
+            .first { $0.name == "blk.1.ffn_up.weight" }
+        let offset = try #require(matrix).offset + 2 * 777
+        data.replaceSubrange(offset..<offset + 2, with: [0x01, 0x7C])
+        try data.write(to: URL(filePath: folder + "/nan.gguf"))
+        let run = try CLI.run(["quantize", folder + "/nan.gguf", folder + "/out.gguf", "Q4_K_M"])
+        #expect(run.status == 1)
+        #expect(run.errorLines.count == 1)
+        #expect(run.error.hasPrefix("error: bad weight: blk.1.ffn_up.weight[777] (expected a magnitude up to 65504"))
+        #expect(run.error.hasSuffix("found nan)\n"))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["nan.gguf"])
+    }
+
+    private struct Inspection: Decodable {
+        let tensors: [Tensor]
+
+        struct Tensor: Decodable {
+            let name: String
+            let offset: Int
+        }
+    }
+
+    @Test("Ctrl-C and SIGTERM leave nothing", arguments: [SIGINT, SIGTERM])
+    func interrupted(signal: Int32) throws {
+        let folder = try Fixture.newFolder("interrupted")
+        let large = try Fixture.newFolder("large") + "/large.gguf"
+        let shape = try Fixture.newFile("large.json", Fixture.shape(layers: 1, embedding: 1024, vocabulary: 1 << 16))
+        #expect(try CLI.run(["synthesize", large, "--shape", shape, "--type", "F16"]).status == 0)
+        let running = try Running(["quantize", large, folder + "/out.gguf", "IQ3_XXS", "--pure", "-t", "1"])
+        try waitUntil("a temporary file") { try !FileManager.default.contentsOfDirectory(atPath: folder).isEmpty }
+        running.signal(signal)
+        let result = try running.finish()
+        #expect(result.status == 128 + signal)
+        #expect(result.error == "error: interrupted\n")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+        try FileManager.default.removeItem(atPath: large)
+    }
+}

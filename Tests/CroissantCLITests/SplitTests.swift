@@ -1,0 +1,102 @@
+import Foundation
+import Testing
+
+@Suite("split, merge, edit: the same weights in other files")
+struct SplitTests {
+    private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(filePath: path)) }
+
+    @Test("A split model runs as it is, and merges into the same file")
+    func roundTrip() throws {
+        let folder = try Fixture.newFolder("split")
+        let split = try CLI.run(["split", Fixture.tiny, folder + "/part", "--max-size", "50KiB", "--max-tensors", "4"])
+        #expect(split.status == 0)
+        #expect(split.output.isEmpty)
+        let match = try #require(split.error.wholeMatch(of: /wrote (.*): the first of (\d+) parts\n/))
+        let first = String(match.1)
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+        #expect(names.count == Int(match.2))
+        #expect(folder + "/" + names[0] == first)
+        for name in names { #expect(try bytes(folder + "/" + name).count <= 50 << 10) }
+        let generate = ["-p", "a", "-n", "8", "--ignore-eos", "--temp", "0", "-q"]
+        #expect(try CLI.run(["-m", first] + generate).output == CLI.run(["-m", Fixture.tiny] + generate).output)
+
+        let merged = folder + "/merged.gguf"
+        let merge = try CLI.run(["merge", first, merged])
+        #expect(merge.status == 0)
+        #expect(merge.error.hasPrefix("wrote \(merged): "))
+        #expect(try bytes(merged) == bytes(Fixture.tiny))
+
+        let second = try CLI.run(["merge", folder + "/" + names[1], merged])
+        #expect(second.status == 1)
+        #expect(second.error.contains("not the first shard: "))
+        #expect(second.error.hasSuffix("hint: open \(first)\n"))
+        try FileManager.default.removeItem(atPath: folder + "/" + names[2])
+        #expect(try CLI.run(["merge", first, merged]).error.hasPrefix("error: shard is missing: "))
+        #expect(try bytes(merged) == bytes(Fixture.tiny))
+    }
+
+    @Test("What cannot be split or merged is said in one line")
+    func refusals() throws {
+        let folder = try Fixture.newFolder("split")
+        let small = try CLI.run(["split", Fixture.tiny, folder + "/part", "--max-size", "1000"])
+        #expect(small.status == 1)
+        #expect(small.error.hasPrefix("error: shards are too small: the metadata (expected at least "))
+        #expect(small.error.hasSuffix("hint: make the shards larger\n"))
+        let whole = try CLI.run(["merge", Fixture.tiny, folder + "/merged.gguf"])
+        #expect(whole.status == 1)
+        #expect(
+            whole.error
+                == "error: not a part of a split file: \(Fixture.tiny) (expected split.count in its metadata, found nothing)\n"
+        )
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
+
+    private func metadata(_ path: String, _ key: String) throws -> String {
+        try CLI.run(["inspect", path, "--metadata", key]).output
+    }
+
+    @Test("Values keep their type, new keys are given one, removed ones are gone")
+    func edit() throws {
+        let out = Fixture.newPath("edited.gguf")
+        let run = try CLI.run([
+            "edit", Fixture.tiny, out, "--set", "general.name=a = b: c", "--set", "llama.rope.freq_base=5e5",
+            "--set", "a.u8:u8=255", "--set", "a.bool:bool=true", "--set", "a.strings:[str]=[\"é\", \"\"]",
+            "--set", "a.floats:[f32]=[0.5, -1]", "--set", "a.long:uint64=18446744073709551615",
+            "--remove", "general.description",
+        ])
+        #expect(run.status == 0)
+        #expect(run.error == "wrote \(out): 8 keys changed\n")
+        #expect(try metadata(out, "general.name") == "a = b: c\n")
+        #expect(try metadata(out, "llama.rope.freq_base") == "500000.0\n")
+        #expect(try metadata(out, "a.u8") == "255\n")
+        #expect(try metadata(out, "a.bool") == "true\n")
+        #expect(try metadata(out, "a.strings") == "[é, ]\n")
+        #expect(try metadata(out, "a.floats") == "[0.5, -1.0]\n")
+        #expect(try metadata(out, "a.long") == "18446744073709551615\n")
+        #expect(try CLI.run(["inspect", out, "--metadata", "general.description"]).status == 1)
+        #expect(try CLI.run(["-m", out, "-p", "a", "-n", "2", "--ignore-eos"]).status == 0)
+    }
+
+    @Test(
+        "Edits that cannot be are refused in one line",
+        arguments: [
+            (["--set", "no.such=1"], "no such key: no.such"),
+            (["--set", "llama.block_count=two"], "bad value: llama.block_count (expected uint32, found two)"),
+            (["--set", "a:u8=256"], "bad value: a (expected uint8, found 256)"),
+            (["--set", "a:[i8]=1,2"], "bad value: a (expected a JSON array of int8, found 1,2)"),
+            (["--set", "llama.block_count=3"], "missing tensor: blk.2.attn_norm.weight"),
+            (["--set", "general.architecture=none"], "unknown architecture: general.architecture"),
+            (["--set", "general.alignment:u32=3"], "invalid alignment: general.alignment"),
+            (["--set", "split.count:u16=2"], "invalid name: \"split.count\""),
+            (["--remove", "no.such"], "metadata key is missing: no.such"),
+            (["--remove", "llama.block_count"], "metadata key is missing: llama.block_count"),
+        ])
+    func refusedEdits(options: [String], error: String) throws {
+        let out = Fixture.newPath("refused.gguf")
+        let run = try CLI.run(["edit", Fixture.tiny, out] + options)
+        #expect(run.status == 1)
+        #expect(run.errorLines.first?.hasPrefix("error: \(error)") == true, "\(run.error)")
+        #expect(run.errorLines.count <= 2)
+        #expect(!FileManager.default.fileExists(atPath: out))
+    }
+}
