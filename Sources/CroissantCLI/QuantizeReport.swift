@@ -64,7 +64,7 @@ struct QuantizeReport: Encodable {
             ]
         }
         let rows = table.string(for: tensors, style: Style.pipe) ?? "no tensors"
-        return rows + "\n\n\(tensors.count) tensors, \(weights.abbreviated) weights: \(summary)"
+        return rows + "\n\(tensors.count) tensors, \(weights.abbreviated) weights: \(summary)"
     }
 
     /// Sizes in one line.

@@ -28,13 +28,13 @@ public struct GGUFSplitter: Sendable {
         let names = GGUFShards(prefix: prefix, count: GGUFShards.limit)
         let first = try GGUFWriter.headerBytes(Self.metadata(of: file, shard: 0, of: names))
         let later = try GGUFWriter.headerBytes(Self.metadata(of: file, shard: 1, of: names))
-        guard let empty = first.roundedUp(toMultipleOf: file.alignment), empty <= limit else {
-            throw .shardTooSmall(what: "the metadata", needed: first, limit: limit)
+        var filled = Filled(headerBytes: first, alignment: file.alignment)
+        guard filled.fileSize <= limit else {
+            throw .shardTooSmall(what: "the metadata", needed: filled.fileSize, limit: limit)
         }
 
         var tensors: [Range<Int>] = []
         var start = 0
-        var filled = Filled(headerBytes: first, alignment: file.alignment)
         for (index, tensor) in file.tensors.enumerated() {
             let isFull = index - start >= maximumTensors ?? .max
             if isFull || filled.with(tensor).fileSize > limit {

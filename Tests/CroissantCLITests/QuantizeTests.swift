@@ -33,7 +33,9 @@ struct QuantizeTests {
         func type(of name: String) -> String? { tensors.first { $0.name == name }?.typeAfter }
     }
 
-    @Test("Files of all kinds are written, and generate", arguments: ["Q4_0", "q8_0", "Q4_K_M", "F32", "TQ2_0", "MXFP4"])
+    @Test(
+        "Files of all kinds are written, and generate",
+        arguments: ["Q4_0", "q8_0", "Q4_K_M", "F32", "TQ2_0", "MXFP4"])
     func types(type: String) throws {
         let out = Fixture.newPath("out.gguf")
         let run = try CLI.run(["quantize", Self.source, out, type])
@@ -174,7 +176,6 @@ struct QuantizeTests {
     func notANumber() throws {
         var data = try Data(contentsOf: URL(filePath: Self.source))
         let folder = try Fixture.newFolder("nan")
-        // The end of the last tensor, which is a matrix or a norm: both are looked for below.
         let matrix = try CLI.run(["inspect", Self.source, "--json"]).json(Inspection.self).tensors
             .first { $0.name == "blk.1.ffn_up.weight" }
         let offset = try #require(matrix).offset + 2 * 777
@@ -184,7 +185,7 @@ struct QuantizeTests {
         #expect(run.status == 1)
         #expect(run.errorLines.count == 1)
         #expect(run.error.hasPrefix("error: bad weight: blk.1.ffn_up.weight[777] (expected a magnitude up to 65504"))
-        #expect(run.error.hasSuffix("found nan)\n"))
+        #expect(run.error.hasSuffix("found NaN)\n"))
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["nan.gguf"])
     }
 

@@ -89,7 +89,7 @@ struct SplitTests {
             (["--set", "general.alignment:u32=3"], "invalid alignment: general.alignment"),
             (["--set", "split.count:u16=2"], "invalid name: \"split.count\""),
             (["--remove", "no.such"], "metadata key is missing: no.such"),
-            (["--remove", "llama.block_count"], "metadata key is missing: llama.block_count"),
+            (["--remove", "llama.block_count"], "bad value: llama.block_count (expected a number, found nothing)"),
         ])
     func refusedEdits(options: [String], error: String) throws {
         let out = Fixture.newPath("refused.gguf")

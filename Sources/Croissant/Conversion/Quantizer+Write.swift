@@ -167,8 +167,10 @@ private struct QuantizationRun {
             mapped.bytes.extracting(piece.source), as: tensor.source.type, count: piece.elements.count, into: &values)
         if let bad = kernels.firstValue(in: values.span, beyond: tensor.type) {
             let limit = Kernels.quantizerLimit(tensor.type)
+            let value = values[bad]
             throw .invalidWeight(
-                tensor: tensor.source.name, index: piece.elements.lowerBound + bad, value: "\(values[bad])",
+                tensor: tensor.source.name, index: piece.elements.lowerBound + bad,
+                value: value.isNaN ? "NaN" : "\(value)",
                 expected: limit == .greatestFiniteMagnitude
                     ? "a finite number" : "a magnitude up to \(limit) for \(tensor.type.name)")
         }

@@ -90,8 +90,9 @@ public struct Quantizer: Sendable {
     /// The types that could be asked for.
     public static var types: [GGMLType] { ModelSynthesizer.types }
 
-    /// Bytes of all tensors, before and after.
+    /// Bytes of all tensors of the file that is read.
     public var sourceBytes: Int { file.tensorBytes }
+    /// Bytes of all tensors of the new file.
     public var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
 
     /// Weights of all tensors.

@@ -10,10 +10,10 @@ struct QuantizerTests {
         name: "small", contextLength: 128, embeddingLength: 256, layers: 2, feedForwardLength: 352, heads: 4,
         keyValueHeads: 2, vocabularySize: 512)
 
-    /// The mixes to be made. Searching the grids of the smallest ones takes seconds where C is not optimised.
-    private static let mixes = ModelSynthesizer.mixes.filter { mix in
+    /// The names of the mixes to be made. Searching the grids of the smallest ones takes seconds where C is not optimised.
+    private static let mixes = ModelSynthesizer.mixes.map(\.name).filter { name in
         #if DEBUG
-        return !["IQ1", "IQ2", "IQ3"].contains(mix.name.prefix(3))
+        return !["IQ1", "IQ2", "IQ3"].contains(name.prefix(3))
         #else
         return true
         #endif
@@ -27,14 +27,16 @@ struct QuantizerTests {
 
     /// The tensor as floats.
     private func floats(_ tensor: ModelFile.Tensor) -> [Float] {
-        var floats = [Float](repeating: 0, count: tensor.dimensions.reduce(1, *))
+        let count = tensor.dimensions.reduce(1, *)
+        var floats = [Float](repeating: 0, count: count)
         var span = floats.mutableSpan
-        Kernels(.scalar).dequantize(tensor.bytes.rawBytes, as: tensor.type, count: floats.count, into: &span)
+        Kernels(.scalar).dequantize(tensor.bytes.rawBytes, as: tensor.type, count: count, into: &span)
         return floats
     }
 
     @Test("every tensor gets the type of the recipe, and the blocks that its rows become", arguments: mixes)
-    func blocks(mix: QuantizationMix) throws {
+    func blocks(name: String) throws {
+        let mix = try #require(QuantizationMix(name: name))
         let folder = try TemporaryFolder()
         defer { folder.remove() }
         let file = try make(folder)
@@ -185,7 +187,7 @@ struct QuantizerTests {
             } catch .invalidWeight(let tensor, let index, let found, _) {
                 #expect(tensor == "blk.1.attn_k.weight")
                 #expect(index == 5000)
-                #expect(found == "\(value)")
+                #expect(found == (value.isNaN ? "NaN" : "\(value)"))
             }
         }
         #expect(try folder.names == ["F32.gguf", "bad.gguf"])
@@ -250,9 +252,4 @@ struct QuantizerTests {
             }
         }
     }
-}
-
-extension QuantizationMix: @retroactive CustomTestStringConvertible {
-    /// The name that the test's report shows.
-    public var testDescription: String { name }
 }
