@@ -55,7 +55,9 @@ struct Convert: ParsableCommand {
             try show(converter)
             return
         }
-        try converter.write(to: out, threads: threads, output: output)
+        try ProgressBar.show(
+            "converting to \(converter.mix.name)", total: converter.tensorBytes, output: output
+        ) { try converter.write(to: out, threads: threads, progress: $0) }
         if !output.quiet {
             Console.note(
                 "wrote \(out.escaped): \(ByteCount(converter.tensorBytes)) of \(converter.mix.name) weights")
@@ -85,26 +87,5 @@ struct Convert: ParsableCommand {
             return cached.split(separator: "--").last.map(String.init)
         }
         return parts.last { $0 != "/" }
-    }
-}
-
-extension ModelConverter {
-    /// Writes the file with a progress bar; Ctrl-C leaves nothing behind.
-    func write(to path: String, threads: Int?, output: OutputOptions) throws {
-        Interruption.setPolled(true)
-        defer { Interruption.setPolled(false) }
-        let bar = ProgressBar("converting to \(mix.name)", total: tensorBytes, isQuiet: output.quiet)
-        let isComplete: Bool
-        do {
-            isComplete = try write(to: path, threads: threads) { done in
-                bar.update(done)
-                return !Interruption.isRequested
-            }
-        } catch {
-            bar.finish()
-            throw error
-        }
-        bar.finish()
-        guard isComplete else { throw Failure.interrupted }
     }
 }
