@@ -40,6 +40,7 @@ let package = Package(
                 // On macOS, Accelerate is the BLAS.
                 .target(name: "COpenBLAS", condition: .when(platforms: [.linux])),
             ],
+            exclude: ["Tokenizer/Unicode/make_unicode_data.py"],
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "CroissantCLI",
