@@ -19,8 +19,8 @@ public struct GGUFStrings: Sendable, Equatable {
         for string in strings { append(utf8: string.utf8) }
     }
 
-    /// Makes room for `count` strings of `byteCount` bytes together.
-    mutating func reserveCapacity(_ count: Int, byteCount: Int) {
+    /// Makes room for `count` strings of `byteCount` bytes together, and no more.
+    package mutating func reserveCapacity(_ count: Int, byteCount: Int) {
         ends.reserveCapacity(count)
         storage.reserveCapacity(byteCount)
     }

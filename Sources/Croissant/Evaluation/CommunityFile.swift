@@ -51,7 +51,8 @@ struct CommunityFile {
         guard let tokenizer, mergesByScore else { return nil }
         let count = (0..<Int32(tokenizer.vocabularySize)).count { tokenizer.kind(of: $0) == .byte }
         guard count < 256 else { return nil }
-        let writesUnknown = tokenizer.unknown.flatMap(tokenizer.kind) == .unknown
+        let writesUnknown =
+            tokenizer.unknown.flatMap(tokenizer.kind) == .unknown && !tokenizer.repairs.contains(.croissantPreparation)
         return Finding(
             .warning, .byteTokens, "tokenizer.ggml.tokens",
             "\(count == 0 ? "no" : "only \(count)") byte tokens: characters outside the vocabulary "
@@ -62,19 +63,13 @@ struct CommunityFile {
 
     /// Scores that are all the same: no order of merging can be read from them.
     private var mergeOrder: Finding? {
-        guard let tokenizer, mergesByScore else { return nil }
+        guard let tokenizer, tokenizer.repairs.contains(.mergeOrder) else { return nil }
         let normal = (0..<Int32(tokenizer.vocabularySize)).filter { tokenizer.kind(of: $0) == .normal }
         guard normal.count > 1 else { return nil }
         let key = "tokenizer.ggml.scores"
-        let problem: String
-        if let scores = file.metadata[key]?.asFloats {
-            guard scores.count == tokenizer.vocabularySize else { return nil }
-            let different = Set(normal.map { scores[Int($0)] })
-            guard let score = different.first, different.count == 1 else { return nil }
-            problem = "every token has the score \(score)"
-        } else {
-            problem = "there are no scores"
-        }
+        let problem =
+            file.metadata[key]?.asFloats.map { "every token has the score \($0[Int(normal[0])])" }
+            ?? "there are no scores"
         return Finding(
             .warning, .mergeOrder, key,
             "merge order lost: \(problem); here tokens merge in the order of their ids, elsewhere differently",
@@ -83,19 +78,11 @@ struct CommunityFile {
 
     /// CroissantLLM's vocabulary, by its special tokens: its tokenizer normalises text to NFKC, which no key says.
     private var normalization: Finding? {
-        guard let tokenizer, hasCroissantTokens else { return nil }
-        // The ligature and its letters are one and the same where text is normalised.
-        guard tokenizer.encode("\u{FB01}") != tokenizer.encode("fi") else { return nil }
+        guard let tokenizer, tokenizer.repairs.contains(.croissantPreparation) else { return nil }
         return Finding(
-            .warning, .normalization, "tokenizer.ggml.tokens",
-            "text is not normalised: the model was trained on NFKC, where \u{FB01} is fi and a no-break space a space",
-            remedy: "normalise the text to NFKC first, such as with Python's unicodedata.normalize")
-    }
-
-    /// CroissantLLM's special tokens, in their places.
-    private var hasCroissantTokens: Bool {
-        tokenizer?.text(of: 3) == "<pad>" && tokenizer?.text(of: 4) == "<extra_id_0>"
-            && tokenizer?.text(of: 103) == "<extra_id_99>"
+            .note, .normalization, "tokenizer.ggml.tokens",
+            "no key says how text is prepared; here it is NFKC with digits one by one, as CroissantLLM was trained",
+            remedy: "none is needed here; for other programs, normalise the text to NFKC first")
     }
 
     /// A chat model's end of turn beside an end of text: which of them the file calls EOS is a matter of luck.
@@ -121,7 +108,7 @@ struct CommunityFile {
 
     /// CroissantLLM was trained with 2048 positions, and nothing extends them.
     private var contextLength: Finding? {
-        guard let configuration, hasCroissantTokens || hasCroissantShape else { return nil }
+        guard let configuration, tokenizer?.hasCroissantTokens == true || hasCroissantShape else { return nil }
         let key = "\(configuration.architectureName).context_length"
         let length = configuration.contextLength
         guard length != Self.croissantContext else {

@@ -1,14 +1,16 @@
 internal import GGUF
 
-/// The tokenizer model that GGUF calls `llama`: SentencePiece's BPE with a score per token.
+/// The tokenizer model that GGUF calls `llama`: SentencePiece's BPE with a score per token, or with a list of merges.
 ///
 /// Spaces become `▁`, the text is cut into characters, and as long as two neighbours together are a token, the pair
-/// with the highest score (the leftmost of equals) becomes one symbol. Characters that end up in no token are written
+/// with the highest score (the leftmost of equals) becomes one symbol. Scores cannot say which of several ways to a
+/// token there are: a file that lists the merges is merged by these. Characters that end up in no token are written
 /// as byte tokens. Control, unknown and byte tokens are not merged into, as in SentencePiece: text alone cannot produce
 /// them.
 struct SentencePieceBPE: Sendable {
     /// `▁` (U+2581), which stands for a space, in UTF-8.
     private static let space: [UInt8] = [0xE2, 0x96, 0x81]
+    private static let spaceMark: Unicode.Scalar = "\u{2581}"
 
     /// How text is prepared, from the file's metadata.
     struct Options: Sendable {
@@ -16,12 +18,20 @@ struct SentencePieceBPE: Sendable {
         var addsSpacePrefix = true
         /// Runs of spaces become one, and spaces at both ends go.
         var removesExtraSpaces = false
+        /// Every digit (`\p{N}`) is a word of its own.
+        var splitsDigits = false
+        /// When a space is put before a text that does not begin with one; nil where it does not matter how it begins.
+        var prependScheme: TextPreparation.PrependScheme?
     }
 
     private let vocabulary: Vocabulary
     private let options: Options
-    /// When each token is merged, by id: the lowest rank first. (count)
+    /// When each token is merged, by id: the lowest rank first. (count; 0 where there are merges)
     private let ranks: [UInt32]
+    /// What is merged; nil where the ranks say it.
+    private let merges: MergeTable?
+    /// Whether the scores say nothing of the order of merging, so that the ids do.
+    let ranksByID: Bool
     /// The token of each byte, where there is one: (256).
     private let byteTokens: [Int32?]
     /// What stands for a character that has neither a token nor byte tokens; nil where such characters are dropped.
@@ -32,23 +42,32 @@ struct SentencePieceBPE: Sendable {
     /// Whether there can be characters that are dropped.
     private let dropsCharacters: Bool
 
-    private static let neverMerged = UInt32.max
-
     /// - Parameters:
     ///   - scores: one per token, or nil where the file has none.
+    ///   - merges: two texts each, with a space between, the earliest first; nil where the file has none.
     ///   - unknown: the token to write for characters that cannot be expressed, where the vocabulary has one.
-    init(vocabulary: Vocabulary, scores: [Float]?, unknown: Int32?, options: Options) {
+    init(
+        vocabulary: Vocabulary, scores: [Float]?, merges: GGUFStrings?, unknown: Int32?, options: Options
+    ) {
         self.vocabulary = vocabulary
         self.options = options
         self.unknown = unknown
-        ranks = Self.ranks(vocabulary: vocabulary, scores: scores)
+        if let merges {
+            self.merges = MergeTable(merges, vocabulary.mergeable)
+            ranks = []
+            ranksByID = false
+        } else {
+            self.merges = nil
+            ranksByID = !Self.areUseful(scores, vocabulary)
+            ranks = Self.ranks(ranksByID ? nil : scores, count: vocabulary.count)
+        }
 
         var byteTokens = [Int32?](repeating: nil, count: 256)
         var joinsSpace = [Bool](repeating: false, count: 256)
         for id in 0..<Int32(vocabulary.count) {
             if let byte = vocabulary.byte(of: id) {
                 byteTokens[Int(byte)] = byteTokens[Int(byte)] ?? id
-            } else if ranks[Int(id)] != Self.neverMerged {
+            } else if vocabulary.isMergeable(id) {
                 let text = vocabulary.text(of: id)
                 for index in text.indices.dropFirst() where Self.isSpace(text, at: index) {
                     joinsSpace[Int(text[index - 1])] = true
@@ -61,47 +80,72 @@ struct SentencePieceBPE: Sendable {
     }
 
     /// Bytes of the tables for so many tokens, beside the vocabulary.
-    static func byteCount(tokens: Int) -> Int {
-        tokens * MemoryLayout<UInt32>.stride + 256 * (MemoryLayout<Int32?>.stride + MemoryLayout<Bool>.stride)
+    ///
+    /// - Parameter merges: how many merges the file lists.
+    static func byteCount(tokens: Int, merges: Int) -> Int {
+        (merges > 0 ? MergeTable.byteCount(merges: merges) : tokens * MemoryLayout<UInt32>.stride)
+            + 256 * (MemoryLayout<Int32?>.stride + MemoryLayout<Bool>.stride)
     }
 
     /// Bytes of its tables, with what the allocator has rounded up.
-    var heldBytes: Int { ranks.heldBytes + byteTokens.heldBytes + joinsSpace.heldBytes }
+    var heldBytes: Int {
+        ranks.heldBytes + (merges?.heldBytes ?? 0) + byteTokens.heldBytes + joinsSpace.heldBytes
+    }
 
     /// Reads what a file says beside its vocabulary.
-    init(_ reader: TokenizerMetadata, vocabulary: Vocabulary, unknown: Int32?) throws(TokenizerError) {
+    init(
+        _ reader: TokenizerMetadata, _ preparation: TextPreparation, vocabulary: Vocabulary, unknown: Int32?
+    ) throws(TokenizerError) {
         let options = Options(
             addsSpacePrefix: try reader.value("add_space_prefix", as: .bool) ?? true,
-            removesExtraSpaces: try reader.value("remove_extra_whitespaces", as: .bool) ?? false)
+            removesExtraSpaces: try reader.value("remove_extra_whitespaces", as: .bool) ?? false,
+            splitsDigits: preparation.splitsDigits, prependScheme: preparation.prependScheme)
+        let merges = try reader.value("merges", as: .exactStrings)
         self.init(
-            vocabulary: vocabulary, scores: try reader.scores(tokenCount: vocabulary.count), unknown: unknown,
-            options: options)
+            vocabulary: vocabulary, scores: try reader.scores(tokenCount: vocabulary.count),
+            merges: merges.flatMap { $0.isEmpty ? nil : $0 }, unknown: unknown, options: options)
     }
 
     /// Appends the tokens of a text that contains no special tokens.
     ///
     /// - Parameters:
     ///   - text: valid UTF-8.
-    ///   - startsSection: whether the text is the first, or follows a special token.
+    ///   - isFirst: whether the text is the first; otherwise it follows a special token.
     ///   - merger: working memory, kept from call to call.
     ///
     /// Complexity: O(n log n) in the length of the longest stretch without a boundary between words.
     func encode(
-        _ text: Span<UInt8>, startsSection: Bool, merger: inout Merger, into result: inout Tokenizer.Encoding
+        _ text: Span<UInt8>, isFirst: Bool, merger: inout Merger, into result: inout Tokenizer.Encoding
     ) {
-        let escaped = escape(text, startsSection: startsSection, dropped: &result.dropped)
+        let (escaped, cuts) = escape(text, isFirst: isFirst, dropped: &result.dropped)
         var followsUnknown = false  // A run of unknown characters becomes one unknown token.
         var wordStart = 0
         var position = 0
+        var nextCut = 0
+        var followsDigit = false
         while position < escaped.count {
-            if position > wordStart, Self.isSpace(escaped.span, at: position), !joinsSpace[Int(escaped[position - 1])] {
+            let (scalar, end) = escaped.span.scalar(at: position)
+            let isDigit = options.splitsDigits && scalar.isNumber
+            var isBoundary = isDigit || followsDigit
+            while nextCut < cuts.count, cuts[nextCut] <= position {
+                isBoundary = true
+                nextCut += 1
+            }
+            if !isBoundary, position > wordStart, scalar == Self.spaceMark {
+                isBoundary = !joinsSpace[Int(escaped[position - 1])]
+            }
+            if isBoundary, position > wordStart {
                 merge(escaped.span.extracting(wordStart..<position), &merger, &result.ids, &followsUnknown)
                 wordStart = position
             }
-            position += Span.scalarLength(lead: escaped[position])
+            followsDigit = isDigit
+            position = end
         }
         merge(escaped.span.extracting(wordStart..<escaped.count), &merger, &result.ids, &followsUnknown)
     }
+
+    /// Whether encoding puts a space before what follows a special token, as it does before a text.
+    var prefixesEverySection: Bool { options.prependScheme != .first }
 
     /// Appends the text of a token with spaces in place of `▁`, and returns whether there was one.
     ///
@@ -131,18 +175,22 @@ extension SentencePieceBPE {
     ///
     /// Characters are dropped before merging, as Hugging Face's tokenizers do: what stood on both sides becomes
     /// neighbours.
+    ///
+    /// - Returns: the text, and where in it a digit was dropped, which was a word of its own.
     private func escape(
-        _ text: Span<UInt8>, startsSection: Bool, dropped: inout [Unicode.Scalar]
-    ) -> [UInt8] {
+        _ text: Span<UInt8>, isFirst: Bool, dropped: inout [Unicode.Scalar]
+    ) -> (text: [UInt8], cuts: [Int]) {
+        guard text.count > 0 else { return ([], []) }  // Normalisation can leave nothing.
         var end = text.count
         if options.removesExtraSpaces {
             while end > 0, text[end - 1] == UInt8(ascii: " ") { end -= 1 }
-            if text.extracting(first: end).indices.allSatisfy({ text[$0] == UInt8(ascii: " ") }) { return [] }
+            if text.extracting(first: end).indices.allSatisfy({ text[$0] == UInt8(ascii: " ") }) { return ([], []) }
         }
+        var cuts: [Int] = []
         var escaped: [UInt8] = []
         escaped.reserveCapacity(end + end / 2 + Self.space.count)
         let expressesSpace = !dropsCharacters || canExpress(Self.space.span)
-        if startsSection, options.addsSpacePrefix, expressesSpace { escaped += Self.space }
+        if takesPrefix(text, isFirst: isFirst), expressesSpace { escaped += Self.space }
 
         var followsSpace = true
         var position = 0
@@ -154,19 +202,26 @@ extension SentencePieceBPE {
             defer { followsSpace = isSpace }
             if isSpace, followsSpace, options.removesExtraSpaces { continue }
             if isSpace ? !expressesSpace : dropsCharacters && !canExpress(scalar) {
-                let bytes = scalar.indices.map { scalar[$0] }
-                dropped.append(contentsOf: String(decoding: bytes, as: UTF8.self).unicodeScalars)
+                let (character, _) = scalar.scalar(at: 0)
+                dropped.append(character)
+                if options.splitsDigits, character.isNumber { cuts.append(escaped.count) }
             } else if isSpace {
                 escaped += Self.space
             } else {
                 for index in scalar.indices { escaped.append(scalar[index]) }
             }
         }
-        return escaped
+        return (escaped, cuts)
+    }
+
+    private func takesPrefix(_ text: Span<UInt8>, isFirst: Bool) -> Bool {
+        guard options.addsSpacePrefix, isFirst || prefixesEverySection else { return false }
+        guard options.prependScheme != nil else { return true }
+        return text[0] != UInt8(ascii: " ") && !Self.isSpace(text, at: 0)
     }
 
     private func canExpress(_ scalar: Span<UInt8>) -> Bool {
-        mergeable(scalar) != nil || scalar.indices.allSatisfy { byteTokens[Int(scalar[$0])] != nil }
+        vocabulary.mergeable(scalar) != nil || scalar.indices.allSatisfy { byteTokens[Int(scalar[$0])] != nil }
     }
 
     private static func isSpace(_ text: Span<UInt8>, at index: Int) -> Bool {
@@ -177,21 +232,19 @@ extension SentencePieceBPE {
 // MARK: - Ranks
 
 extension SentencePieceBPE {
-    /// The order of merging. Scores rank from the highest; where all are the same they say nothing, and the id takes
-    /// their place: training appends tokens in the order of their merges, and some converters of files without a
+    /// Whether scores say in which order tokens merge. Where all are the same they do not, and the ids take their
+    /// place: training appends tokens in the order of their merges, and some converters of files without a
     /// SentencePiece model wrote a constant.
-    private static func ranks(vocabulary: Vocabulary, scores: [Float]?) -> [UInt32] {
+    private static func areUseful(_ scores: [Float]?, _ vocabulary: Vocabulary) -> Bool {
+        guard let scores else { return false }
         let normal = vocabulary.kinds.indices.lazy.filter { vocabulary.kinds[$0] == .normal }
-        var useful = scores
-        if let scores, let first = normal.first, normal.allSatisfy({ rank(scores[$0]) == rank(scores[first]) }) {
-            useful = nil
-        }
-        return vocabulary.kinds.indices.map { id in
-            switch vocabulary.kinds[id] {
-            case .normal, .userDefined, .unused: useful.map { rank($0[id]) } ?? UInt32(id)
-            case .unknown, .control, .byte: neverMerged
-            }
-        }
+        guard let first = normal.first else { return true }
+        return !normal.allSatisfy { rank(scores[$0]) == rank(scores[first]) }
+    }
+
+    /// The order of merging, by id: scores rank from the highest, ids from the lowest.
+    private static func ranks(_ scores: [Float]?, count: Int) -> [UInt32] {
+        scores.map { $0.map(rank) } ?? (0..<count).map { UInt32($0) }
     }
 
     /// An integer that orders as the scores do, highest first: the bits of a float ascend with its value as soon as
@@ -214,28 +267,30 @@ extension SentencePieceBPE {
         var position = 0
         while position < word.count {
             let length = Span.scalarLength(lead: word[position])
-            merger.append(length: length, token: nil)
+            let token = merges == nil ? nil : vocabulary.mergeable(word.extracting(position..<(position + length)))
+            merger.append(length: length, token: token)
             position += length
         }
-        merger.merge { left, right in
-            let text = word.extracting(left.start..<right.range.upperBound)
-            return mergeable(text).map { Merger.Merge(rank: ranks[Int($0)], token: $0) }
+        if let merges {
+            merger.merge { left, right in
+                guard let left = left.token, let right = right.token else { return nil }
+                return merges[left, right]
+            }
+        } else {
+            merger.merge { left, right in
+                let text = word.extracting(left.start..<right.range.upperBound)
+                return vocabulary.mergeable(text).map { Merger.Merge(rank: ranks[Int($0)], token: $0) }
+            }
         }
         merger.forEachSymbol { symbol in
             let bytes = word.extracting(symbol.range)
-            if let id = symbol.token ?? mergeable(bytes) {
+            if let id = symbol.token ?? vocabulary.mergeable(bytes) {
                 ids.append(id)
                 followsUnknown = false
             } else {
                 appendFallback(bytes, &ids, &followsUnknown)
             }
         }
-    }
-
-    /// The token of this text that merging may produce.
-    private func mergeable(_ text: Span<UInt8>) -> Int32? {
-        guard let id = vocabulary.id(of: text), ranks[Int(id)] != Self.neverMerged else { return nil }
-        return id
     }
 
     /// Appends the byte tokens of a character, or the unknown token where one is missing.
@@ -251,5 +306,32 @@ extension SentencePieceBPE {
             ids.append(id)
         }
         followsUnknown = false
+    }
+}
+
+extension Vocabulary {
+    /// Whether ordinary text can become this token: not a control, unknown or byte token.
+    fileprivate func isMergeable(_ id: Int32) -> Bool {
+        switch kinds[Int(id)] {
+        case .normal, .userDefined, .unused: true
+        case .unknown, .control, .byte: false
+        }
+    }
+
+    /// The token of this text that merging may produce.
+    fileprivate func mergeable(_ text: Span<UInt8>) -> Int32? {
+        guard let id = id(of: text), isMergeable(id) else { return nil }
+        return id
+    }
+}
+
+extension Unicode.Scalar {
+    /// Whether it is of the category N: decimal digits, letters that are numbers, and others such as ².
+    fileprivate var isNumber: Bool {
+        if isASCII { return ("0"..."9").contains(self) }
+        return switch properties.generalCategory {
+        case .decimalNumber, .letterNumber, .otherNumber: true
+        default: false
+        }
     }
 }

@@ -13,17 +13,18 @@ extension Tokenizer {
         guard let model = metadata[prefix + "model"]?.asString.flatMap(TokenizerModel.init(rawValue:)),
             let tokens = metadata[prefix + "tokens"]?.asArray?.count
         else { return 0 }
-        var special = mostNamedTokens
+        var special = mostNamedTokens + (metadata[Tokenizer.endsKey]?.asArray?.count ?? 0)
         var userDefined = 0
         if let kinds = metadata[prefix + "token_type"]?.asArray?.asInts {
             userDefined = kinds.count { $0 == TokenKind.userDefined.rawValue }
             special = userDefined
             for kind in [TokenKind.control, .unknown] { special += kinds.count { $0 == kind.rawValue } }
         }
+        let merges = metadata[prefix + "merges"]?.asArray?.count ?? 0
         let algorithm =
             switch model {
-            case .sentencePiece: SentencePieceBPE.byteCount(tokens: tokens)
-            case .byteLevel: ByteLevelBPE.byteCount(merges: metadata[prefix + "merges"]?.asArray?.count ?? 0)
+            case .sentencePiece: SentencePieceBPE.byteCount(tokens: tokens, merges: merges)
+            case .byteLevel: ByteLevelBPE.byteCount(merges: merges)
             }
         return Vocabulary.byteCount(tokens: tokens) + algorithm
             + SpecialTokens.byteCount(special: special, userDefined: userDefined)

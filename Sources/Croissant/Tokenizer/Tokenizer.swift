@@ -31,6 +31,9 @@ public struct Tokenizer: Sendable {
     private let vocabulary: Vocabulary
     private let specialTokens: SpecialTokens
     private let algorithm: Algorithm
+    private let preparation: TextPreparation
+    /// What is done here that the file does not say, in order to get the tokens that its model was trained with.
+    package let repairs: Set<TokenizerRepair>
 
     /// The tokenizer models there are, by the name that `tokenizer.ggml.model` gives them.
     enum TokenizerModel: String, CaseIterable {
@@ -96,18 +99,40 @@ public struct Tokenizer: Sendable {
 
         // A vocabulary with a token of this kind writes it. Files whose models have none declare `<unk>` a control
         // token, and what they were converted from drops the character.
-        let written = unknown.flatMap { vocabulary.kinds[Int($0)] == .unknown ? $0 : nil }
+        var written = unknown.flatMap { vocabulary.kinds[Int($0)] == .unknown ? $0 : nil }
+        var repairs: Set<TokenizerRepair> = []
+        let stated = try TextPreparation(metadata)
+        if stated == nil, model == .sentencePiece, vocabulary.hasCroissantTokens {
+            preparation = .croissantLLM
+            repairs.insert(.croissantPreparation)
+            written = nil  // Whatever kind the file gives to `<unk>`: the model was not trained on it.
+        } else {
+            preparation = stated ?? TextPreparation()
+        }
         switch model {
         case .sentencePiece:
-            algorithm = .sentencePiece(try SentencePieceBPE(reader, vocabulary: vocabulary, unknown: written))
+            let bpe = try SentencePieceBPE(reader, preparation, vocabulary: vocabulary, unknown: written)
+            if bpe.ranksByID { repairs.insert(.mergeOrder) }
+            algorithm = .sentencePiece(bpe)
         case .byteLevel:
+            // The pre-tokenizer's name says how words are cut.
+            for (name, isSet) in [
+                ("split_digits", preparation.splitsDigits), ("prepend_scheme", preparation.prependScheme != nil),
+            ] where isSet {
+                throw .unsupportedOption(key: TextPreparation.prefix + name, feature: "cutting bytes like characters")
+            }
             algorithm = .byteLevel(try ByteLevelBPE(reader, vocabulary: vocabulary, unknown: written))
         }
         addsBOS = try reader.value("add_bos_token", as: .bool) ?? algorithm.addsBOS
         addsEOS = try reader.value("add_eos_token", as: .bool) ?? false
         specialTokens = SpecialTokens(vocabulary)
         self.vocabulary = vocabulary
+        self.repairs = repairs
     }
+
+    /// A key of our own with every token that ends an answer, an array of integers: configurations name more than GGUF
+    /// has keys for.
+    static let endsKey = TextPreparation.prefix + "eos_token_ids"
 
     /// Texts by which models name the end of a turn, of a text, or of a file of source code.
     private static let textsOfEnds = [
@@ -149,6 +174,9 @@ extension Tokenizer {
             }
         return vocabulary.heldBytes + specialTokens.heldBytes + own
     }
+
+    /// Whether it has CroissantLLM's special tokens, in their places.
+    var hasCroissantTokens: Bool { vocabulary.hasCroissantTokens }
 
     /// Number of tokens: ids are `0 ..< vocabularySize`.
     public var vocabularySize: Int { vocabulary.count }
@@ -199,31 +227,36 @@ extension Tokenizer {
         let bytes = Array(text.utf8)
         let fragments = specialTokens.partition(bytes, parsingControl: parseSpecial)
         var merger = Merger()
-        var startsSection = true
-        for fragment in fragments {
+        for (index, fragment) in fragments.enumerated() {
             switch fragment {
-            case .token(let id):
-                result.ids.append(id)
-                startsSection = true
+            case .token(let id): result.ids.append(id)
+            case .text(let range) where preparation.normalForms.isEmpty:
+                append(bytes.span.extracting(range), isFirst: index == 0, &merger, to: &result)
             case .text(let range):
-                let section = bytes.span.extracting(range)
-                switch algorithm {
-                case .sentencePiece(let bpe):
-                    bpe.encode(section, startsSection: startsSection, merger: &merger, into: &result)
-                case .byteLevel(let bpe):
-                    bpe.encode(section, merger: &merger, into: &result)
-                }
-                startsSection = false
+                let section = preparation.normalized(Array(bytes[range]))
+                append(section.span, isFirst: index == 0, &merger, to: &result)
             }
         }
         if addsEOS, addBOS != false, let eos { result.ids.append(eos) }
         return result
+    }
+
+    /// Appends the tokens of what lies between special tokens.
+    private func append(_ section: Span<UInt8>, isFirst: Bool, _ merger: inout Merger, to result: inout Encoding) {
+        switch algorithm {
+        case .sentencePiece(let bpe): bpe.encode(section, isFirst: isFirst, merger: &merger, into: &result)
+        case .byteLevel(let bpe): bpe.encode(section, merger: &merger, into: &result)
+        }
     }
 }
 
 // MARK: - Decoding
 
 extension Tokenizer {
+    private var prefixesEverySection: Bool {
+        if case .sentencePiece(let bpe) = algorithm { bpe.prefixesEverySection } else { true }
+    }
+
     /// The text of tokens. Ids outside the vocabulary have no text.
     ///
     /// - Parameter skipSpecial: whether control and unknown tokens are left out.
@@ -249,7 +282,8 @@ extension Tokenizer {
         switch vocabulary.kinds[Int(id)] {
         case .control, .unknown:
             if !skipSpecial { for index in text.indices { bytes.append(text[index]) } }
-            startsSection = true
+            // BOS is no part of the text: what follows it may still be the first.
+            startsSection = prefixesEverySection || startsSection && id == bos
         case .byte:
             if let byte = vocabulary.byte(of: id) { bytes.append(byte) }
             startsSection = false
@@ -259,7 +293,7 @@ extension Tokenizer {
                 let containsSpace = bpe.appendDecoded(text, startsSection: startsSection, to: &bytes)
                 // A user-defined token with `▁` comes from merging spaces, every other one from the partition of the
                 // text.
-                startsSection = vocabulary.kinds[Int(id)] == .userDefined && !containsSpace
+                startsSection = prefixesEverySection && vocabulary.kinds[Int(id)] == .userDefined && !containsSpace
             case .byteLevel where vocabulary.kinds[Int(id)] == .userDefined:
                 for index in text.indices { bytes.append(text[index]) }  // Found in the text as it is.
             case .byteLevel(let bpe):

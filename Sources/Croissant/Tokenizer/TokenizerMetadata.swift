@@ -64,11 +64,21 @@ struct TokenizerMetadata {
     }
 
     /// The tokens that keys other than `eos_token_id` name as ends: of a turn, of a message, and of what is to be filled
-    /// in or of a file, after which models of source code write another file.
+    /// in or of a file, after which models of source code write another file. A key of our own has all ends there are.
     func ends(in vocabulary: Vocabulary) throws(TokenizerError) -> [Int32?] {
         var ends: [Int32?] = []
         for name in ["eot", "eom", "fim_pad", "fim_rep", "fim_sep"] {
             ends.append(try id(name + "_token_id", in: vocabulary))
+        }
+        let values: [Int]
+        do throws(GGUFError) { values = try metadata.value(Tokenizer.endsKey, as: .ints) ?? [] } catch {
+            throw .metadata(error)
+        }
+        for value in values {
+            guard let id = Int32(exactly: value), vocabulary.contains(id) else {
+                throw .idOutOfRange(key: Tokenizer.endsKey, id: value, vocabularySize: vocabulary.count)
+            }
+            ends.append(id)
         }
         return ends
     }

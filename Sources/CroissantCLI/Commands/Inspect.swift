@@ -51,6 +51,11 @@ struct Inspect: ParsableCommand {
         for (key, value) in gguf.metadata {
             try Console.writeLine("\(key.escaped) = \(value.text(limit: 4))")
         }
+        let repairs = Self.repairs(of: gguf)
+        if !repairs.isEmpty {
+            let descriptions = repairs.map(\.description).joined(separator: "; ")
+            try Console.writeLine("what the file does not say of its tokenizer: \(descriptions)")
+        }
         try Console.writeLine()
         let table = TextTable<TypeShare> {
             [
@@ -71,6 +76,12 @@ struct Inspect: ParsableCommand {
             }
             try Console.writeLine(list.string(for: gguf.tensors, style: Style.pipe) ?? "")
         }
+    }
+
+    /// What is done here that the file does not say about its tokenizer; nothing where that cannot be read.
+    private static func repairs(of gguf: GGUFFile) -> [TokenizerRepair] {
+        guard let tokenizer = try? Tokenizer(metadata: gguf.metadata) else { return [] }
+        return TokenizerRepair.allCases.filter(tokenizer.repairs.contains)
     }
 
     /// What tensors of one type take.
@@ -98,6 +109,7 @@ struct Inspect: ParsableCommand {
         let fileSize: Int
         let parts: Int
         let metadata: [String: JSONValue]
+        let tokenizerRepairs: [String]
         let types: [TypeShare]
         let tensors: [Tensor]
 
@@ -115,6 +127,7 @@ struct Inspect: ParsableCommand {
             fileSize = gguf.fileSize
             parts = gguf.shardPaths.count
             metadata = Dictionary(uniqueKeysWithValues: gguf.metadata.map { ($0.key, JSONValue($0.value)) })
+            tokenizerRepairs = Inspect.repairs(of: gguf).map(\.rawValue)
             types = TypeShare.all(of: gguf)
             tensors = gguf.tensors.map {
                 Tensor(

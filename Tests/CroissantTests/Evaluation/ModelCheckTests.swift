@@ -251,17 +251,16 @@ struct CommunityFileTests {
         #expect(try kinds(ModelFile(shape: .tiny)).isEmpty)
     }
 
-    @Test("2: characters without byte tokens are left out, or become the unknown token")
+    @Test("2: characters without byte tokens are left out as CroissantLLM's, elsewhere become the unknown token")
     func byteTokens() throws {
         var file = try Self.croissant()
+        file.metadata["croissant.tokenizer.split_digits"] = .bool(false)
         let finding = try #require(try file.check().of(.byteTokens).first)
         #expect(finding.severity == .warning)
         #expect(finding.message.contains("become the unknown token"))
         #expect(try #require(try file.load().tokenizer).encode("愛").contains(0))
 
-        guard case .array(.int32(var kinds)) = file.metadata["tokenizer.ggml.token_type"] else { return }
-        kinds[0] = 3
-        file.metadata["tokenizer.ggml.token_type"] = .array(.int32(kinds))
+        file.metadata["croissant.tokenizer.split_digits"] = nil
         #expect(try #require(try file.check().of(.byteTokens).first).message.contains("are left out"))
         #expect(try #require(try file.load().tokenizer).encoding(of: "愛").dropped == ["愛"])
     }
@@ -280,6 +279,16 @@ struct CommunityFileTests {
         scores[300] = -999
         file.metadata["tokenizer.ggml.scores"] = .array(.float32(scores))
         #expect(try file.check().of(.mergeOrder).isEmpty)
+    }
+
+    @Test("4: text that is prepared as CroissantLLM's, as the file does not say")
+    func normalization() throws {
+        var file = try Self.croissant()
+        #expect(try #require(try file.check().of(.normalization).first).severity == .note)
+        let tokenizer = try #require(try file.load().tokenizer)
+        #expect(tokenizer.encode("\u{FB01}²") == tokenizer.encode("fi2"))
+        file.metadata["croissant.tokenizer.normalizer"] = .array(.string(["nfc"]))
+        #expect(try file.check().of(.normalization).isEmpty)
     }
 
     @Test("5: an end of turn that ends nothing is a warning, one that does a note")

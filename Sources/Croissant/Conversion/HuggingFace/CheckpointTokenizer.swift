@@ -23,10 +23,11 @@ package struct CheckpointTokenizer {
     /// - Parameters:
     ///   - configuration: the top of config.json.
     ///   - count: the rows of the embedding.
+    ///   - name: what its tokenizer.json is called.
     init(
-        _ folder: CheckpointFolder, configuration: JSONNode, count: Int
+        _ folder: CheckpointFolder, configuration: JSONNode, count: Int, name: String = "tokenizer.json"
     ) throws(ConversionError) {
-        json = try folder.json("tokenizer.json")
+        json = try folder.json(name)
         options = try folder.json("tokenizer_config.json")
         specialTokens = try folder.json("special_tokens_map.json")
         generation = try folder.json("generation_config.json")
@@ -57,6 +58,9 @@ package struct CheckpointTokenizer {
         let folder = CheckpointFolder(path: folder)
         try self.init(folder, configuration: try folder.json("config.json"), count: count)
     }
+
+    /// Whether it says itself that texts get BOS and EOS, or that they do not.
+    var statesMarks: Bool { json["post_processor"].exists || options.exists }
 
     /// Tokens that were added to a SentencePiece model: by id in tokenizer_config.json, or by text in
     /// added_tokens.json.
@@ -132,7 +136,7 @@ extension CheckpointTokenizer {
             metadata["tokenizer.ggml.\(key)_token_id"] = .uint32(UInt32(id))
         }
         if ends.count > 1 {
-            metadata["croissant.tokenizer.eos_token_ids"] = .array(.uint32(ends.map { UInt32($0) }))
+            metadata[Tokenizer.endsKey] = .array(.uint32(ends.map { UInt32($0) }))
         }
     }
 

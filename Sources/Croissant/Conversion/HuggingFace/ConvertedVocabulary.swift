@@ -19,7 +19,7 @@ struct ConvertedVocabulary: Sendable {
     /// Scores of tokens, by id; nil for models without. (count)
     var scores: [Float]?
     /// Merges in the order of training, two texts with a space between.
-    var merges = GGUFStrings()
+    private(set) var merges = GGUFStrings()
     /// Whether a space is put before texts; nil where the model has no such thing.
     var addsSpacePrefix: Bool?
     /// Whether runs of spaces become one.
@@ -71,6 +71,13 @@ struct ConvertedVocabulary: Sendable {
         kinds[id] = kind
     }
 
+    /// Sets the merges, each two texts with a space between.
+    mutating func setMerges(_ texts: [[UInt8]]) {
+        merges = GGUFStrings()
+        merges.reserveCapacity(texts.count, byteCount: texts.reduce(0) { $0 + $1.count })
+        for text in texts { merges.append(utf8: text) }
+    }
+
     /// Places an added token, or says that a token of the training is one.
     mutating func add(_ token: AddedToken) throws(ConversionError) {
         guard token.id < count else {
@@ -100,7 +107,9 @@ struct ConvertedVocabulary: Sendable {
     /// The keys of the file.
     mutating func metadata() -> GGUFMetadata {
         fillHoles()
+        // With no room to spare: a model can be used with these, and its memory is planned by what they hold.
         var tokens = GGUFStrings()
+        tokens.reserveCapacity(count, byteCount: texts.reduce(0) { $0 + ($1?.count ?? 0) })
         for text in texts { tokens.append(utf8: text ?? []) }
         var metadata: GGUFMetadata = [
             "tokenizer.ggml.model": .string(model.rawValue),
@@ -113,28 +122,8 @@ struct ConvertedVocabulary: Sendable {
         if let addsSpacePrefix { metadata["tokenizer.ggml.add_space_prefix"] = .bool(addsSpacePrefix) }
         if removesExtraSpaces { metadata["tokenizer.ggml.remove_extra_whitespaces"] = .bool(true) }
         preparation.add(to: &metadata)
+        // So that nobody looks for signs of a preparation that a file says nothing about: there is none.
+        if model == .sentencePiece, preparation == TextPreparation() { TextPreparation.addNone(to: &metadata) }
         return metadata
-    }
-}
-
-/// What happens to a text before it is cut into tokens, as far as the keys of GGUF do not say it: keys below
-/// `croissant.tokenizer`, which other programs ignore.
-struct TextPreparation: Sendable, Equatable {
-    /// Normalisations in their order, such as "nfkc": `croissant.tokenizer.normalizer`, an array of strings.
-    var normalizers: [String] = []
-    /// Whether every digit is a word of its own: `croissant.tokenizer.split_digits`, a bool.
-    var splitsDigits = false
-    /// When `Metaspace` puts a space before a text that does not begin with one, which GGUF's `add_space_prefix` does
-    /// whatever the text begins with: `croissant.tokenizer.prepend_scheme`, a string. "always": before a text and before
-    /// what follows a special token; "first": before a text only. Nil for other ways to put it there.
-    var prependScheme: String?
-
-    fileprivate func add(to metadata: inout GGUFMetadata) {
-        let prefix = "croissant.tokenizer"
-        if !normalizers.isEmpty {
-            metadata["\(prefix).normalizer"] = .array(.string(GGUFStrings(normalizers)))
-        }
-        if splitsDigits { metadata["\(prefix).split_digits"] = .bool(true) }
-        if let prependScheme { metadata["\(prefix).prepend_scheme"] = .string(prependScheme) }
     }
 }

@@ -138,12 +138,12 @@ struct SentencePieceModel {
         vocabulary.removesExtraSpaces = removesExtraSpaces
         if hasCharacterMap {
             // The table that the file holds is that of a rule with a name, but for rules of somebody's own.
-            guard ["nfkc", "nmt_nfkc"].contains(normalizer) else {
+            guard let form = NormalForm(rawValue: normalizer), [.nfkc, .nmtNFKC].contains(form) else {
                 throw .unsupported(
                     feature: "replacing characters by a table", file: file, key: "normalizer_spec.name",
                     found: normalizer.quoted)
             }
-            vocabulary.preparation.normalizers = [normalizer]
+            vocabulary.preparation.normalForms = [form]
         }
         return vocabulary
     }

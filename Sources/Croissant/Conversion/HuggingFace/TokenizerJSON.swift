@@ -90,7 +90,7 @@ extension TokenizerJSON {
     private func byteLevel() throws(ConversionError) -> ConvertedVocabulary {
         var vocabulary = ConvertedVocabulary(.byteLevel, count: count, file: root.file)
         vocabulary.preTokenizer = try preTokenizerName()
-        vocabulary.preparation.normalizers = try normalizers.map { node throws(ConversionError) in
+        vocabulary.preparation.normalForms = try normalizers.map { node throws(ConversionError) in
             guard let name = Self.unicodeForms[try node["type"].string()] else {
                 throw node["type"].unsupported("this normalization")
             }
@@ -101,7 +101,7 @@ extension TokenizerJSON {
             let isUnknown = text.utf8.elementsEqual((unknown ?? "").utf8)
             try vocabulary.place(Array(text.utf8), at: try id(node), isUnknown ? .unknown : .normal)
         }
-        for merge in try merges(in: vocabulary) { vocabulary.merges.append(utf8: merge.text) }
+        vocabulary.setMerges(try merges(in: vocabulary).map(\.text))
         for token in try Self.addedTokens(root) { try vocabulary.add(token) }
         return vocabulary
     }
@@ -133,7 +133,7 @@ extension TokenizerJSON {
         }
         vocabulary.scores = scores
         // Scores cannot say which of several ways to a token there are: programs that can, read the merges.
-        for merge in merges { vocabulary.merges.append(utf8: merge.text) }
+        vocabulary.setMerges(merges.map(\.text))
         for token in try Self.addedTokens(root) { try vocabulary.add(token) }
         return vocabulary
     }
@@ -170,7 +170,7 @@ extension TokenizerJSON {
 
 extension TokenizerJSON {
     /// The normal forms of Unicode, by the type of a normalizer.
-    private static let unicodeForms = ["NFC": "nfc", "NFD": "nfd", "NFKC": "nfkc", "NFKD": "nfkd"]
+    private static let unicodeForms: [String: NormalForm] = ["NFC": .nfc, "NFD": .nfd, "NFKC": .nfkc, "NFKD": .nfkd]
 
     /// What stands for a space.
     private static let spaceMark = "▁"
@@ -198,7 +198,7 @@ extension TokenizerJSON {
                 guard let name = Self.unicodeForms[type], !marksSpaces, !prefix else {
                     throw node["type"].unsupported("this normalization")
                 }
-                vocabulary.preparation.normalizers.append(name)
+                vocabulary.preparation.normalForms.append(name)
             }
         }
         for node in preTokenizers {
@@ -214,7 +214,7 @@ extension TokenizerJSON {
                 marksSpaces = true
                 prefix = try readPrefix(node, into: &vocabulary)
                 // Each digit that was cut out before would get a space of its own.
-                guard !vocabulary.preparation.splitsDigits || vocabulary.preparation.prependScheme != "always" else {
+                guard !vocabulary.preparation.splitsDigits || vocabulary.preparation.prependScheme != .always else {
                     throw node["type"].unsupported("marking spaces behind other steps")
                 }
             case "Digits":
@@ -240,7 +240,7 @@ extension TokenizerJSON {
             throw node["prepend_scheme"].error(expected: "always, first or never")
         }
         guard scheme != "never" else { return false }
-        vocabulary.preparation.prependScheme = scheme
+        vocabulary.preparation.prependScheme = TextPreparation.PrependScheme(rawValue: scheme)
         return true
     }
 }

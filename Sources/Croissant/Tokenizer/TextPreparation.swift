@@ -1,0 +1,71 @@
+internal import GGUF
+
+/// What happens to a text before it is cut into tokens, as far as the keys of GGUF do not say it: keys below
+/// `croissant.tokenizer`, which other programs ignore.
+struct TextPreparation: Sendable, Equatable {
+    /// When a space is put before a text that does not begin with one: Hugging Face's `Metaspace`. GGUF's
+    /// `add_space_prefix` puts one whatever the text begins with.
+    enum PrependScheme: String, Sendable, CaseIterable {
+        /// Before a text and before what follows a special token.
+        case always
+        /// Before a text only.
+        case first
+    }
+
+    /// Normalisations in their order: `normalizer`, an array of strings.
+    var normalForms: [NormalForm] = []
+    /// Whether every digit is a word of its own: `split_digits`, a bool.
+    var splitsDigits = false
+    /// `prepend_scheme`, a string; nil for other ways to put a space before texts.
+    var prependScheme: PrependScheme?
+
+    /// What the keys begin with.
+    static let prefix = "croissant.tokenizer."
+
+    /// What CroissantLLM's authors do, and files of it that others made do not say.
+    static let croissantLLM = TextPreparation(normalForms: [.nfkc], splitsDigits: true, prependScheme: .always)
+
+    /// Writes the keys.
+    func add(to metadata: inout GGUFMetadata) {
+        if !normalForms.isEmpty {
+            metadata[Self.prefix + "normalizer"] = .array(.string(GGUFStrings(normalForms.map(\.rawValue))))
+        }
+        if splitsDigits { metadata[Self.prefix + "split_digits"] = .bool(true) }
+        if let prependScheme { metadata[Self.prefix + "prepend_scheme"] = .string(prependScheme.rawValue) }
+    }
+
+    /// Writes that there is none.
+    static func addNone(to metadata: inout GGUFMetadata) { metadata[prefix + "split_digits"] = .bool(false) }
+
+    /// The text in the normal forms, one after the other.
+    ///
+    /// - Parameter text: valid UTF-8.
+    func normalized(_ text: [UInt8]) -> [UInt8] { normalForms.reduce(text) { $1.applied(to: $0) } }
+}
+
+extension TextPreparation {
+    /// Reads the keys; nil where there is none of them.
+    init?(_ metadata: GGUFMetadata) throws(TokenizerError) {
+        func value<T>(_ name: String, as lookup: GGUFLookup<T>) throws(TokenizerError) -> T? {
+            do throws(GGUFError) { return try metadata.value(Self.prefix + name, as: lookup) } catch {
+                throw .metadata(error)
+            }
+        }
+        func unsupported(_ name: String, _ found: String) -> TokenizerError {
+            .unsupportedOption(key: Self.prefix + name, feature: "the value \(found.quoted)")
+        }
+        let names = try value("normalizer", as: .strings)
+        let splitsDigits = try value("split_digits", as: .bool)
+        let scheme = try value("prepend_scheme", as: .string)
+        guard names != nil || splitsDigits != nil || scheme != nil else { return nil }
+        for name in names ?? [] {
+            guard let form = NormalForm(rawValue: name) else { throw unsupported("normalizer", name) }
+            normalForms.append(form)
+        }
+        self.splitsDigits = splitsDigits ?? false
+        if let scheme {
+            prependScheme = PrependScheme(rawValue: scheme)
+            guard prependScheme != nil else { throw unsupported("prepend_scheme", scheme) }
+        }
+    }
+}
