@@ -104,6 +104,24 @@ struct ModelArguments: ParsableArguments {
         name: .shortAndLong, help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "file"))
     var model: String?
 
+    @Option(
+        help: ArgumentHelp("A tokenizer.json to use in place of the file's tokenizer.", valueName: "file"))
+    var tokenizer: String?
+
+    /// Opens the model, with the tokenizer that is to be used.
+    ///
+    /// - Parameter quiet: whether nothing is said about tokens that the model does not have.
+    func open(quiet: Bool = false) throws -> GGUFFile {
+        let file = try GGUFFile(path: try path())
+        guard let tokenizer else { return file }
+        guard !tokenizer.isEmpty else {
+            throw Failure("no tokenizer: the path after --tokenizer is empty (expected a tokenizer.json)")
+        }
+        let override = try TokenizerOverride(file, tokenizer: tokenizer)
+        if !quiet { for warning in override.warnings { Console.warn(warning) } }
+        return override.file
+    }
+
     /// The path of the model.
     func path() throws -> String {
         guard let model else {

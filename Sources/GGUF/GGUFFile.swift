@@ -61,6 +61,13 @@ public struct GGUFFile: Sendable {
         self.indices = indices
     }
 
+    /// The same file with other metadata, such as the tokenizer of another file.
+    package func with(_ metadata: GGUFMetadata) -> GGUFFile {
+        var file = self
+        file.metadata = metadata
+        return file
+    }
+
     /// The tensor of that name, or nil.
     public func tensor(named name: String) -> TensorInfo? {
         indices[name].map { tensors[$0] }

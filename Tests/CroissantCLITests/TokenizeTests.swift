@@ -79,6 +79,22 @@ struct TokenizeTests {
         #expect(json.dropped.isEmpty)
     }
 
+    @Test("Another tokenizer takes the place of the file's, here and where text is continued")
+    func otherTokenizer() throws {
+        let json = URL(filePath: Fixture.golden).deletingLastPathComponent().appending(path: "croissant/tokenizer.json")
+        let other = ["--tokenizer", json.path()] + model
+        let result = try CLI.run(["tokenize", "--json", "ﬁ 漢 漢"] + other)
+        #expect(try result.json(Tokens.self).texts.last == "▁")
+        #expect(try result.json(Tokens.self).dropped == ["漢", "漢"])
+        #expect(result.errorLines == ["warning: the vocabulary has no token for 2 characters, which were left out"])
+        let generated = try CLI.run(["generate", "-n", "1", "-p", "ﬁ 漢 漢"] + other)
+        #expect(generated.status == 0)
+        #expect(generated.errorLines.filter { $0.hasPrefix("warning: the vocabulary") }.count == 1)
+        #expect(try CLI.run(["detokenize", "--special", "420"] + other).output == "<|im_start|>\n")
+        let missing = try CLI.run(["tokenize", "--tokenizer", "/none.json", "a"] + model)
+        #expect(missing.status == 1 && missing.error == "error: no such file: /none.json\n")
+    }
+
     @Test("BOS and special tokens can be left out")
     func specialTokens() throws {
         func ids(_ options: String...) throws -> [Substring] {

@@ -77,11 +77,11 @@ struct Generate: ParsableCommand {
     }
 
     func run() throws {
-        let path = try model.path()
+        _ = try model.path()  // Before the prompt is waited for.
         let input = try readPrompt()
         var options = runtime.options()
         options.allLogits = logits != nil
-        let model = try Model.load(try GGUFFile(path: path), options, output: output)
+        let model = try Model.load(try model.open(quiet: output.quiet), options, output: output)
         let session = try Session(model)
         Interruption.setPolled(true)
         if let logits { try writeLogits(session, input, to: logits) } else { try generate(session, input) }

@@ -56,17 +56,17 @@ struct Perplexity: ParsableCommand {
     }
 
     func run() throws {
-        let path = try model.path()
-        if let klDivergence { try compare(path, with: klDivergence) } else { try measure(path) }
+        _ = try model.path()  // Before the text is waited for.
+        if let klDivergence { try compare(with: klDivergence) } else { try measure() }
     }
 
     // MARK: Perplexity
 
-    private func measure(_ path: String) throws {
+    private func measure() throws {
         let text =
             try file.map(TextInput.file)
             ?? TextInput.standardInput(missing: "no text: give it with -f FILE or on standard input")
-        let gguf = try GGUFFile(path: path)
+        let gguf = try model.open(quiet: output.quiet)
         let trained = try ModelConfiguration(file: gguf).contextLength
         let length = runtime.options(defaultContext: min(Self.defaultChunkLength, trained)).contextLength ?? trained
         let model = try Model.load(gguf, runtime.options().evaluating(chunksOf: length), output: output)
@@ -118,7 +118,7 @@ struct Perplexity: ParsableCommand {
 
     // MARK: Divergence
 
-    private func compare(_ path: String, with logits: String) throws {
+    private func compare(with logits: String) throws {
         let base = try LogitsFile(path: logits)
         let length = base.chunkLength
         guard [0, length].contains(runtime.contextLength) else {
@@ -126,7 +126,7 @@ struct Perplexity: ParsableCommand {
                 "chunks of another length: -c \(runtime.contextLength) "
                     + "(expected that of \(logits), \(length))", hint: "without -c it is that of the logits")
         }
-        let gguf = try GGUFFile(path: path)
+        let gguf = try model.open(quiet: output.quiet)
         // Known before the weights are read.
         try base.check(vocabularySize: ModelConfiguration(file: gguf).vocabularySize)
         let model = try Model.load(gguf, runtime.options().evaluating(chunksOf: length), output: output)

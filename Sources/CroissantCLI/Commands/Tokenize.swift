@@ -38,7 +38,7 @@ struct Tokenize: ParsableCommand {
     }
 
     func run() throws {
-        let tokenizer = try model.tokenizer()
+        let tokenizer = try model.loadTokenizer()
         let input =
             try text ?? file.map(TextInput.file)
             ?? TextInput.standardInput(missing: "no text: give it as an argument, with -f FILE or on standard input")
@@ -85,7 +85,7 @@ struct Detokenize: ParsableCommand {
     var json = false
 
     func run() throws {
-        let tokenizer = try model.tokenizer()
+        let tokenizer = try model.loadTokenizer()
         let words =
             try ids.isEmpty
             ? TextInput.standardInput(missing: "no ids: give them as arguments or on standard input")
@@ -110,8 +110,8 @@ struct Detokenize: ParsableCommand {
 
 extension ModelArguments {
     /// The tokenizer of the file, without loading the weights.
-    func tokenizer() throws -> Tokenizer {
-        let file = try GGUFFile(path: try path())
+    func loadTokenizer() throws -> Tokenizer {
+        let file = try open()
         guard file.metadata["tokenizer.ggml.model"] != nil else { throw ModelError.noTokenizer(path: file.path) }
         return try Tokenizer(metadata: file.metadata)
     }
