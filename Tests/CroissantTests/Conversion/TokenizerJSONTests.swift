@@ -110,6 +110,18 @@ struct TokenizerJSONTests {
         #expect(try Tokenizer(metadata: metadata).encode("aéb") == [1, 3, 7])
     }
 
+    @Test("Where Metaspace cuts before spaces, nothing merges across one", arguments: [true, false, nil])
+    func cutsBeforeMarks(split: Bool?) throws {
+        var tokenizer = Self.llama(
+            pieces: ["▁", "a", "b", "▁▁", "a▁", "▁a", "a▁b"], merges: ["▁ ▁", "a ▁", "▁ a", "a▁ b"])
+        tokenizer["normalizer"] = NSNull()
+        var metaspace: [String: Any] = ["type": "Metaspace", "replacement": "▁", "prepend_scheme": "never"]
+        metaspace["split"] = split
+        tokenizer["pre_tokenizer"] = metaspace
+        let pieces = try Tokenizer(metadata: try metadata(tokenizer, count: 267)).pieces("a b  a")
+        #expect(pieces == (split == false ? ["a▁b", "▁▁", "a"] : ["a", "▁", "b", "▁", "▁a"]))
+    }
+
     @Test("Two tokens that Swift takes for equal texts stay two")
     func canonicalEquivalence() throws {
         let text = try String(decoding: JSONSerialization.data(withJSONObject: Self.llama()), as: UTF8.self)

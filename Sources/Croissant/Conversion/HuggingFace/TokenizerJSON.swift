@@ -108,7 +108,7 @@ extension TokenizerJSON {
 
     private func sentencePiece() throws(ConversionError) -> ConvertedVocabulary {
         var vocabulary = ConvertedVocabulary(.sentencePiece, count: count, file: root.file)
-        try readPreparation(into: &vocabulary)
+        let cutsBeforeMarks = try readPreparation(into: &vocabulary)
         guard try !ignoresMerges else { throw ignoredMergesError }
         let unknown = try model["unk_token"].optionalString()
         let hasBytes = try model["byte_fallback"].bool(default: false)
@@ -125,7 +125,9 @@ extension TokenizerJSON {
         }
         // SentencePiece merges by the score of the result. The first merge that makes a token is where training made it;
         // what no merge makes comes last, as in SentencePiece's own files.
-        let merges = try merges(in: vocabulary)
+        var merges = try merges(in: vocabulary)
+        // Nothing merges across the beginning of a word, whatever the list says.
+        if cutsBeforeMarks { merges.removeAll { Self.hasInnerMark($0.text) } }
         var scores = [Float](repeating: -Float(merges.count), count: count)
         for (rank, merge) in merges.enumerated().reversed() { scores[merge.result] = -Float(rank) }
         for id in vocabulary.kinds.indices where vocabulary.kinds[id] == .byte || vocabulary.kinds[id] == .unknown {
@@ -175,9 +177,18 @@ extension TokenizerJSON {
     /// What stands for a space.
     private static let spaceMark = "▁"
 
+    /// Whether a merge, two texts with a space between, makes a text with a mark that is not its beginning.
+    private static func hasInnerMark(_ merge: [UInt8]) -> Bool {
+        let mark = Array(spaceMark.utf8)
+        return merge.indices.dropFirst().contains { merge[$0...].starts(with: mark) }
+    }
+
     /// Reads how texts become characters to merge: in one of two ways, through the normalizer (`Prepend` and `Replace`)
     /// or through the pre-tokenizer (`Metaspace`).
-    private func readPreparation(into vocabulary: inout ConvertedVocabulary) throws(ConversionError) {
+    ///
+    /// - Returns: whether a mark begins a word, which nothing before it is merged with.
+    private func readPreparation(into vocabulary: inout ConvertedVocabulary) throws(ConversionError) -> Bool {
+        var cutsBeforeMarks = false
         var marksSpaces = false
         var prefix = false
         for node in normalizers {
@@ -213,6 +224,7 @@ extension TokenizerJSON {
                 }
                 marksSpaces = true
                 prefix = try readPrefix(node, into: &vocabulary)
+                cutsBeforeMarks = try node["split"].bool(default: true)  // Old versions always did.
                 // Each digit that was cut out before would get a space of its own.
                 guard !vocabulary.preparation.splitsDigits || vocabulary.preparation.prependScheme != .always else {
                     throw node["type"].unsupported("marking spaces behind other steps")
@@ -228,6 +240,7 @@ extension TokenizerJSON {
         }
         guard marksSpaces else { throw root["pre_tokenizer"].unsupported("BPE of characters without marks of spaces") }
         vocabulary.addsSpacePrefix = prefix
+        return cutsBeforeMarks
     }
 
     /// Whether `Metaspace` puts a space before texts. Old versions wrote a truth value, new ones when.
