@@ -61,13 +61,6 @@ public struct GGUFFile: Sendable {
         self.indices = indices
     }
 
-    /// The same file with other metadata, such as the tokenizer of another file.
-    package func with(_ metadata: GGUFMetadata) -> GGUFFile {
-        var file = self
-        file.metadata = metadata
-        return file
-    }
-
     /// The tensor of that name, or nil.
     public func tensor(named name: String) -> TensorInfo? {
         indices[name].map { tensors[$0] }
@@ -93,7 +86,7 @@ public struct GGUFFile: Sendable {
     /// Bytes of all tensors together.
     public var tensorBytes: Int { tensors.reduce(0) { $0 + $1.byteCount } }
 
-    /// The same tensors below other metadata: what a file with these would be.
+    /// The same tensors below other metadata, such as those of another file's tokenizer.
     package func with(_ metadata: GGUFMetadata) -> GGUFFile {
         var file = self
         file.metadata = metadata
