@@ -58,7 +58,7 @@ public enum GGUFError: Error, Sendable, Equatable {
     /// The same key a second time.
     case duplicateKey(String, GGUFLocation)
     /// `general.alignment` is no power of two from 8 to 2^31.
-    case invalidAlignment(found: String)
+    case invalidAlignment(found: String, limit: Int = 1 << 31)
 
     // Metadata look-ups.
 
@@ -138,8 +138,9 @@ extension GGUFError: CustomStringConvertible {
         case .invalidField(let what, let location, let expected, let found):
             "\(what): \(location) (expected \(expected), found \(found))"
         case .duplicateKey(let key, let location): "metadata key appears twice: \(key.quoted), \(location)"
-        case .invalidAlignment(let found):
-            "invalid alignment: general.alignment (expected a power of two from 8 to 2^31, found \(found))"
+        case .invalidAlignment(let found, let limit):
+            "invalid alignment: general.alignment "
+                + "(expected a power of two from 8 to 2^\(limit.trailingZeroBitCount), found \(found))"
         case .missingKey(let key, let expected):
             "metadata key is missing: \(key.escaped) (expected \(expected), found nothing)"
         case .wrongValueType(let key, let expected, let found):

@@ -31,6 +31,9 @@ public struct GGUFWriter: ~Copyable, Sendable {
         }
     }
 
+    /// The largest alignment that is written, a mebibyte: every tensor is filled up to it with zeros.
+    static let alignmentLimit = 1 << 20
+
     /// The longest tensor name in bytes: ggml holds names in 64 bytes with a NUL at the end.
     public static let nameLimit = 63
 
@@ -59,6 +62,9 @@ public struct GGUFWriter: ~Copyable, Sendable {
     ) throws(GGUFError) {
         precondition(GGUFHeader.versions.contains(version), "GGUF version must be 2 or 3")
         let alignment = try GGUFHeader.alignment(of: metadata)
+        guard alignment <= Self.alignmentLimit else {
+            throw .invalidAlignment(found: "\(alignment)", limit: Self.alignmentLimit)
+        }
         var encoder = try Self.encoder(version: version, metadata: metadata, tensorCount: tensors.count)
 
         var names: Set<String> = []

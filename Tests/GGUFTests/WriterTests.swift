@@ -94,6 +94,8 @@ struct WriterTests {
         }
         #expect(declare([declarations[0], declarations[0]]) == .duplicateTensor("a"))
         #expect(declare([], ["general.alignment": .uint32(12)]) == .invalidAlignment(found: "12"))
+        let huge = declare([], ["general.alignment": .uint32(1 << 21)])
+        #expect(huge == .invalidAlignment(found: "2097152", limit: 1 << 20))
         let long = String(repeating: "n", count: 64)
         for name in ["", long] {
             let error = declare([.init(name: name, dimensions: [1], type: .f32)])

@@ -174,6 +174,10 @@ struct ModelConverterTests {
                 "this scaling of RoPE is not supported: config.json, rope_scaling.type (found \"dynamic\")"
             ),
             (
+                "rope_scaling", "linear",
+                "bad value: config.json, rope_scaling (expected an object, found \"linear\")"
+            ),
+            (
                 "rope_scaling", ["type": "linear"],
                 "bad value: config.json, rope_scaling.factor (expected a number from 1, found nothing)"
             ),
@@ -242,6 +246,15 @@ struct ModelConverterTests {
             }
             #expect(try problem(checkpoint) == "bad weight: \(name)[37] (expected \(expected), found \(bad))")
         }
+    }
+
+    @Test("A model card in which nothing stands is none; a configuration that is no object is refused")
+    func emptyAndOddFiles() throws {
+        var checkpoint = try CheckpointFixture(golden: "llama")
+        checkpoint.files["README.md"] = ""
+        #expect(try problem(checkpoint) == nil)
+        checkpoint.files["generation_config.json"] = "[1]"
+        #expect(try problem(checkpoint)?.hasPrefix("bad value: generation_config.json (expected an object") == true)
     }
 
     @Test("Where the checkpoint says that it comes from")

@@ -114,6 +114,7 @@ extension CheckpointConfiguration {
     /// object, older ones apart.
     private mutating func setRoPE(_ config: JSONNode, context: Int, headSize: Int) throws(ConversionError) {
         let rope = config["rope_parameters"].exists ? config["rope_parameters"] : config["rope_scaling"]
+        try rope.requireObject()
         let theta = rope["rope_theta"].exists ? rope["rope_theta"] : config["rope_theta"]
         let base = try theta.optionalNumber() ?? 10000
         set("rope.freq_base", Float(base))
@@ -134,7 +135,8 @@ extension CheckpointConfiguration {
         case "yarn":
             try setYaRN(rope, context: context)
         case "llama3":
-            ropeFactors = try Self.llama3Factors(rope, base: base, context: context, headSize: headSize)
+            // ModelConfiguration refuses larger heads, but has not seen this one yet.
+            ropeFactors = try Self.llama3Factors(rope, base: base, context: context, headSize: min(headSize, 1 << 16))
         default:
             throw type.unsupported("this scaling of RoPE")
         }

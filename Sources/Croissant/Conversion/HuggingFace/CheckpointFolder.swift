@@ -40,16 +40,23 @@ struct CheckpointFolder {
         return bytes
     }
 
-    /// The text of a file, repaired where it is not valid UTF-8; nil where there is none of this name.
+    /// The text of a file, repaired where it is not valid UTF-8; nil where there is none of this name, or nothing in it.
     func text(_ name: String) throws(ConversionError) -> String? {
-        try bytes(name).map { String(decoding: $0, as: UTF8.self) }
+        do throws(ConversionError) {
+            return try bytes(name).map { String(decoding: $0, as: UTF8.self) }
+        } catch {
+            if case .notAFile(_, _, "0 bytes") = error { return nil }
+            throw error
+        }
     }
 
-    /// The top of a JSON file, at which nothing stands where there is no file of this name.
+    /// The top of a JSON file, an object, in which nothing stands where there is no file of this name.
     func json(_ name: String) throws(ConversionError) -> JSONNode {
         let path = path(of: name)
         guard let bytes = try bytes(name) else { return JSONNode(absent: path) }
-        return try JSONNode(bytes, file: path)
+        let top = try JSONNode(bytes, file: path)
+        try top.requireObject()
+        return top
     }
 }
 

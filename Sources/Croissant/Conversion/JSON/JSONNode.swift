@@ -23,6 +23,12 @@ package struct JSONNode: Sendable {
     /// A document that does not exist: nothing stands anywhere in it.
     package init(absent file: String) { self.init(file: file, path: "", value: nil) }
 
+    /// Throws where something stands that has no members: asked for them, it would seem to be empty.
+    package func requireObject() throws(ConversionError) {
+        guard let value else { return }
+        guard case .object = value else { throw error(expected: "an object") }
+    }
+
     /// The member called `name`.
     package subscript(name: String) -> JSONNode {
         let child: JSONValue? = if case .object(let object)? = value { object[name] } else { nil }
