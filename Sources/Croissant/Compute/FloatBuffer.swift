@@ -179,7 +179,7 @@ package let hugePageBytes = 2 << 20
         let aligned = unsafe start + head
         // The padding goes back at once. A tail that is not a whole page stays with the mapping.
         if head > 0 { unsafe _ = munmap(start, head) }
-        let pageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let pageSize = HostMemory.pageSize
         let kept = (byteCount + pageSize - 1) / pageSize * pageSize
         if padded - head > kept { unsafe _ = munmap(aligned + kept, padded - head - kept) }
         #if os(Linux)

@@ -35,6 +35,9 @@ package enum HostMemory {
         #endif
     }
 
+    /// Bytes of a page, the unit in which the kernel counts.
+    package static var pageSize: Int { Int(sysconf(Int32(_SC_PAGESIZE))) }
+
     /// The memory that could be had without swapping.
     package static var available: Int? { field("MemAvailable", of: "/proc/meminfo") }
 

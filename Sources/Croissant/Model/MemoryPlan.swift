@@ -153,7 +153,8 @@ public struct MemoryPlan: Sendable {
     /// Throws where the plan needs more than the process's container may have: the kernel would end the process, without
     /// a word, some time while it loads.
     package func check(containerLimit: Int?) throws(ModelError) {
-        guard let containerLimit, ownBytes > containerLimit else { return }
+        // Whole pages on both sides: the kernel has rounded a limit down, which was perhaps the plan itself.
+        guard let containerLimit, ownBytes / HostMemory.pageSize > containerLimit / HostMemory.pageSize else { return }
         throw .overContainer(needed: ownBytes, limit: containerLimit)
     }
 
