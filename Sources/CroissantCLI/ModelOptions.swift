@@ -243,6 +243,16 @@ func requireRange(_ option: String, _ value: Int, _ range: ClosedRange<Int>) thr
     }
 }
 
+/// The threads of a command that runs no model.
+struct ThreadOption: ParsableArguments {
+    @Option(
+        name: .shortAndLong, parsing: .unconditional,
+        help: ArgumentHelp("Threads. (default: physical cores within the container's quota)", valueName: "n"))
+    var threads: Int?
+
+    func validate() throws { try requireThreads(threads) }
+}
+
 /// Refuses a number of threads that no pool takes.
 func requireThreads(_ threads: Int?) throws {
     if let threads { try requireRange("--threads", threads, 1...ThreadPool.maximumThreads) }

@@ -112,6 +112,17 @@ package enum HostProcessors {
         return max(1, min(count, ThreadPool.maximumThreads))
     }
 
+    /// As many threads as were asked for, or as are recommended where none were.
+    ///
+    /// - Throws: ``ModelError/invalidOption(name:value:expected:)`` for a number that no pool takes.
+    static func threads(_ wanted: Int?, name: String = "threads") throws(ModelError) -> Int {
+        let threads = wanted ?? recommendedThreads
+        guard (1...ThreadPool.maximumThreads).contains(threads) else {
+            throw .invalidOption(name: name, value: "\(threads)", expected: "1 to \(ThreadPool.maximumThreads)")
+        }
+        return threads
+    }
+
     /// The model name that the kernel gives.
     package static var modelName: String? {
         #if canImport(Darwin)

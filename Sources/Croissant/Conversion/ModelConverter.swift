@@ -154,14 +154,10 @@ extension ModelConverter {
     public func write(
         to path: String, threads: Int? = nil, progress: ((Int) -> Bool)? = nil
     ) throws(ConversionError) -> Bool {
-        let threads = threads ?? HostProcessors.recommendedThreads
-        guard (1...ThreadPool.maximumThreads).contains(threads) else {
-            throw .model(
-                .invalidOption(name: "threads", value: "\(threads)", expected: "1 to \(ThreadPool.maximumThreads)"))
-        }
-        let pool = ThreadPool(threadCount: threads)
+        let pool: ThreadPool
         var blocks: Buffer<UInt8>
         do throws(ModelError) {
+            pool = ThreadPool(threadCount: try HostProcessors.threads(threads))
             blocks = try Buffer<UInt8>.allocate(pieceBytes, purpose: "weights on their way to the file")
         } catch {
             throw .model(error)

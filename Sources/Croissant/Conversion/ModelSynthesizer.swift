@@ -84,10 +84,7 @@ public struct ModelSynthesizer: Sendable {
     public func write(
         to path: String, threads: Int? = nil, progress: ((Int) -> Bool)? = nil
     ) throws(ModelError) -> Bool {
-        let threads = threads ?? HostProcessors.recommendedThreads
-        guard (1...ThreadPool.maximumThreads).contains(threads) else {
-            throw .invalidOption(name: "threads", value: "\(threads)", expected: "1 to \(ThreadPool.maximumThreads)")
-        }
+        let threads = try HostProcessors.threads(threads)
         let pool = ThreadPool(threadCount: threads)
         var blocks = try Buffer<UInt8>.allocate(pieceBytes, purpose: "weights on their way to the file")
         var stocks: [BlockStock.Kind: BlockStock] = [:]

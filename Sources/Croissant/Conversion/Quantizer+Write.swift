@@ -19,10 +19,7 @@ extension Quantizer {
     public func write(
         to path: String, threads: Int? = nil, progress: ((Int) -> Bool)? = nil
     ) throws(ModelError) -> Bool {
-        let threads = threads ?? HostProcessors.recommendedThreads
-        guard (1...ThreadPool.maximumThreads).contains(threads) else {
-            throw .invalidOption(name: "threads", value: "\(threads)", expected: "1 to \(ThreadPool.maximumThreads)")
-        }
+        let threads = try HostProcessors.threads(threads)
         let declarations = tensors.map { GGUFWriter.Declaration($0.source, type: $0.type) }
         let writer: GGUFWriter
         do throws(GGUFError) {

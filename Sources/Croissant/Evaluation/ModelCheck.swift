@@ -88,10 +88,7 @@ public struct ModelCheck: Sendable {
     public init(
         _ file: GGUFFile, threads: Int? = nil, progress: ((Int) -> Bool)? = nil
     ) throws(ModelError) {
-        let threads = threads ?? HostProcessors.recommendedThreads
-        guard (1...ThreadPool.maximumThreads).contains(threads) else {
-            throw .invalidOption(name: "threads", value: "\(threads)", expected: "1 to \(ThreadPool.maximumThreads)")
-        }
+        let threads = try HostProcessors.threads(threads)
         var findings: [Finding] = []
         let configuration = Self.configuration(of: file, &findings)
         if let configuration { findings += TensorLayout(configuration).problems(in: file).map(Finding.init) }

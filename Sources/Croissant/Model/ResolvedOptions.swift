@@ -19,10 +19,8 @@ struct ResolvedOptions {
     var allThreads: Int { promptThreads == threads ? threads : threads + promptThreads }
 
     init(_ options: RuntimeOptions, _ configuration: ModelConfiguration) throws(ModelError) {
-        threads = try Self.inRange(
-            options.threads ?? HostProcessors.recommendedThreads, 1...ThreadPool.maximumThreads, name: "threads")
-        promptThreads = try Self.inRange(
-            options.promptThreads ?? threads, 1...ThreadPool.maximumThreads, name: "prompt threads")
+        threads = try HostProcessors.threads(options.threads)
+        promptThreads = try HostProcessors.threads(options.promptThreads ?? threads, name: "prompt threads")
         // No cache type has larger elements than F32. The limits on the sizes in a file keep every other product of the
         // plan far below 2^62; this one keeps the cache there.
         let positionBytes = configuration.layers * 2 * configuration.keyValueLength * MemoryLayout<Float>.stride

@@ -15,17 +15,12 @@ struct Check: ParsableCommand {
     @Argument(help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "file"))
     var file: String
 
-    @Option(
-        name: .shortAndLong, parsing: .unconditional,
-        help: ArgumentHelp("Threads. (default: physical cores within the container's quota)", valueName: "n"))
-    var threads: Int?
+    @OptionGroup var threadOption: ThreadOption
 
     @Flag(help: "Print a JSON document.")
     var json = false
 
     @OptionGroup var output: OutputOptions
-
-    func validate() throws { try requireThreads(threads) }
 
     func run() throws {
         let gguf = try GGUFFile(path: file)
@@ -36,7 +31,7 @@ struct Check: ParsableCommand {
         let check: ModelCheck
         do {
             defer { bar.finish() }
-            check = try ModelCheck(gguf, threads: threads) { done in
+            check = try ModelCheck(gguf, threads: threadOption.threads) { done in
                 bar.update(done)
                 return !Interruption.isRequested
             }

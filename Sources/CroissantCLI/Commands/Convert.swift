@@ -35,15 +35,11 @@ struct Convert: ParsableCommand {
     @Flag(help: "Check everything but the weights, list the tensors with their types and sizes, and write nothing.")
     var dryRun = false
 
-    @Option(
-        name: .shortAndLong, parsing: .unconditional,
-        help: ArgumentHelp("Threads. (default: physical cores within the container's quota)", valueName: "n"))
-    var threads: Int?
+    @OptionGroup var threadOption: ThreadOption
 
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
-        try requireThreads(threads)
         if pure && type == nil { throw ValidationError("--pure needs a --type") }
     }
 
@@ -57,7 +53,7 @@ struct Convert: ParsableCommand {
         }
         try ProgressBar.show(
             "converting to \(converter.mix.name)", total: converter.tensorBytes, output: output
-        ) { try converter.write(to: out, threads: threads, progress: $0) }
+        ) { try converter.write(to: out, threads: threadOption.threads, progress: $0) }
         if !output.quiet {
             Console.note(
                 "wrote \(out.escaped): \(ByteCount(converter.tensorBytes)) of \(converter.mix.name) weights")

@@ -42,10 +42,7 @@ struct Quantize: ParsableCommand {
     @Flag(help: "Print what would become of each tensor, and write nothing.")
     var dryRun = false
 
-    @Option(
-        name: .shortAndLong, parsing: .unconditional,
-        help: ArgumentHelp("Threads. (default: physical cores within the container's quota)", valueName: "n"))
-    var threads: Int?
+    @OptionGroup var threadOption: ThreadOption
 
     @Flag(help: "Print a JSON document about all tensors.")
     var json = false
@@ -53,8 +50,6 @@ struct Quantize: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     private static var typeNames: String { ModelSynthesizer.mixes.map(\.name).joined(separator: ", ") }
-
-    func validate() throws { try requireThreads(threads) }
 
     func run() throws {
         var options = Quantizer.Options(mix: pure ? type.pure : type)
@@ -72,7 +67,7 @@ struct Quantize: ParsableCommand {
         if !dryRun {
             try ProgressBar.show(
                 "quantising to \(options.mix.name)", total: quantizer.sourceBytes, output: output
-            ) { try quantizer.write(to: out, threads: threads, progress: $0) }
+            ) { try quantizer.write(to: out, threads: threadOption.threads, progress: $0) }
         }
         let report = QuantizeReport(quantizer, out: out, seconds: dryRun ? nil : (ContinuousClock.now - begin).seconds)
         if json {

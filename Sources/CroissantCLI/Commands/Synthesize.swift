@@ -26,10 +26,7 @@ struct Synthesize: ParsableCommand {
     @Option(name: .shortAndLong, parsing: .unconditional, help: ArgumentHelp("Seed of the weights.", valueName: "n"))
     var seed: UInt64 = 0
 
-    @Option(
-        name: .shortAndLong, parsing: .unconditional,
-        help: ArgumentHelp("Threads. (default: physical cores within the container's quota)", valueName: "n"))
-    var threads: Int?
+    @OptionGroup var threadOption: ThreadOption
 
     @OptionGroup var output: OutputOptions
 
@@ -38,7 +35,6 @@ struct Synthesize: ParsableCommand {
     }
 
     func validate() throws {
-        try requireThreads(threads)
         try shape.validate()
     }
 
@@ -50,7 +46,7 @@ struct Synthesize: ParsableCommand {
                 "\(shape.name.escaped): \(shape.layers) layers of \(shape.embeddingLength), \(shape.vocabularySize) tokens, seed \(seed)"
             )
         }
-        try synthesizer.write(to: out, threads: threads, output: output)
+        try synthesizer.write(to: out, threads: threadOption.threads, output: output)
         if !output.quiet {
             Console.note(
                 "wrote \(out.escaped): \(ByteCount(synthesizer.tensorBytes)) of \(synthesizer.mix.name) weights")

@@ -8,8 +8,8 @@ struct CheckpointFolder {
     /// The path of a file in it.
     func path(of name: String) -> String { path.hasSuffix("/") ? path + name : "\(path)/\(name)" }
 
-    /// Maps a file; nil where there is none of this name.
-    func map(_ name: String) throws(ConversionError) -> MappedFile? {
+    /// Maps a file; nil where there is none of this name, or an empty one that may be.
+    func map(_ name: String, mayBeEmpty: Bool = false) throws(ConversionError) -> MappedFile? {
         let path = path(of: name)
         do throws(GGUFError) {
             return try MappedFile(path: path)
@@ -17,6 +17,7 @@ struct CheckpointFolder {
             // What these say of GGUF files is not true of others.
             switch error {
             case .fileNotFound: return nil
+            case .emptyFile where mayBeEmpty: return nil
             case .emptyFile: throw .notAFile(path, expected: "content", found: "0 bytes")
             case .isDirectory: throw .notAFile(path, expected: "a file", found: "a folder")
             case .notARegularFile(_, let found): throw .notAFile(path, expected: "a file", found: found)
@@ -28,9 +29,9 @@ struct CheckpointFolder {
     /// Larger ones are none of those that are read as a whole: the largest tokenizers have some 30 MiB.
     private static let sizeLimit = 1 << 29
 
-    /// The bytes of a file, copied; nil where there is none of this name.
-    func bytes(_ name: String) throws(ConversionError) -> [UInt8]? {
-        guard let file = try map(name) else { return nil }
+    /// The bytes of a file, copied; nil where there is none of this name, or an empty one that may be.
+    func bytes(_ name: String, mayBeEmpty: Bool = false) throws(ConversionError) -> [UInt8]? {
+        guard let file = try map(name, mayBeEmpty: mayBeEmpty) else { return nil }
         guard file.size <= Self.sizeLimit else {
             throw .notAFile(
                 file.path, expected: "at most \(ByteCount(Self.sizeLimit))", found: "\(ByteCount(file.size))")
@@ -42,12 +43,7 @@ struct CheckpointFolder {
 
     /// The text of a file, repaired where it is not valid UTF-8; nil where there is none of this name, or nothing in it.
     func text(_ name: String) throws(ConversionError) -> String? {
-        do throws(ConversionError) {
-            return try bytes(name).map { String(decoding: $0, as: UTF8.self) }
-        } catch {
-            if case .notAFile(_, _, "0 bytes") = error { return nil }
-            throw error
-        }
+        try bytes(name, mayBeEmpty: true).map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// The top of a JSON file, an object, in which nothing stands where there is no file of this name.
