@@ -17,6 +17,7 @@ let package = Package(
     products: [
         .library(name: "Croissant", targets: ["Croissant"]),
         .library(name: "GGUF", targets: ["GGUF"]),
+        .library(name: "DemonstrationModel", targets: ["DemonstrationModel"]),
         .executable(name: "croissant-gguf", targets: ["CroissantCLI"]),
     ],
     dependencies: [
@@ -42,10 +43,14 @@ let package = Package(
             ],
             exclude: ["Tokenizer/Unicode/make_unicode_data.py"],
             swiftSettings: swiftSettings),
+        .target(name: "CDemonstrationModel", path: "Models/Embedded"),
+        // Apart from the engine: a program that brings its own model does not carry this one.
+        .target(
+            name: "DemonstrationModel", dependencies: ["CDemonstrationModel", "GGUF"], swiftSettings: swiftSettings),
         .executableTarget(
             name: "CroissantCLI",
             dependencies: [
-                "Croissant", "GGUF",
+                "Croissant", "DemonstrationModel", "GGUF",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -70,7 +75,7 @@ let package = Package(
             swiftSettings: swiftSettings),
         .testTarget(
             name: "CroissantTests",
-            dependencies: ["Croissant", "GGUF"],
+            dependencies: ["Croissant", "DemonstrationModel", "GGUF"],
             exclude: ["Golden"],
             swiftSettings: swiftSettings),
         .testTarget(

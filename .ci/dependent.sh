@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# A package of somebody else that depends on the library by path: builds without any flags, and generates text. One of
-# its two programs is the README's example.
+# A package of somebody else that depends on the library by path: builds without any flags, and generates text, with the
+# model that is built in and with a file. One of its programs is the README's example.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-mkdir -p "$work/Sources/Dependent" "$work/Sources/Example"
+mkdir -p "$work/Sources/Dependent" "$work/Sources/Example" "$work/Sources/Demonstration"
+name=$(basename "$root")
 cat >"$work/Package.swift" <<EOF
 // swift-tools-version: 6.2
 import PackageDescription
@@ -16,9 +17,14 @@ let package = Package(
     dependencies: [.package(path: "$root")],
     targets: [
         .executableTarget(
-            name: "Dependent", dependencies: [.product(name: "Croissant", package: "$(basename "$root")")]),
+            name: "Dependent", dependencies: [.product(name: "Croissant", package: "$name")]),
         .executableTarget(
-            name: "Example", dependencies: [.product(name: "Croissant", package: "$(basename "$root")")]),
+            name: "Example", dependencies: [.product(name: "Croissant", package: "$name")]),
+        .executableTarget(
+            name: "Demonstration",
+            dependencies: [
+                .product(name: "Croissant", package: "$name"), .product(name: "DemonstrationModel", package: "$name"),
+            ]),
     ]
 )
 EOF
@@ -47,6 +53,17 @@ struct Dependent {
     }
 }
 EOF
+cat >"$work/Sources/Demonstration/main.swift" <<'EOF'
+import Croissant
+import DemonstrationModel
+import GGUF
+
+let model = try Model(GGUFFile.demonstration())
+let question = "Translate into French: The owl sings at night."
+var generation = try Generator(
+    Session(model), prompt: model.chatFormat?.prompt(question) ?? question, sampling: .greedy)
+while let piece = generation.next() { print(piece, terminator: "") }
+EOF
 sed -n '/^import Croissant$/,/^```$/p' "$root/README.md" | sed '$d; s/"model.gguf"/CommandLine.arguments[1]/' \
     >"$work/Sources/Example/main.swift"
 grep -q 'CommandLine.arguments' "$work/Sources/Example/main.swift"
@@ -63,3 +80,9 @@ else
     grep -q '24 tokens' "$work/output"
 fi
 "$work/.build/release/Example" "$model" >/dev/null
+# From another folder, as a program that was installed runs.
+[ "$(cd / && "$work/.build/release/Demonstration")" = "Le hibou chante la nuit." ]
+if grep -q 'croissant-nano' "$program"; then
+    echo "a program that does not use the demonstration model carries it" >&2
+    exit 1
+fi

@@ -16,12 +16,12 @@ forbid() {
 }
 
 import='^[[:space:]]*(@[a-zA-Z_]+[[:space:]]+)*((public|package|internal|fileprivate|private)[[:space:]]+)?import[[:space:]]+((struct|class|enum|func|var|let|typealias)[[:space:]]+)?'
-forbid "GGUF imports no Foundation and none of our C targets" "$import(Foundation|FoundationEssentials|CKernels|COpenBLAS)" \
+forbid "GGUF imports no Foundation and none of our C targets" "$import(Foundation|FoundationEssentials|CKernels|COpenBLAS|CDemonstrationModel)" \
     Sources/GGUF
 forbid "Croissant imports no command-line, network or Foundation module" \
     "$import(ArgumentParser|Hummingbird|NIO|Foundation|FoundationEssentials|FoundationNetworking)" Sources/Croissant
 forbid "Croissant neither prints nor exits" '(^|[^.[:alnum:]_])(print|debugPrint|exit|abort|fatalError)\(' Sources/Croissant Sources/GGUF
-forbid "the command line reaches C only through Croissant" "$import(CKernels|COpenBLAS)" Sources/CroissantCLI
+forbid "the command line reaches C only through Croissant" "$import(CKernels|COpenBLAS|CDemonstrationModel)" Sources/CroissantCLI
 forbid "CKernels neither allocates, prints nor starts threads" \
     '(malloc|calloc|realloc|printf|fopen|pthread_[a-z]+)[[:space:]]*\(' Sources/CKernels
 
@@ -38,7 +38,7 @@ only COpenBLAS BLASOpenBLAS
 only Accelerate BLASAccelerate
 
 # The compiler demands 'unsafe' before every unsafe expression (strict memory safety): only these files have any.
-pointers='/(MappedFile|FloatBuffer|WeightStore|Compute/Kernels/[^/]+|BLAS|BLASOpenBLAS|BLASAccelerate|ThreadPool)\.swift$'
+pointers='/(MappedFile|FloatBuffer|WeightStore|Compute/Kernels/[^/]+|BLAS|BLASOpenBLAS|BLASAccelerate|ThreadPool|DemonstrationModel)\.swift$'
 if grep -rlE --include='*.swift' '(^|[^[:alnum:]_."`])(unsafe|nonisolated\(unsafe\)) ' Sources | grep -vE "$pointers" | while read -r file; do
     # Words in comments do not count.
     if sed 's,//.*,,' "$file" | grep -qE '(^|[^[:alnum:]_."`])unsafe '; then echo "$file"; fi

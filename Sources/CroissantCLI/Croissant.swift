@@ -16,7 +16,7 @@ struct CroissantCommand: ParsableCommand {
             """,
         version: version,
         subcommands: [
-            Generate.self, Bench.self, Budget.self, Perplexity.self, Inspect.self, Check.self, Tokenize.self,
+            Demo.self, Generate.self, Bench.self, Budget.self, Perplexity.self, Inspect.self, Check.self, Tokenize.self,
             Detokenize.self, Convert.self, Quantize.self, Split.self, Merge.self, Edit.self, Synthesize.self,
         ],
         defaultSubcommand: Generate.self)
@@ -33,7 +33,7 @@ struct CroissantCommand: ParsableCommand {
         Interruption.install()
         do {
             try refuseUnknownCommand()
-            var command = try parseAsRoot()
+            var command = try CommandLine.arguments.count > 1 ? parseAsRoot() : withoutArguments()
             try command.run()
         } catch let failure as Failure {
             Console.fail(failure)
@@ -50,6 +50,12 @@ struct CroissantCommand: ParsableCommand {
         } catch {
             endParsing(error)
         }
+    }
+
+    /// What is done where nothing is asked for: the prompt that is piped in, or the demonstration.
+    private static func withoutArguments() throws -> any ParsableCommand {
+        let prompt = isatty(STDIN_FILENO) == 1 ? "" : try TextInput.standardInput(missing: "no prompt")
+        return try prompt.isEmpty ? Demo.parse([]) : Generate.parse(["--prompt", prompt])
     }
 
     /// Prints what the parser has to say: help and the version are results, everything else is wrong usage.

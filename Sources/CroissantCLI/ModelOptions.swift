@@ -1,5 +1,6 @@
 public import ArgumentParser
 public import Croissant
+import DemonstrationModel
 import GGUF
 
 /// How much is said on standard error.
@@ -98,10 +99,13 @@ struct RuntimeArguments: ParsableArguments {
     }
 }
 
-/// The model file.
+/// The model file of a command that runs it.
 struct ModelArguments: ParsableArguments {
     @Option(
-        name: .shortAndLong, help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "file"))
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "A .gguf file, or the first part of a split one. (default: the built-in demonstration model)",
+            valueName: "file"))
     var model: String?
 
     @Option(
@@ -112,25 +116,33 @@ struct ModelArguments: ParsableArguments {
     ///
     /// - Parameter quiet: whether nothing is said about tokens that the model does not have.
     func open(quiet: Bool = false) throws -> GGUFFile {
-        let file = try GGUFFile(path: try path())
+        try check()
+        let file = try model.map { path throws(GGUFError) in try GGUFFile(path: path) } ?? GGUFFile.demonstration()
         guard let tokenizer else { return file }
-        guard !tokenizer.isEmpty else {
-            throw Failure("no tokenizer: the path after --tokenizer is empty (expected a tokenizer.json)")
-        }
         let override = try TokenizerOverride(file, tokenizer: tokenizer)
         if !quiet { for warning in override.warnings { Console.warn(warning) } }
         return override.file
     }
 
-    /// The path of the model.
-    func path() throws -> String {
-        guard let model else {
-            throw Failure(
-                "no model: give a GGUF file with -m FILE",
-                hint: "'croissant-gguf synthesize OUT.gguf' makes one with random weights")
+    /// Refuses paths that name nothing, before a prompt is waited for.
+    func check() throws {
+        if model == "" { throw Failure("no model: the path after -m is empty (expected a GGUF file)") }
+        if tokenizer == "" {
+            throw Failure("no tokenizer: the path after --tokenizer is empty (expected a tokenizer.json)")
         }
-        guard !model.isEmpty else { throw Failure("no model: the path after -m is empty (expected a GGUF file)") }
-        return model
+    }
+}
+
+/// The file of a command that looks at it.
+struct FileArgument: ParsableArguments {
+    @Argument(
+        help: ArgumentHelp(
+            "A .gguf file, or the first part of a split one. (default: the built-in demonstration model)",
+            valueName: "file"))
+    var file: String?
+
+    func open() throws -> GGUFFile {
+        try file.map { path throws(GGUFError) in try GGUFFile(path: path) } ?? GGUFFile.demonstration()
     }
 }
 

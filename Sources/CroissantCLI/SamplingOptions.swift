@@ -72,7 +72,7 @@ struct SamplingOptions: ParsableArguments {
 }
 
 /// A seed; nil for -1.
-private func seedValue(_ text: String) throws -> UInt64? {
+func seedValue(_ text: String) throws -> UInt64? {
     if text == "-1" { return nil }
     guard let seed = UInt64(text) else { throw ValidationError("expected -1, or 0 to \(UInt64.max)") }
     return seed

@@ -31,7 +31,12 @@ public struct GGUFFile: Sendable {
 
     /// Maps and parses the file at `path`, and the sibling shards where it is the first of several.
     public init(path: String) throws(GGUFError) {
-        let first = try MappedFile(path: path)
+        try self.init(try MappedFile(path: path))
+    }
+
+    /// Parses what is mapped, and maps the sibling shards where it is the first of several.
+    package init(_ first: MappedFile) throws(GGUFError) {
+        let path = first.path
         let header = try GGUFHeader(first.bytes, path: path)
         var files = [first]
         var tensors = header.tensors

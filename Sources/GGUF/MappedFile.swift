@@ -25,7 +25,21 @@ import Darwin
 
     /// The first byte, for as long as this object lives.
     @unsafe package let base: UnsafeRawPointer
+    /// Negative for bytes that are part of the program.
     private let descriptor: Int32
+
+    /// Bytes that are part of the program, as if they were a file.
+    ///
+    /// - Parameters:
+    ///   - bytes: at least one, which stay where they are for as long as the program runs.
+    ///   - name: what messages call it.
+    @unsafe package init(embedded bytes: UnsafeRawBufferPointer, name: String) {
+        guard let start = bytes.baseAddress else { preconditionFailure("no bytes") }
+        unsafe base = start
+        size = bytes.count
+        descriptor = -1
+        path = name
+    }
 
     /// Opens and maps the file at `path`.
     ///
@@ -56,6 +70,7 @@ import Darwin
     }
 
     deinit {
+        guard descriptor >= 0 else { return }
         unsafe munmap(UnsafeMutableRawPointer(mutating: base), size)
         close(descriptor)
     }
@@ -86,6 +101,7 @@ import Darwin
     /// - Precondition: `range` lies within the file.
     public func advise(_ advice: Advice, range: Range<Int>) {
         precondition(range.lowerBound >= 0 && range.upperBound <= size, "range outside the file")
+        guard descriptor >= 0 else { return }
         let start = range.lowerBound - range.lowerBound % Int(getpagesize())
         let code =
             switch advice {
@@ -104,6 +120,10 @@ import Darwin
     /// - Throws: `GGUFError.truncated` where the file has become shorter, `.system` where reading fails.
     package func readRange(offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(GGUFError) {
         precondition(offset >= 0 && offset <= size && buffer.count <= size - offset, "range outside the file")
+        guard descriptor >= 0 else {
+            unsafe buffer.copyMemory(from: UnsafeRawBufferPointer(start: base + offset, count: buffer.count))
+            return
+        }
         var done = 0
         while done < buffer.count {
             // Linux reads at most 2^31 - 4096 bytes at once, macOS refuses more than 2^31 - 1.

@@ -27,13 +27,6 @@ struct ErrorLineTests {
             Case(["-m", "/no/such.gguf", "-p", "a"], "error: no such file: /no/such.gguf\n"),
             Case(["-m", "", "-p", "a"], "error: no model: the path after -m is empty (expected a GGUF file)\n"),
             Case(
-                ["-p", "a"],
-                """
-                error: no model: give a GGUF file with -m FILE
-                hint: 'croissant-gguf synthesize OUT.gguf' makes one with random weights
-
-                """),
-            Case(
                 ["-m", folder ?? "", "-p", "a"],
                 """
                 error: not a file: \(folder ?? "") (expected a GGUF file, found a folder)
@@ -98,7 +91,7 @@ struct ErrorLineTests {
             Case(
                 ["frobnicate"],
                 """
-                error: unknown command: frobnicate (expected generate, bench, budget, \
+                error: unknown command: frobnicate (expected demo, generate, bench, budget, \
                 perplexity, inspect, check, tokenize, detokenize, convert, quantize, split, merge, edit, synthesize)
                 hint: 'croissant-gguf --help' says what they do
 

@@ -72,6 +72,10 @@ public final class Model: Sendable {
             promptBackend: backend.with(threads: plan.promptThreads))
     }
 
+    /// How conversations are written for it; nil where the file does not say so in a way that is known.
+    public var chatFormat: ChatFormat? {
+        file.metadata["tokenizer.chat_template"]?.asString.flatMap(ChatFormat.init(template:))
+    }
     /// The kernels in use.
     public var instructionSet: InstructionSet { transformer.backend.kernels.instructionSet }
     /// The threads in use.

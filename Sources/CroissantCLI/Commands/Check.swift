@@ -12,8 +12,7 @@ struct Check: ParsableCommand {
             and notes are about results that may surprise. Exit status 1 where there is an error.
             """)
 
-    @Argument(help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "file"))
-    var file: String
+    @OptionGroup var source: FileArgument
 
     @OptionGroup var threadOption: ThreadOption
 
@@ -23,7 +22,7 @@ struct Check: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let gguf = try GGUFFile(path: file)
+        let gguf = try source.open()
         Interruption.setPolled(true)
         let bytes = gguf.tensorBytes
         let begin = ContinuousClock.now
@@ -46,7 +45,7 @@ struct Check: ParsableCommand {
         }
         try Interruption.check()
         guard check.count(.error) == 0 else {
-            throw Failure("the file has \(Self.counted(check.count(.error), "error")): \(file)")
+            throw Failure("the file has \(Self.counted(check.count(.error), "error")): \(gguf.path)")
         }
     }
 

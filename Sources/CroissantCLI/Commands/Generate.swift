@@ -26,6 +26,12 @@ struct Generate: ParsableCommand {
         transform: tokenIDs)
     var ids: [Int32]?
 
+    @Flag(help: "Write the prompt as a user's message of a conversation, for a model that answers (ChatML).")
+    var chat = false
+
+    @Option(help: ArgumentHelp("Instructions before the message, with --chat.", valueName: "text"))
+    var system: String?
+
     @Option(
         name: [.customShort("n"), .customLong("predict")], parsing: .unconditional,
         help: ArgumentHelp("Tokens to generate; -1 until the end or a full context.", valueName: "n"))
@@ -63,6 +69,10 @@ struct Generate: ParsableCommand {
         if [prompt != nil, file != nil, ids != nil].count(where: { $0 }) > 1 {
             throw ValidationError("-p, -f and --ids are different ways to give one prompt: use one of them")
         }
+        if chat && ids != nil {
+            throw ValidationError("--ids are tokens as they are, and --chat puts others around them")
+        }
+        if system != nil && !chat { throw ValidationError("--system is a part of a conversation: use it with --chat") }
         if json && jsonl {
             throw ValidationError("--json and --jsonl are different forms of one result: use one of them")
         }
@@ -77,11 +87,15 @@ struct Generate: ParsableCommand {
     }
 
     func run() throws {
-        _ = try model.path()  // Before the prompt is waited for.
-        let input = try readPrompt()
+        try model.check()  // Before the prompt is waited for.
+        let given = try readPrompt()
+        if self.model.model == nil && !output.quiet {
+            Console.note("no -m: this is the demonstration model, which knows a small French and English world")
+        }
         var options = runtime.options()
         options.allLogits = logits != nil
         let model = try Model.load(try model.open(quiet: output.quiet), options, output: output)
+        let input = chat ? try conversation(given, model) : given
         let session = try Session(model)
         Interruption.setPolled(true)
         if let logits { try writeLogits(session, input, to: logits) } else { try generate(session, input) }
@@ -99,6 +113,20 @@ struct Generate: ParsableCommand {
         if let file { return .text(try TextInput.file(file)) }
         return .text(
             try TextInput.standardInput(missing: "no prompt: give one with -p TEXT, -f FILE, --ids or standard input"))
+    }
+
+    /// The prompt as a message of a conversation.
+    private func conversation(_ input: Input, _ model: Model) throws -> Input {
+        guard case .text(let text) = input else { return input }
+        guard let format = model.chatFormat else {
+            let known = ChatFormat.allCases.map(\.rawValue).joined(separator: ", ")
+            let found = model.file.metadata["tokenizer.chat_template"] == nil ? "none" : "another"
+            throw Failure(
+                "no known chat template: tokenizer.chat_template (expected \(known), found \(found))",
+                hint: "without --chat the prompt is fed as it is, with the marks that the model expects in it")
+        }
+        // A line feed that a pipe or an editor has put at the end is no part of the message.
+        return .text(format.prompt(text.hasSuffix("\n") ? String(text.dropLast()) : text, system: system))
     }
 
     private func generate(_ session: consuming Session, _ input: Input) throws {

@@ -9,8 +9,7 @@ struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Shows metadata, tensors and types of a file.")
 
-    @Argument(help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "file"))
-    var file: String
+    @OptionGroup var source: FileArgument
 
     @Flag(help: "List every tensor.")
     var tensors = false
@@ -28,7 +27,7 @@ struct Inspect: ParsableCommand {
     }
 
     func run() throws {
-        let gguf = try GGUFFile(path: file)
+        let gguf = try source.open()
         if let metadata {
             guard let value = gguf.metadata[metadata] else {
                 throw Failure("no such key: \(metadata)", hint: "'croissant-gguf inspect FILE' lists the keys")

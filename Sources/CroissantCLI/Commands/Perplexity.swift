@@ -56,7 +56,7 @@ struct Perplexity: ParsableCommand {
     }
 
     func run() throws {
-        _ = try model.path()  // Before the text is waited for.
+        try model.check()  // Before the text is waited for.
         if let klDivergence { try compare(with: klDivergence) } else { try measure() }
     }
 
