@@ -32,8 +32,7 @@ enum Console {
         do {
             try FileDescriptor.standardOutput.writeAll(text.utf8)
         } catch Errno.brokenPipe {
-            Temporary.removeAll()
-            exit(0)
+            end(0)
         } catch {
             throw Failure("cannot write: standard output (\(error))")
         }
@@ -90,10 +89,15 @@ enum Console {
     static func fail(_ failure: Failure) -> Never {
         note(label("error", .red) + " " + failure.message.escaped)
         if let hint = failure.hint { note(label("hint", .cyan) + " " + hint.escaped) }
+        end(failure.status)
+    }
+
+    /// Ends the program, which every way out of it comes to.
+    static func end(_ status: Int32) -> Never {
         Temporary.removeAll()
-        // Nothing is left to be written. What libraries do at an exit is left out: OpenBLAS waits for a thread of its own,
-        // which never ends where the system has refused that thread's memory.
-        _exit(failure.status)
+        // Nothing is left to be written. What libraries do at an exit is left out: OpenBLAS starts threads before `main`
+        // and waits for them to end, which those never do that the system refuses their memory (`ulimit -v`).
+        _exit(status)
     }
 }
 

@@ -12,7 +12,8 @@ struct CroissantCommand: ParsableCommand {
         abstract: "Runs GGUF language models on the CPU: CroissantLLM first.",
         discussion: """
             Results go to standard output, everything else to standard error.
-            Exit status: 0 done, 1 the work failed, 64 wrong usage, 130 interrupted.
+            Exit status: 0 done, 1 the work failed, 64 wrong usage, 130 interrupted by \
+            Ctrl-C, 143 ended by SIGTERM, 129 by SIGHUP.
             """,
         version: version,
         subcommands: [
@@ -35,6 +36,7 @@ struct CroissantCommand: ParsableCommand {
             try refuseUnknownCommand()
             var command = try CommandLine.arguments.count > 1 ? parseAsRoot() : withoutArguments()
             try command.run()
+            Console.end(0)
         } catch let failure as Failure {
             Console.fail(failure)
         } catch let error as ModelError {
@@ -64,10 +66,10 @@ struct CroissantCommand: ParsableCommand {
         let text = fullMessage(for: error)
         guard status == 0 else {
             Console.note(text)
-            Foundation.exit(status)
+            Console.end(status)
         }
         do { try Console.writeLine(text) } catch { Console.fail(error) }
-        Foundation.exit(0)
+        Console.end(0)
     }
 
     /// Refuses a first word that is no command, which the default command would call an unexpected argument.

@@ -54,10 +54,9 @@ enum Interruption {
             _ = source
             let isFirst = signal.compareExchange(expected: 0, desired: number, ordering: .relaxed).exchanged
             if isFirst && isPolled.load(ordering: .relaxed) { return }
-            Temporary.removeAll()
             if Console.errorIsTerminal { Console.replaceLine("") }
             Console.note(Console.label("error", .red) + " interrupted")
-            _exit(status)
+            Console.end(status)
         }
         source.activate()
     }

@@ -118,6 +118,14 @@ struct ExitStatusTests {
         #expect(result.error.hasPrefix("error: "))
     }
 
+    @Test("Help says what statuses there are")
+    func documented() throws {
+        let help = try CLI.run(["--help"]).output.replacing("\n", with: " ")
+        for text in ["0 done", "1 the work failed", "64 wrong usage", "130 interrupted", "143 ended by SIGTERM"] {
+            #expect(help.contains(text))
+        }
+    }
+
     @Test("Values that begin with a dash are values")
     func negativeValues() throws {
         let result = try CLI.run(

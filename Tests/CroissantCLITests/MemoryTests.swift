@@ -49,6 +49,16 @@ struct MemoryTests {
         #expect(run.error.hasPrefix("error: out of memory: "))
         #expect(run.error.contains(" for the model and a session were refused by the system\nhint: "))
     }
+
+    @Test(
+        "What is done ends, even where the BLAS's threads wait for memory that they cannot have",
+        arguments: [200_000, 220_000, 240_000, 260_000], ["inspect \"$MODEL\"", "--help", "inspect --no-such"])
+    func end(addressSpace: Int, command: String) throws {
+        let run = try CLI.shell(
+            "ulimit -c 0; ulimit -v \(addressSpace); exec \"$BIN\" \(command)", environment: ["MODEL": Fixture.tiny])
+        // Which of them has room to be done at all, chance has a part in.
+        #expect(run.status == 0 || run.errorLines.first?.hasPrefix("error: ") == true)
+    }
     #endif
 
     @Test("The peak is below the plan, and near it", arguments: ["mapped", "resident"])
