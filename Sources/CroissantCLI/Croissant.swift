@@ -65,11 +65,24 @@ struct CroissantCommand: ParsableCommand {
         let status = exitCode(for: error).rawValue
         let text = fullMessage(for: error)
         guard status == 0 else {
-            Console.note(text)
+            Console.note(escaped(text))
             Console.end(status)
         }
         do { try Console.writeLine(text) } catch { Console.fail(error) }
         Console.end(0)
+    }
+
+    /// The parser's message, of several lines, with what it repeats of the command line escaped as in all others.
+    private static func escaped(_ message: String) -> String {
+        let prefix = message.hasPrefix(_errorPrefix) ? _errorPrefix : ""
+        var message = String(message.dropFirst(prefix.count))
+        // A line feed of an argument would pass for one of the message.
+        for argument in CommandLine.arguments.dropFirst() where argument.contains("\n") {
+            message = message.replacing(argument, with: argument.escaped)
+        }
+        return prefix
+            + message.split(separator: "\n", omittingEmptySubsequences: false).map { String($0).escaped }
+            .joined(separator: "\n")
     }
 
     /// Refuses a first word that is no command, which the default command would call an unexpected argument.

@@ -201,6 +201,14 @@ struct ErrorLineTests {
         }
     }
 
+    @Test("What a usage error repeats of the command line is escaped, and stays on its line")
+    func escapedUsage() throws {
+        let result = try CLI.run(["inspect", Fixture.tiny, "a\u{1B}[31m\r\nb\u{202E}\n"])
+        #expect(result.status == 64)
+        #expect(result.errorLines.first == #"error: Unexpected argument 'a\u{1b}[31m\r\nb\u{202e}\n'"#)
+        #expect(result.errorLines.dropFirst().first?.hasPrefix("Usage: ") == true)
+    }
+
     @Test("Ids on standard input that are none are named")
     func idsFromInput() throws {
         let result = try CLI.run(["detokenize", "-m", Fixture.tiny], stdin: "1 two 3")
