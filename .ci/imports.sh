@@ -38,7 +38,7 @@ only COpenBLAS BLASOpenBLAS
 only Accelerate BLASAccelerate
 
 # The compiler demands 'unsafe' before every unsafe expression (strict memory safety): only these files have any.
-pointers='/(MappedFile|FloatBuffer|WeightStore|Compute/Kernels/[^/]+|BLAS|BLASOpenBLAS|BLASAccelerate|ThreadPool|DemonstrationModel)\.swift$'
+pointers='/(MappedFile|SystemFile|FloatBuffer|WeightStore|Compute/Kernels/[^/]+|BLAS|BLASOpenBLAS|BLASAccelerate|ThreadPool|DemonstrationModel)\.swift$'
 if grep -rlE --include='*.swift' '(^|[^[:alnum:]_."`])(unsafe|nonisolated\(unsafe\)) ' Sources | grep -vE "$pointers" | while read -r file; do
     # Words in comments do not count.
     if sed 's,//.*,,' "$file" | grep -qE '(^|[^[:alnum:]_."`])unsafe '; then echo "$file"; fi

@@ -105,6 +105,8 @@ public enum GGUFError: Error, Sendable, Equatable {
 
     /// The output is the same file as an input.
     case outputIsInput(String)
+    /// The path of the output leads to what is no file, as `found` says.
+    case outputIsNoFile(String, found: String)
     /// A key or name that must not be written, for the reason given second.
     case invalidName(String, String)
     /// Bytes of a tensor out of the declared order; `expected` is nil where all tensors are complete.
@@ -117,7 +119,7 @@ extension GGUFError: CustomStringConvertible {
     /// One line: what is wrong, where, what was expected and what was found.
     public var description: String {
         switch self {
-        case .fileNotFound(let path): "no such file: \(path.escaped)"
+        case .fileNotFound(let path): "no such file: \(path.isEmpty ? path.quoted : path.escaped)"
         case .permissionDenied(let path): "file cannot be read: \(path.escaped) (permission denied)"
         case .isDirectory(let path): "not a file: \(path.escaped) (expected a GGUF file, found a folder)"
         case .notARegularFile(let path, let found):
@@ -176,6 +178,9 @@ extension GGUFError: CustomStringConvertible {
         case .tooManyShards(let found):
             "too many shards: their numbers (expected at most \(GGUFShards.limit), found \(found))"
         case .outputIsInput(let path): "output is the same file as the input: \(path.escaped)"
+        case .outputIsNoFile(let path, let found):
+            "output is not a file: \(path.isEmpty ? path.quoted : path.escaped) "
+                + "(expected the path of a file to write, found \(found))"
         case .invalidName(let name, let problem): "invalid name: \(name.quoted) (\(problem))"
         case .tensorOutOfOrder(let name, let expected):
             "tensor written out of order: \(name.quoted) (expected \(expected?.quoted ?? "no more tensors"))"
@@ -200,6 +205,8 @@ extension GGUFError: CustomStringConvertible {
         case .shardName: "give the shards their original names"
         case .missingShard: "put all shards into the same folder"
         case .outputIsInput: "choose another output"
+        case .outputIsNoFile(_, SystemFile.folder): "name a file in it"
+        case .system(_, _, let code): systemErrorHint(code)
         case .shardTooSmall, .tooManyShards: "make the shards larger"
         default: nil
         }

@@ -6,8 +6,8 @@ import Musl
 import Darwin
 #endif
 
-// Every pointer and every system call of this module is in this file: the mapping and its spans, loads from spans,
-// and the file that the writer fills.
+// Every pointer of this module is in this file and SystemFile.swift, and so is every system call. Here are the mapping
+// and its spans, loads from spans, and the file that the writer fills.
 
 /// A regular file, mapped read-only.
 ///
@@ -25,8 +25,11 @@ import Darwin
 
     /// The first byte, for as long as this object lives.
     @unsafe package let base: UnsafeRawPointer
-    /// Negative for bytes that are part of the program.
-    private let descriptor: Int32
+    /// The file system and the number in it, by which a file is known whatever happens to its path; nil for bytes that are
+    /// part of the program.
+    private let identity: (device: dev_t, number: ino_t)?
+    /// nil where there is none, or too many files are open to keep this one so.
+    private let descriptor: Int32?
 
     /// Bytes that are part of the program, as if they were a file.
     ///
@@ -37,7 +40,8 @@ import Darwin
         guard let start = bytes.baseAddress else { preconditionFailure("no bytes") }
         unsafe base = start
         size = bytes.count
-        descriptor = -1
+        identity = nil
+        descriptor = nil
         path = name
     }
 
@@ -45,14 +49,18 @@ import Darwin
     ///
     /// - Throws: `GGUFError.fileNotFound`, `.permissionDenied`, `.isDirectory`, `.notARegularFile`, `.emptyFile`, or
     ///   `.system` for anything else that the system reports.
-    public init(path: String) throws(GGUFError) {
+    public convenience init(path: String) throws(GGUFError) { try self.init(path: path, mayStayOpen: true) }
+
+    /// The same for tests of what is closed at once.
+    package init(path: String, mayStayOpen: Bool) throws(GGUFError) {
         // A C string would end at an embedded NUL and name another file.
         guard !path.utf8.contains(0) else { throw .fileNotFound(path) }
         // O_NONBLOCK: opening a FIFO must not wait for a writer.
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw Self.openError(path, code: errno) }
         do throws(GGUFError) {
-            let size = try Self.regularSize(of: descriptor, path: path)
+            let status = try Self.regularStatus(of: descriptor, path: path)
+            let size = Int(status.st_size)
             guard let base = unsafe mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), unsafe base != MAP_FAILED
             else { throw .system(operation: "map", path: path, code: errno) }
             guard Self.hasRoom else {
@@ -61,18 +69,22 @@ import Darwin
             }
             unsafe self.base = UnsafeRawPointer(base)
             self.size = size
+            identity = (status.st_dev, status.st_ino)
         } catch {
             close(descriptor)
             throw error
         }
-        self.descriptor = descriptor
         self.path = path
+        // The mapping does without. A model may have more parts than a process may have open files, and others need some.
+        let staysOpen = mayStayOpen && Int(descriptor) < sysconf(Int32(_SC_OPEN_MAX)) / 4
+        if !staysOpen { close(descriptor) }
+        self.descriptor = staysOpen ? descriptor : nil
     }
 
     deinit {
-        guard descriptor >= 0 else { return }
+        guard identity != nil else { return }
         unsafe munmap(UnsafeMutableRawPointer(mutating: base), size)
-        close(descriptor)
+        if let descriptor { close(descriptor) }
     }
 
     /// The bytes of the file.
@@ -101,7 +113,7 @@ import Darwin
     /// - Precondition: `range` lies within the file.
     public func advise(_ advice: Advice, range: Range<Int>) {
         precondition(range.lowerBound >= 0 && range.upperBound <= size, "range outside the file")
-        guard descriptor >= 0 else { return }
+        guard identity != nil else { return }
         let start = range.lowerBound - range.lowerBound % Int(getpagesize())
         let code =
             switch advice {
@@ -112,7 +124,8 @@ import Darwin
         unsafe madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, CInt(code))
     }
 
-    /// Reads as many bytes as `buffer` holds, from byte `offset` of the file on, without touching the mapping.
+    /// Reads as many bytes as `buffer` holds, from byte `offset` of the file on, without touching the mapping, unless
+    /// the file had to be closed and its path leads to another one by now.
     ///
     /// Safe to call from several threads at once.
     ///
@@ -120,10 +133,11 @@ import Darwin
     /// - Throws: `GGUFError.truncated` where the file has become shorter, `.system` where reading fails.
     package func readRange(offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(GGUFError) {
         precondition(offset >= 0 && offset <= size && buffer.count <= size - offset, "range outside the file")
-        guard descriptor >= 0 else {
+        guard let descriptor = descriptor ?? reopened() else {
             unsafe buffer.copyMemory(from: UnsafeRawBufferPointer(start: base + offset, count: buffer.count))
             return
         }
+        defer { if self.descriptor == nil { close(descriptor) } }
         var done = 0
         while done < buffer.count {
             // Linux reads at most 2^31 - 4096 bytes at once, macOS refuses more than 2^31 - 1.
@@ -141,6 +155,17 @@ import Darwin
             }
             done += count
         }
+    }
+
+    /// The file, opened again; nil where its path leads elsewhere, because it was replaced or is gone, or nowhere.
+    private func reopened() -> Int32? {
+        guard let identity else { return nil }
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { return nil }
+        var status = stat()
+        if unsafe fstat(descriptor, &status) == 0, (status.st_dev, status.st_ino) == identity { return descriptor }
+        close(descriptor)
+        return nil
     }
 
     /// Whether the address space has room beside the mapping for what a header becomes, as it may not below `ulimit -v`:
@@ -162,14 +187,18 @@ import Darwin
         }
     }
 
-    private static func regularSize(of descriptor: Int32, path: String) throws(GGUFError) -> Int {
+    private static func regularStatus(of descriptor: Int32, path: String) throws(GGUFError) -> stat {
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0 else {
             throw .system(operation: "examine", path: path, code: errno)
         }
-        try requireRegular(status, path: path)
+        switch SystemFile.kind(status) {
+        case SystemFile.regular: break
+        case SystemFile.folder: throw .isDirectory(path)
+        case let kind: throw .notARegularFile(path, found: kind)
+        }
         guard status.st_size > 0 else { throw .emptyFile(path) }
-        return Int(status.st_size)
+        return status
     }
 }
 
@@ -188,22 +217,6 @@ struct MappedShards: Sendable {
         // The array keeps the file alive, and the span borrows self, which keeps the array.
         return unsafe _overrideLifetime(span, borrowing: self)
     }
-}
-
-/// Throws unless `status` is that of a regular file.
-private func requireRegular(_ status: stat, path: String) throws(GGUFError) {
-    switch status.st_mode & S_IFMT {
-    case S_IFREG: return
-    case S_IFDIR: throw .isDirectory(path)
-    case S_IFIFO: throw .notARegularFile(path, found: "a pipe")
-    case S_IFSOCK: throw .notARegularFile(path, found: "a socket")
-    default: throw .notARegularFile(path, found: "a device")
-    }
-}
-
-/// The system's text for an `errno`.
-func systemErrorText(_ code: Int32) -> String {
-    unsafe String(cString: strerror(code))
 }
 
 extension RawSpan {
@@ -267,11 +280,14 @@ package struct OutputFile: ~Copyable {
     ///
     /// - Parameter inputs: files that must not be replaced.
     package init(path: String, inputs: [String]) throws(GGUFError) {
-        guard !path.isEmpty, !path.utf8.contains(0) else { throw .fileNotFound(path) }
-        if let existing = SystemFile.status(of: path) {
-            try requireRegular(existing, path: path)
+        guard !path.isEmpty else { throw .outputIsNoFile(path, found: "an empty path") }
+        guard !path.utf8.contains(0) else { throw .outputIsNoFile(path, found: "a path with a NUL") }
+        if let kind = SystemFile.kind(of: path) {
+            guard kind == SystemFile.regular else { throw .outputIsNoFile(path, found: kind) }
             for input in inputs where SystemFile.areSame(path, input) { throw .outputIsInput(path) }
         }
+        // The temporary name would do.
+        if SystemFile.isTooLong(path) { throw .system(operation: "create", path: path, code: ENAMETOOLONG) }
         let random = String(UInt64.random(in: .min ... .max), radix: 16)
         let temporaryPath = "\(Self.folder(of: path))/.gguf-\(random).partial"
         let descriptor = unsafe open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
@@ -347,73 +363,5 @@ package struct OutputFile: ~Copyable {
     private static func folder(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
-    }
-}
-
-#if canImport(Darwin)
-/// What the kernel of macOS says about itself and this process, where Linux has files: untested.
-package enum SystemControl {
-    /// The number called `name`; nil where there is none.
-    package static func integer(_ name: String) -> Int? {
-        // Numbers of 32 bits fill the lower half.
-        var value: Int64 = 0
-        var size = MemoryLayout<Int64>.size
-        guard unsafe sysctlbyname(name, &value, &size, nil, 0) == 0 else { return nil }
-        return Int(value)
-    }
-
-    /// The text called `name`; nil where there is none.
-    package static func text(_ name: String) -> String? {
-        var size = 0
-        guard unsafe sysctlbyname(name, nil, &size, nil, 0) == 0, size > 0 else { return nil }
-        var bytes = [UInt8](repeating: 0, count: size)
-        guard unsafe sysctlbyname(name, &bytes, &size, nil, 0) == 0 else { return nil }
-        return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-    }
-
-    /// The most memory that was ever in use by this process at one time, in bytes.
-    package static var peakResident: Int? {
-        var usage = rusage()
-        return unsafe getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss : nil
-    }
-}
-#endif
-
-/// Questions to the system about files that are not mapped.
-package enum SystemFile {
-    /// Whether two paths lead to one file, by whatever names; false where one of them leads nowhere.
-    package static func areSame(_ path: String, _ other: String) -> Bool {
-        guard let one = status(of: path), let two = status(of: other) else { return false }
-        return one.st_dev == two.st_dev && one.st_ino == two.st_ino
-    }
-
-    fileprivate static func status(of path: String) -> stat? {
-        var status = stat()
-        return unsafe stat(path, &status) == 0 ? status : nil
-    }
-
-    /// The text of the file at `path`, up to 64 KiB of it; nil where it cannot be read. For small files that the kernel
-    /// makes up as they are read, such as those in `/proc`, which cannot be mapped.
-    package static func text(_ path: String) -> String? {
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: 1 << 16)
-        var end = 0
-        while end < bytes.count {
-            let count = unsafe bytes.withUnsafeMutableBytes { buffer in
-                unsafe read(
-                    descriptor, UnsafeMutableRawBufferPointer(rebasing: buffer[end...]).baseAddress, buffer.count - end)
-            }
-            guard count >= 0 else { return nil }
-            if count == 0 { break }
-            end += count
-        }
-        return String(decoding: bytes[..<end], as: UTF8.self)
-    }
-
-    /// The first line of such a file.
-    package static func line(_ path: String) -> String? {
-        text(path).map { String($0.prefix { $0 != "\n" }) }
     }
 }

@@ -123,8 +123,17 @@ struct QuantizeTests {
             (folder + "/soft.gguf", source, "output is the same file as the input: \(source)"),
             ("/no/such.gguf", folder + "/out.gguf", "no such file: /no/such.gguf"),
             (source, "/no/such/out.gguf", "cannot create file: /no/such/out.gguf (No such file or directory)"),
-            (source, folder, "not a file: \(folder) (expected a GGUF file, found a folder)"),
-            (source, "/dev/full", "not a regular file: /dev/full (expected a GGUF file, found a device)"),
+            (source, folder, "output is not a file: \(folder) (expected the path of a file to write, found a folder)"),
+            (
+                source, "/dev/full",
+                "output is not a file: /dev/full (expected the path of a file to write, found a device)"
+            ),
+            (source, "", "output is not a file: \"\" (expected the path of a file to write, found an empty path)"),
+            ("", folder + "/out.gguf", "no such file: \"\""),
+            (
+                source, folder + "/" + String(repeating: "a", count: 300),
+                "cannot create file: \(folder)/\(String(repeating: "a", count: 300)) (File name too long)"
+            ),
             (cut, folder + "/out.gguf", "tensor lies outside the file: "),
             (folder, folder + "/out.gguf", "not a file: \(folder) (expected a GGUF file, found a folder)"),
         ]

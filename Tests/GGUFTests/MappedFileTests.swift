@@ -62,6 +62,27 @@ struct MappedFileTests {
         }
     }
 
+    @Test("a file that was replaced, or is gone, is read as it was", arguments: [true, false])
+    func replaced(staysOpen: Bool) throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let data = Sample.data(5000)
+        let path = try folder.write(data, to: "x")
+        let file = try MappedFile(path: path, mayStayOpen: staysOpen)
+        func read() throws -> [UInt8] {
+            var target = [UInt8](repeating: 0, count: 100)
+            try unsafe target.withUnsafeMutableBytes { buffer in try unsafe file.readRange(offset: 4200, into: buffer) }
+            return target
+        }
+        #expect(try read() == Array(data[4200..<4300]))
+        let other = try folder.write([UInt8](repeating: 7, count: 5000), to: "y")
+        let code = unsafe rename(other, path)
+        try #require(code == 0)
+        #expect(try read() == Array(data[4200..<4300]))
+        try FileManager.default.removeItem(atPath: path)
+        #expect(try read() == Array(data[4200..<4300]))
+    }
+
     @Test("reading from a file that has become shorter throws")
     func shortened() throws {
         let folder = try TemporaryFolder()

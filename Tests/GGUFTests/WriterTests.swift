@@ -140,9 +140,10 @@ struct WriterTests {
         func write(_ path: String) -> GGUFError? {
             error { _ = try GGUFWriter(path: path, metadata: [:], tensors: []) }
         }
-        #expect(write(folder.path) == .isDirectory(folder.path))
-        #expect(write("/dev/null") == .notARegularFile("/dev/null", found: "a device"))
-        #expect(write("") == .fileNotFound(""))
+        #expect(write(folder.path) == .outputIsNoFile(folder.path, found: "a folder"))
+        #expect(write("/dev/null") == .outputIsNoFile("/dev/null", found: "a device"))
+        #expect(write("") == .outputIsNoFile("", found: "an empty path"))
+        #expect(write("a\u{0}b") == .outputIsNoFile("a\u{0}b", found: "a path with a NUL"))
         let absent = folder.file("no/x.gguf")
         #expect(write(absent) == .system(operation: "create", path: absent, code: ENOENT))
         #expect(write(absent)?.description == "cannot create file: \(absent) (No such file or directory)")
