@@ -94,6 +94,8 @@ public enum GGUFError: Error, Sendable, Equatable {
     case missingShard(String, index: Int, count: Int)
     /// A shard does not say what the first one says about the split.
     case shardMismatch(String, key: String, expected: String, found: String)
+    /// Something is wrong with a later shard, whose path the error itself does not say.
+    indirect case inShard(String, GGUFError)
     /// The file is not one of several.
     case notSplit(String)
     /// What a shard may have, `limit` bytes, is less than `what` takes with the header in front of it.
@@ -171,6 +173,7 @@ extension GGUFError: CustomStringConvertible {
             "shard is missing: \(path.escaped) (expected shard \(index + 1) of \(count), found no such file)"
         case .shardMismatch(let path, let key, let expected, let found):
             "shard does not belong to the first one: \(path.escaped), \(key) (expected \(expected), found \(found))"
+        case .inShard(let path, let error): "\(error), in shard \(path.escaped)"
         case .notSplit(let path):
             "not a part of a split file: \(path.escaped) (expected \(GGUFShards.countKey) in its metadata, found nothing)"
         case .shardTooSmall(let what, let needed, let limit):
@@ -204,6 +207,7 @@ extension GGUFError: CustomStringConvertible {
         case .notFirstShard(_, _, _, let first): first.map { "open \($0.escaped)" }
         case .shardName: "give the shards their original names"
         case .missingShard: "put all shards into the same folder"
+        case .inShard(_, let error): error.hint
         case .outputIsInput: "choose another output"
         case .outputIsNoFile(_, SystemFile.folder): "name a file in it"
         case .system(_, _, let code): systemErrorHint(code)
@@ -211,6 +215,9 @@ extension GGUFError: CustomStringConvertible {
         default: nil
         }
     }
+
+    /// The same error with the shard that it is about, unless it says so itself.
+    func inShard(_ path: String) -> GGUFError { "\(self)".contains(path.escaped) ? self : .inShard(path, self) }
 
     private static let lastTypeID = GGMLType.allCases.reduce(0) { max($0, $1.rawValue) }
 

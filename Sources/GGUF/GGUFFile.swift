@@ -51,7 +51,10 @@ public struct GGUFFile: Sendable {
         var indices: [String: Int] = [:]
         indices.reserveCapacity(tensors.count)
         for (index, tensor) in tensors.enumerated() {
-            guard indices.updateValue(index, forKey: tensor.name) == nil else { throw .duplicateTensor(tensor.name) }
+            guard indices.updateValue(index, forKey: tensor.name) == nil else {
+                let error = GGUFError.duplicateTensor(tensor.name)
+                throw tensor.shardIndex == 0 ? error : error.inShard(files[tensor.shardIndex].path)
+            }
         }
         // What was read is held in arrays by now. Its pages would count as memory of this process for as long as it
         // lives; whoever asks for them again gets them from the page cache.
@@ -134,7 +137,12 @@ private struct Split {
         } catch .fileNotFound {
             throw .missingShard(path, index: index, count: shards.count)
         }
-        let header = try GGUFHeader(file.bytes, path: path, shardIndex: index)
+        let header: GGUFHeader
+        do {
+            header = try GGUFHeader(file.bytes, path: path, shardIndex: index)
+        } catch {
+            throw error.inShard(path)
+        }
         for (key, expected) in [(GGUFShards.numberKey, index), (GGUFShards.countKey, shards.count)] {
             guard header.metadata[key]?.asInt == expected else {
                 let found = header.metadata[key].map { $0.asInt.map(String.init) ?? $0.typeDescription }

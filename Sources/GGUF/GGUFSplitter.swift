@@ -18,11 +18,14 @@ public struct GGUFSplitter: Sendable {
     ///   - maximumSize: the most bytes of a shard, its header among them; any number when nil.
     ///   - maximumTensors: the most tensors in a shard, at least 1; any number when nil.
     /// - Throws: `GGUFError.shardTooSmall` where a tensor or the metadata is larger than a shard may be,
-    ///   `GGUFError.tooManyShards`.
+    ///   `GGUFError.tooManyShards`, `GGUFError.outputIsNoFile` for a prefix without a name.
     public init(
         _ file: GGUFFile, prefix: String, maximumSize: Int? = nil, maximumTensors: Int? = nil
     ) throws(GGUFError) {
         precondition((maximumTensors ?? 1) >= 1, "a shard must have room for a tensor")
+        guard !prefix.isEmpty, prefix.utf8.last != UInt8(ascii: "/") else {
+            throw .outputIsNoFile(prefix, found: prefix.isEmpty ? "an empty prefix" : "a folder")
+        }
         let limit = maximumSize ?? .max
         // How many shards there will be makes no difference to the length of their metadata.
         let names = GGUFShards(prefix: prefix, count: GGUFShards.limit)

@@ -42,6 +42,17 @@ struct SplitTests {
         #expect(small.status == 1)
         #expect(small.error.hasPrefix("error: shards are too small: the metadata (expected at least "))
         #expect(small.error.hasSuffix("hint: make the shards larger\n"))
+        for (prefix, found) in [("", "an empty prefix"), (folder + "/", "a folder")] {
+            let unnamed = try CLI.run(["split", Fixture.tiny, prefix, "--max-tensors", "3"])
+            #expect(unnamed.status == 1)
+            #expect(unnamed.error.contains("(expected the path of a file to write, found \(found))\n"))
+        }
+        // A part's number makes it too long, which is seen before anything is written.
+        let long = folder + "/" + String(repeating: "a", count: 240)
+        let named = try CLI.run(["split", Fixture.tiny, long, "--max-tensors", "3"])
+        #expect(named.status == 1)
+        #expect(named.error.hasPrefix("error: cannot create file: \(long)-00001-of-"))
+        #expect(named.error.hasSuffix(".gguf (File name too long)\n"))
         let whole = try CLI.run(["merge", Fixture.tiny, folder + "/merged.gguf"])
         #expect(whole.status == 1)
         #expect(
