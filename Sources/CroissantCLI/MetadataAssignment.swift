@@ -51,16 +51,35 @@ struct MetadataAssignment {
 
     /// The value, in the type that is given, or that the key has in `metadata`.
     func value(in metadata: GGUFMetadata) throws -> GGUFValue {
-        guard let type = type ?? metadata[key].flatMap(Self.type(of:)) else {
-            throw Failure(
-                "no such key: \(key)",
-                hint: "a new one needs a type: --set \(key):str=\(text) (\(Self.typeNames), or an array such as [u32])")
-        }
+        guard let type = type ?? metadata[key].flatMap(Self.type(of:)) else { throw missingType(in: metadata) }
         guard let value = type.isArray ? array(of: type.element) : scalar(type.element) else {
             let expected = type.isArray ? "a JSON array of \(type.element.name)" : type.element.name
-            throw ModelError.invalidHyperparameter(key: key, value: text, expected: expected)
+            throw ModelError.invalidHyperparameter(key: key, value: text.quoted, expected: expected)
         }
         return value
+    }
+
+    /// What is wrong with a key that is not in the file and has no type, or one that there is not.
+    private func missingType(in metadata: GGUFMetadata) -> Failure {
+        let types = "\(Self.typeNames), or an array such as [u32]"
+        if let colon = key.lastIndex(of: ":") {
+            let name = String(key[key.index(after: colon)...])
+            return Failure("unknown type: \(name.quoted) of key \(key[..<colon]) (expected one of \(types))")
+        }
+        let value = text.count > 40 ? "VALUE" : text
+        return Failure(
+            "no such key: \(key)", hint: "a new one needs a type: --set \(key):\(likelyType)=\(value) (\(types))")
+    }
+
+    /// The name of the type that the text looks like.
+    private var likelyType: String {
+        if Bool(text) != nil { return "bool" }
+        for type in [GGUFValueType.uint32, .int32, .uint64, .int64, .float32] where scalar(type) != nil {
+            return Self.types.first { $0.value == type }?.key ?? type.name
+        }
+        if array(of: .int32) != nil { return "[i32]" }
+        if array(of: .float32) != nil { return "[f32]" }
+        return array(of: .string) == nil ? "str" : "[str]"
     }
 
     private static func type(of value: GGUFValue) -> ValueType? {

@@ -62,6 +62,19 @@ struct SplitTests {
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
     }
 
+    @Test(
+        "A new key's type is proposed by its value",
+        arguments: [
+            ("1", "u32=1"), ("-1", "i32=-1"), ("4294967296", "u64=4294967296"), ("0.5", "f32=0.5"),
+            ("true", "bool=true"), ("[1, 2]", "[i32]=[1, 2]"), ("[0.5]", "[f32]=[0.5]"), ("[\"a\"]", "[str]=[\"a\"]"),
+            ("a", "str=a"), (String(repeating: "a", count: 41), "str=VALUE"),
+        ])
+    func proposedTypes(value: String, proposal: String) throws {
+        let run = try CLI.run(["edit", Fixture.tiny, Fixture.newPath("x"), "--set", "no.such=\(value)"])
+        #expect(run.status == 1)
+        #expect(run.errorLines.last?.hasPrefix("hint: a new one needs a type: --set no.such:\(proposal) (u8, ") == true)
+    }
+
     private func metadata(_ path: String, _ key: String) throws -> String {
         try CLI.run(["inspect", path, "--metadata", key]).output
     }
@@ -92,9 +105,14 @@ struct SplitTests {
         "Edits that cannot be are refused in one line",
         arguments: [
             (["--set", "no.such=1"], "no such key: no.such"),
-            (["--set", "llama.block_count=two"], "bad value: llama.block_count (expected uint32, found two)"),
-            (["--set", "a:u8=256"], "bad value: a (expected uint8, found 256)"),
-            (["--set", "a:[i8]=1,2"], "bad value: a (expected a JSON array of int8, found 1,2)"),
+            (["--set", "llama.block_count=two"], "bad value: llama.block_count (expected uint32, found \"two\")"),
+            (["--set", "a:u8=256"], "bad value: a (expected uint8, found \"256\")"),
+            (["--set", "a:[i8]=1,2"], "bad value: a (expected a JSON array of int8, found \"1,2\")"),
+            (
+                ["--set", "a:u8=" + String(repeating: "9", count: 1000)],
+                "bad value: a (expected uint8, found \"\(String(repeating: "9", count: 80))…\")"
+            ),
+            (["--set", "general.name:text=a"], "unknown type: \"text\" of key general.name (expected one of u8, i8, "),
             (["--set", "llama.block_count=3"], "missing tensor: blk.2.attn_norm.weight"),
             (["--set", "general.architecture=none"], "unknown architecture: general.architecture"),
             (["--set", "general.alignment:u32=3"], "invalid alignment: general.alignment"),
