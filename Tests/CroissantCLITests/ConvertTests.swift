@@ -105,7 +105,15 @@ struct ConvertTests {
         let empty = try Fixture.newFolder("empty")
         #expect(try error(empty) == "error: missing file: FOLDER (expected config.json, found none)\n")
         #expect(
-            try error("/no/such/folder") == "error: missing file: FOLDER (expected config.json, found none)\n")
+            try error("/no/such/folder")
+                == "error: not a folder: FOLDER (expected one with a config.json, found nothing)\n")
+        #expect(
+            try error(Fixture.tiny)
+                == """
+                error: not a folder: FOLDER (expected one with a config.json, found a file)
+                hint: name the folder that the files of the checkpoint are in
+
+                """)
         #expect(
             try error(try checkpoint(config: ["architectures": ["MambaForCausalLM"]]))
                 == "error: bad value: FOLDER/config.json, architectures[0] (expected one of LlamaForCausalLM, "

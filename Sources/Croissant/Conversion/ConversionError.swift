@@ -13,6 +13,8 @@ public enum ConversionError: Error, Sendable, Equatable {
     case tokenizer(TokenizerError)
     /// A file that a checkpoint needs is not in its folder.
     case missingFile(folder: String, expected: String)
+    /// The path of a checkpoint does not lead to a folder but to a thing of another kind, or to nothing.
+    case notAFolder(String, found: String?)
     /// A file has no bytes, or is a folder.
     case notAFile(String, expected: String, found: String)
     /// Text that is not JSON.
@@ -42,6 +44,9 @@ extension ConversionError: CustomStringConvertible {
         case .tokenizer(let error): "\(error)"
         case .missingFile(let folder, let expected):
             "missing file: \(folder.escaped) (expected \(expected), found none)"
+        case .notAFolder(let path, let found):
+            "not a folder: \(path.isEmpty ? path.quoted : path.escaped) "
+                + "(expected one with a config.json, found \(found ?? "nothing"))"
         case .notAFile(let file, let expected, let found):
             "cannot read: \(file.escaped) (expected \(expected), found \(found))"
         case .notJSON(let file, let offset, let expected, let found):
@@ -70,6 +75,7 @@ extension ConversionError: CustomStringConvertible {
         case .file(let error): error.hint
         case .model(let error): error.hint
         case .tokenizer(let error): error.hint
+        case .notAFolder(_, SystemFile.regular?): "name the folder that the files of the checkpoint are in"
         default: nil
         }
     }

@@ -56,7 +56,11 @@ public struct ModelConverter: Sendable {
     public init(folder: String, name: String? = nil, mix: QuantizationMix? = nil) throws(ConversionError) {
         let folder = CheckpointFolder(path: folder)
         let config = try folder.json("config.json")
-        guard config.exists else { throw .missingFile(folder: folder.path, expected: "config.json") }
+        guard config.exists else {
+            let found = SystemFile.kind(of: folder.path)
+            guard found == SystemFile.folder else { throw .notAFolder(folder.path, found: found) }
+            throw .missingFile(folder: folder.path, expected: "config.json")
+        }
         let configuration = try CheckpointConfiguration(config)
         checkpoint = try CheckpointTensors(folder)
         let sizes: ModelConfiguration
