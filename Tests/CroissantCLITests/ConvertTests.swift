@@ -126,13 +126,32 @@ struct ConvertTests {
                 + "found inf)\n")
     }
 
-    @Test("The checkpoint is not overwritten")
+    @Test("No file of the checkpoint is overwritten, whether it is read or not, by whatever name")
     func outputIsInput() throws {
         let folder = try checkpoint()
-        let run = try CLI.run(["convert", folder, folder + "/model.safetensors"])
-        #expect(run.status == 1)
-        #expect(run.error.hasPrefix("error: "))
-        #expect(try CLI.run(["convert", folder, Fixture.newPath("out.gguf"), "-q"]).status == 0)
+        let manager = FileManager.default
+        let (hard, soft) = (folder + "/hard.gguf", folder + "/soft.gguf")
+        // No index names this one.
+        try manager.copyItem(atPath: folder + "/model.safetensors", toPath: folder + "/other.safetensors")
+        try manager.linkItem(atPath: folder + "/other.safetensors", toPath: hard)
+        try manager.createSymbolicLink(atPath: soft, withDestinationPath: folder + "/other.safetensors")
+        try Data("a".utf8).write(to: URL(filePath: folder + "/pytorch_model.bin"))
+        let names = [
+            "model.safetensors", "other.safetensors", "hard.gguf", "soft.gguf", "config.json", "pytorch_model.bin",
+        ]
+        let before = try manager.contentsOfDirectory(atPath: folder).sorted()
+        for name in names {
+            let run = try CLI.run(["convert", folder + "/", folder + "/./" + name])
+            #expect(run.status == 1)
+            #expect(
+                run.error == """
+                    error: output is the same file as the input: \(folder)/./\(name)
+                    hint: choose another output
+
+                    """)
+        }
+        #expect(try manager.contentsOfDirectory(atPath: folder).sorted() == before)
+        #expect(try CLI.run(["convert", folder, folder + "/out.gguf", "-q"]).status == 0)
     }
 
     @Test("Wrong usage")

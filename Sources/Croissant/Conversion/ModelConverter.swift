@@ -90,7 +90,7 @@ public struct ModelConverter: Sendable {
             tensors.append(try Self.tensor(source, type: type))
         }
         self.tensors = tensors
-        inputs = checkpoint.files.map(\.file.path) + CheckpointFolder.smallFiles.map(folder.path(of:))
+        inputs = checkpoint.files.map(\.file.path) + folder.files
 
         var metadata: GGUFMetadata = [
             "general.architecture": .string(sizes.architectureName), "general.type": .string("model"),

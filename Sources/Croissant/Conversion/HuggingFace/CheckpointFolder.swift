@@ -57,10 +57,11 @@ struct CheckpointFolder {
 }
 
 extension CheckpointFolder {
-    /// Everything that is read beside the tensors.
-    static let smallFiles = [
-        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-        "added_tokens.json", "tokenizer.model", "chat_template.jinja", "chat_template.json", "README.md",
-        "model.safetensors.index.json",
-    ]
+    /// What the names of a checkpoint's files end in, whether they are read here or not: none is to be written over.
+    private static let kinds = [".safetensors", ".bin", ".json", ".jinja", ".model", ".md"]
+
+    /// The paths of all files in the folder that a checkpoint could consist of.
+    var files: [String] {
+        SystemFile.names(inFolder: path).filter { name in Self.kinds.contains { name.hasSuffix($0) } }.map(path(of:))
+    }
 }
