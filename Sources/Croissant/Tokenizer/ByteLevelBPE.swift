@@ -141,7 +141,7 @@ extension Vocabulary {
 
 /// The characters by which GPT-2's vocabulary, and all that follow it, write bytes: printable characters of Latin-1
 /// stand for their own code, and the 68 other bytes, in ascending order, have the characters from U+0100.
-private enum ByteAlphabet {
+enum ByteAlphabet {
     /// Code of the character of each byte: (256).
     private static let codes: [UInt16] = {
         var next: UInt16 = 0x100

@@ -209,6 +209,29 @@ struct TokenizerJSONTests {
         }
     }
 
+    @Test("A vocabulary without bytes, or with nothing, is refused")
+    func emptyVocabularies() throws {
+        let byte: [String: Any] = ["type": "ByteLevel", "add_prefix_space": false]
+        func problem(_ tokens: [String: Int], byteLevel: Bool) throws -> String? {
+            try self.problem { tokenizer in
+                if byteLevel {
+                    tokenizer["pre_tokenizer"] = byte
+                    tokenizer["normalizer"] = nil
+                }
+                tokenizer["added_tokens"] = nil
+                tokenizer["model"] = ["type": "BPE", "vocab": tokens, "merges": [String]()] as [String: Any]
+            }
+        }
+        #expect(
+            try problem([:], byteLevel: true)
+                == "bad value: t, model.vocab (expected a token for each of the 256 bytes, found an object of 0)")
+        #expect(
+            try problem(["\u{2581}a": 0, "bc": 1], byteLevel: true)
+                == "bad value: t, model.vocab (expected a token for each of the 256 bytes, found an object of 2)")
+        #expect(
+            try problem([:], byteLevel: false) == "bad value: t, model.vocab (expected tokens, found an object of 0)")
+    }
+
     @Test("Added tokens beyond the embedding are left out, and said")
     func beyond() throws {
         let folder = try TemporaryFolder()

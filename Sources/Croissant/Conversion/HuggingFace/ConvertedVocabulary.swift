@@ -48,6 +48,9 @@ struct ConvertedVocabulary: Sendable {
     /// The number of tokens, with those that have no text.
     var count: Int { texts.count }
 
+    /// Whether no token has a text yet.
+    var isEmpty: Bool { ids.isEmpty }
+
     /// The token with this text; nil where there is none.
     func id(of text: some Sequence<UInt8>) -> Int? { ids[Array(text)] }
 
@@ -92,6 +95,16 @@ struct ConvertedVocabulary: Sendable {
         } else {
             try place(Array(token.text.utf8), at: token.id, kind)
         }
+    }
+
+    /// Adds a warning where some of the 256 bytes are no tokens of a byte-level vocabulary, which such a tokenizer can do
+    /// without. Returns whether there are any at all: otherwise no text can be expressed.
+    mutating func checkBytes() -> Bool {
+        let missing = (0...255).filter { id(of: ByteAlphabet.spelling(of: [UInt8($0)].span)) == nil }.count
+        if missing > 0 {
+            warnings.append("\(missing) of the 256 bytes are no tokens: characters that have them cannot be expressed")
+        }
+        return missing < 256
     }
 
     /// Gives a name to ids without a token: rows of the embedding that only make its size a round number.

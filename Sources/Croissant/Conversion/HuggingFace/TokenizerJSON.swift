@@ -102,6 +102,7 @@ extension TokenizerJSON {
             try vocabulary.place(Array(text.utf8), at: try id(node), isUnknown ? .unknown : .normal)
         }
         vocabulary.setMerges(try merges(in: vocabulary).map(\.text))
+        guard vocabulary.checkBytes() else { throw model["vocab"].error(expected: "a token for each of the 256 bytes") }
         for token in try Self.addedTokens(root) { try vocabulary.add(token) }
         return vocabulary
     }
@@ -123,6 +124,7 @@ extension TokenizerJSON {
                 }
             try vocabulary.place(Array(text.utf8), at: try id(node), kind)
         }
+        guard !vocabulary.isEmpty else { throw model["vocab"].error(expected: "tokens") }
         // SentencePiece merges by the score of the result. The first merge that makes a token is where training made it;
         // what no merge makes comes last, as in SentencePiece's own files.
         var merges = try merges(in: vocabulary)
