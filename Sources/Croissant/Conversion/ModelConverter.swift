@@ -72,7 +72,8 @@ public struct ModelConverter: Sendable {
         let sources = try CheckpointLayout.sources(of: checkpoint, configuration, sizes)
         let tokenizer = try CheckpointTokenizer(folder, configuration: config, count: configuration.vocabularySize)
         do throws(TokenizerError) { _ = try Tokenizer(metadata: tokenizer.metadata) } catch { throw .tokenizer(error) }
-        warnings = tokenizer.warnings
+        let sampling = CheckpointProvenance.sampling(try folder.json("generation_config.json"))
+        warnings = tokenizer.warnings + sampling.warnings
 
         let mix = mix ?? Self.mix(of: sources)
         self.mix = mix
@@ -99,7 +100,7 @@ public struct ModelConverter: Sendable {
         if let fileType = mix.fileType { metadata["general.file_type"] = .uint32(fileType.rawValue) }
         metadata["general.quantization_version"] = .uint32(2)
         metadata.merge(try CheckpointProvenance(folder).metadata)
-        metadata.merge(try CheckpointProvenance.sampling(try folder.json("generation_config.json")))
+        metadata.merge(sampling.metadata)
         metadata.merge(configuration.metadata)
         metadata["\(sizes.architectureName).vocab_size"] = .uint32(UInt32(sizes.vocabularySize))
         metadata.merge(tokenizer.metadata)

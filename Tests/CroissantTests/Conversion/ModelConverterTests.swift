@@ -259,6 +259,38 @@ struct ModelConverterTests {
         #expect(try problem(checkpoint)?.hasPrefix("bad value: generation_config.json (expected an object") == true)
     }
 
+    @Test("Advice on sampling that makes no sense is left out, and said")
+    func sampling() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        var checkpoint = try CheckpointFixture(golden: "llama")
+        func convert(_ generation: String) throws -> (metadata: GGUFMetadata, warnings: [String]) {
+            checkpoint.files["generation_config.json"] = generation
+            try checkpoint.write(to: folder.path)
+            let converter = try ModelConverter(folder: folder.path)
+            let place = folder.file("generation_config.json") + ", "
+            return (converter.metadata, converter.warnings.dropFirst().map { $0.replacing(place, with: "") })
+        }
+        let bad = try convert(
+            #"""
+            {"do_sample": true, "temperature": -1, "top_p": 7, "min_p": "0.1", "repetition_penalty": 1e300, "top_k": 2.5}
+            """#)
+        #expect(bad.metadata.keys.filter { $0.hasPrefix("general.sampling.") }.isEmpty)
+        #expect(
+            bad.warnings == [
+                "bad value: temperature (expected 0 or more, found -1): left out",
+                "bad value: top_p (expected above 0, at most 1, found 7): left out",
+                "bad value: min_p (expected a number, found \"0.1\"): left out",
+                "bad value: repetition_penalty (expected above 0, found 1e+300): left out",
+                "bad value: top_k (expected a whole number from 0 to 2147483647, found 2.5): left out",
+            ])
+        let good = try convert(#"{"do_sample": true, "temperature": 0.5, "top_p": 7, "repetition_penalty": 1.2}"#)
+        #expect(good.metadata["general.sampling.temp"] == .float32(0.5))
+        #expect(good.metadata["general.sampling.penalty_repeat"] == .float32(1.2))
+        #expect(good.warnings.count == 1)
+        #expect(try convert(#"{"do_sample": "yes"}"#).warnings.count == 1)
+    }
+
     @Test("Where the checkpoint says that it comes from")
     func provenance() throws {
         var checkpoint = try CheckpointFixture(golden: "llama")

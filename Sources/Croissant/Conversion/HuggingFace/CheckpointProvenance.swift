@@ -81,22 +81,41 @@ struct CheckpointProvenance {
         return metadata
     }
 
-    /// How the authors advise to sample, which generation_config.json says where it says that sampling is meant.
-    static func sampling(_ generation: JSONNode) throws(ConversionError) -> GGUFMetadata {
+    /// How the authors advise to sample, which generation_config.json says where it says that sampling is meant; and what
+    /// it says that makes no sense, which is left out: a model can do without advice.
+    static func sampling(_ generation: JSONNode) -> (metadata: GGUFMetadata, warnings: [String]) {
         var metadata = GGUFMetadata()
-        guard try generation["do_sample"].bool(default: false) else { return metadata }
-        for (key, name) in [
-            ("temp", "temperature"), ("top_p", "top_p"), ("min_p", "min_p"),
-            ("penalty_repeat", "repetition_penalty"),
-        ] {
-            if let value = try generation[name].optionalNumber() {
-                metadata["general.sampling.\(key)"] = .float32(Float(value))
+        var warnings: [String] = []
+        func advice<Value>(_ value: () throws(ConversionError) -> Value?) -> Value? {
+            do throws(ConversionError) { return try value() } catch {
+                warnings.append("\(error): left out")
+                return nil
             }
         }
-        if let value = try generation["top_k"].optionalInt(0...Int(Int32.max)) {
-            metadata["general.sampling.top_k"] = .int32(Int32(value))
+        guard advice({ () throws(ConversionError) in try generation["do_sample"].optionalBool() }) ?? false else {
+            return (metadata, warnings)
         }
-        return metadata
+        let numbers: [(key: String, name: String, parameter: WritableKeyPath<SamplingParameters, Float>)] = [
+            ("temp", "temperature", \.temperature), ("top_p", "top_p", \.topP), ("min_p", "min_p", \.minP),
+            ("penalty_repeat", "repetition_penalty", \.repeatPenalty),
+        ]
+        for (key, name, parameter) in numbers {
+            let value = advice { () throws(ConversionError) in
+                let node = generation[name]
+                guard let value = try node.optionalNumber().map({ Float($0) }) else { return Float?.none }
+                var parameters = SamplingParameters()
+                parameters[keyPath: parameter] = value
+                do throws(ModelError) { try parameters.validate() } catch {
+                    guard case .invalidOption(_, _, let expected) = error else { throw ConversionError.model(error) }
+                    throw node.error(expected: expected)
+                }
+                return value
+            }
+            if let value { metadata["general.sampling.\(key)"] = .float32(value) }
+        }
+        let topK = advice { () throws(ConversionError) in try generation["top_k"].optionalInt(0...Int(Int32.max)) }
+        if let topK { metadata["general.sampling.top_k"] = .int32(Int32(topK)) }
+        return (metadata, warnings)
     }
 }
 
