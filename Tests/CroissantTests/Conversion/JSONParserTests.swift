@@ -49,7 +49,7 @@ struct JSONParserTests {
             ("[1,]", "byte 3 (expected a value, found ']')"),
             (#"{"a" 1}"#, "byte 5 (expected ':', found '1')"),
             (#"{"a": 1,}"#, "byte 8 (expected a name, found '}')"),
-            (#"{"a": 1, "a": 2}"#, "byte 0 (expected names that differ in an object, found \"a\" twice)"),
+            (#"{"a": 1, "a": 2}"#, "byte 9 (expected names that differ in an object, found \"a\" twice)"),
             ("[1 2]", "byte 3 (expected ',' or ']', found '2')"),
             ("01", "byte 1 (expected the end of the file, found '1')"),
             ("-", "byte 1 (expected a digit, found the end of the file)"),
@@ -81,6 +81,10 @@ struct JSONParserTests {
     func manyNames() {
         let names = (0..<100).map { "\"\($0)\": 0" }
         #expect(problem(Array("{\(names.joined(separator: ","))}".utf8)) == nil)
-        #expect(problem(Array("{\((names + names).joined(separator: ","))}".utf8))?.contains("\"0\" twice") == true)
+        let text = "{\((names + names).joined(separator: ","))}"
+        let second = names.joined(separator: ",").utf8.count + 2
+        #expect(
+            problem(Array(text.utf8)) == "not valid JSON: x, byte \(second) (expected names that differ in an object, "
+                + "found \"0\" twice)")
     }
 }

@@ -98,7 +98,7 @@ struct SafetensorsTests {
             ),
             (
                 #"{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}"#,
-                8, #"not valid JSON: x, byte 0 (expected names that differ in an object, found "a" twice)"#
+                8, #"not valid JSON: x, byte 62 (expected names that differ in an object, found "a" twice)"#
             ),
             (
                 #"{"a": {"dtype": "F32", "shape": [1,1,1,1,1,1,1,1,1], "data_offsets": [0, 4]}}"#, 4,

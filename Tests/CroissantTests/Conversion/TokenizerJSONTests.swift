@@ -232,6 +232,19 @@ struct TokenizerJSONTests {
             try problem([:], byteLevel: false) == "bad value: t, model.vocab (expected tokens, found an object of 0)")
     }
 
+    @Test("A file that is larger than any tokenizer is not read")
+    func tooLarge() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let path = folder.file("tokenizer.json")
+        try Data().write(to: URL(filePath: path))
+        let handle = try FileHandle(forWritingTo: URL(filePath: path))
+        try handle.truncate(atOffset: 100 << 20)
+        #expect(
+            throws: ConversionError.notAFile(path, expected: "at most 64.0 MiB", found: "100.0 MiB")
+        ) { _ = try CheckpointTokenizer(folder: folder.path, count: 1) }
+    }
+
     @Test("Added tokens beyond the embedding are left out, and said")
     func beyond() throws {
         let folder = try TemporaryFolder()

@@ -26,8 +26,9 @@ struct CheckpointFolder {
         }
     }
 
-    /// Larger ones are none of those that are read as a whole: the largest tokenizers have some 30 MiB.
-    private static let sizeLimit = 1 << 29
+    /// Larger ones are none of those that are read as a whole, and what JSON becomes in memory is ten times as large: the
+    /// largest tokenizers have some 35 MiB, the longest lists of tensors 10.
+    private static let sizeLimit = 64 << 20
 
     /// The bytes of a file, copied; nil where there is none of this name, or an empty one that may be.
     func bytes(_ name: String, mayBeEmpty: Bool = false) throws(ConversionError) -> [UInt8]? {

@@ -160,7 +160,8 @@ extension CheckpointTokenizer {
     private func templateMarks() throws(ConversionError) -> (bos: Bool, eos: Bool)? {
         let processor = json["post_processor"]
         guard processor.exists else { return nil }
-        let parts = try processor["type"].string() == "Sequence" ? processor["processors"].elements() : [processor]
+        let parts =
+            try processor["type"].string() == "Sequence" ? Array(processor["processors"].elements()) : [processor]
         for part in parts {
             switch try part["type"].string() {
             case "ByteLevel": continue  // Moves offsets only.

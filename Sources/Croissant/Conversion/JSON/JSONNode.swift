@@ -4,24 +4,44 @@ import GGUF
 package struct JSONNode: Sendable {
     /// The document, for messages.
     package let file: String
-    /// The way here from the top, such as `rope_scaling.factor`; empty at the top.
-    package let path: String
     /// What stands here; nil for nothing, and for `null`, which configurations write for it.
     package let value: JSONValue?
 
-    private init(file: String, path: String, value: JSONValue?) {
+    /// The way to what this is a part of; empty below the top.
+    private let parent: String
+    /// The way from there to here.
+    private let step: Step
+
+    private enum Step {
+        case top
+        case member(String)
+        case element(Int)
+    }
+
+    /// The way here from the top, such as `rope_scaling.factor`; empty at the top. Put together when it is asked for: a
+    /// vocabulary has as many nodes as tokens.
+    package var path: String {
+        switch step {
+        case .top: parent
+        case .member(let name): parent.isEmpty ? name : "\(parent).\(name)"
+        case .element(let index): "\(parent)[\(index)]"
+        }
+    }
+
+    private init(file: String, parent: String = "", _ step: Step = .top, value: JSONValue?) {
         self.file = file
-        self.path = path
+        self.parent = parent
+        self.step = step
         if case .null? = value { self.value = nil } else { self.value = value }
     }
 
     /// The top of the document that `bytes` are.
     package init(_ bytes: [UInt8], file: String) throws(ConversionError) {
-        self.init(file: file, path: "", value: try JSONParser.parse(bytes, file: file))
+        self.init(file: file, value: try JSONParser.parse(bytes, file: file))
     }
 
     /// A document that does not exist: nothing stands anywhere in it.
-    package init(absent file: String) { self.init(file: file, path: "", value: nil) }
+    package init(absent file: String) { self.init(file: file, value: nil) }
 
     /// Throws where something stands that has no members: asked for them, it would seem to be empty.
     package func requireObject() throws(ConversionError) {
@@ -32,7 +52,7 @@ package struct JSONNode: Sendable {
     /// The member called `name`.
     package subscript(name: String) -> JSONNode {
         let child: JSONValue? = if case .object(let object)? = value { object[name] } else { nil }
-        return JSONNode(file: file, path: path.isEmpty ? name : "\(path).\(name)", value: child)
+        return JSONNode(file: file, parent: path, .member(name), value: child)
     }
 
     /// Whether something stands here.
@@ -109,21 +129,29 @@ extension JSONNode {
     }
 
     /// The values of an array; none where nothing stands.
-    package func elements() throws(ConversionError) -> [JSONNode] {
-        guard let value else { return [] }
-        guard case .array(let values) = value else { throw error(expected: "an array") }
-        return values.enumerated().map { index, value in
-            JSONNode(file: file, path: "\(path)[\(index)]", value: value)
+    package func elements() throws(ConversionError) -> LazyMapCollection<Range<Int>, JSONNode> {
+        var values: [JSONValue] = []
+        if let value {
+            guard case .array(let array) = value else { throw error(expected: "an array") }
+            values = array
+        }
+        let (file, path) = (file, path)
+        return values.indices.lazy.map { index in
+            JSONNode(file: file, parent: path, .element(index), value: values[index])
         }
     }
 
     /// The members of an object; none where nothing stands.
-    package func members() throws(ConversionError) -> [(name: String, node: JSONNode)] {
-        guard let value else { return [] }
-        guard case .object(let object) = value else { throw error(expected: "an object") }
-        return object.members.map { member in
-            let path = path.isEmpty ? member.name : "\(path).\(member.name)"
-            return (member.name, JSONNode(file: file, path: path, value: member.value))
+    package func members() throws(ConversionError) -> LazyMapCollection<Range<Int>, (name: String, node: JSONNode)> {
+        var members: [JSONObject.Member] = []
+        if let value {
+            guard case .object(let object) = value else { throw error(expected: "an object") }
+            members = object.members
+        }
+        let (file, path) = (file, path)
+        return members.indices.lazy.map { index in
+            let member = members[index]
+            return (member.name, JSONNode(file: file, parent: path, .member(member.name), value: member.value))
         }
     }
 }

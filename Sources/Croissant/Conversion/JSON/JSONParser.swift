@@ -104,14 +104,15 @@ package struct JSONParser {
     }
 
     private mutating func object(depth: Int) throws(ConversionError) -> JSONObject {
-        let start = position
         position += 1
         var object = JSONObject()
+        var places: [Int] = []
         skipSpace()
         if take(UInt8(ascii: "}")) { return object }
         while true {
             skipSpace()
             guard next == UInt8(ascii: "\"") else { throw unexpected("a name") }
+            places.append(position)
             let name = try string()
             skipSpace()
             guard take(UInt8(ascii: ":")) else { throw unexpected("':'") }
@@ -122,7 +123,7 @@ package struct JSONParser {
         }
         if let index = object.firstRepeated {
             throw .notJSON(
-                file: file, offset: start, expected: "names that differ in an object",
+                file: file, offset: places[index], expected: "names that differ in an object",
                 found: object.members[index].name.quoted + " twice")
         }
         return object

@@ -42,6 +42,13 @@ package struct JSONObject: Sendable {
         package let name: String
         /// The value.
         package let value: JSONValue
+
+        /// Of the bytes of the name.
+        fileprivate var hash: Int {
+            var hasher = Hasher()
+            for byte in name.utf8 { hasher.combine(byte) }
+            return hasher.finalize()
+        }
     }
 
     /// All of them; no name occurs twice.
@@ -61,6 +68,8 @@ package struct JSONObject: Sendable {
                 members[..<index].contains { $0.name.utf8.elementsEqual(members[index].name.utf8) }
             }
         }
+        // A vocabulary has as many members as tokens: their hashes say that no two are the same, but for the rarest case.
+        if Set(members.map(\.hash)).count == members.count { return nil }
         var known = Set<[UInt8]>(minimumCapacity: members.count)
         return members.indices.first { !known.insert(Array(members[$0].name.utf8)).inserted }
     }
