@@ -271,4 +271,22 @@ struct TokenizerJSONTests {
         #expect(several["tokenizer.chat_template.tool_use"] == .string("U"))
         #expect(several["tokenizer.chat_templates"]?.asArray?.asStrings == ["tool_use"])
     }
+
+    @Test("Of several chat templates of one name the last counts, as in transformers, with a warning")
+    func repeatedTemplates() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        try JSONSerialization.data(withJSONObject: Self.llama()).write(
+            to: URL(filePath: folder.file("tokenizer.json")))
+        let templates = ["a": "1", "b": "2"].sorted { $0.key < $1.key } + [(key: "a", value: "3")]
+        let options: [String: Any] = [
+            "bos_token": "<s>", "chat_template": templates.map { ["name": $0.key, "template": $0.value] },
+        ]
+        try JSONSerialization.data(withJSONObject: options).write(
+            to: URL(filePath: folder.file("tokenizer_config.json")))
+        let tokenizer = try CheckpointTokenizer(folder: folder.path, count: 267)
+        #expect(tokenizer.warnings == ["two chat templates are called \"a\": chat_template[0] is left out"])
+        #expect(tokenizer.metadata["tokenizer.chat_template.a"] == .string("3"))
+        #expect(tokenizer.metadata["tokenizer.chat_templates"]?.asArray?.asStrings == ["b", "a"])
+    }
 }

@@ -6,7 +6,7 @@ package struct CheckpointTokenizer {
     /// The keys.
     package private(set) var metadata: GGUFMetadata
     /// What was left out, and is nothing to worry about.
-    package let warnings: [String]
+    package private(set) var warnings: [String]
 
     private let vocabulary: ConvertedVocabulary
     private let json: JSONNode
@@ -202,8 +202,14 @@ extension CheckpointTokenizer {
         let node = options["chat_template"]
         var names: [String] = []
         if case .array? = node.value {
-            for part in try node.elements() {
+            // By their names, as transformers reads them: of several of one name it keeps the last.
+            var templates: [String: (index: Int, node: JSONNode)] = [:]
+            for (index, part) in try node.elements().enumerated() {
                 let name = try part["name"].string()
+                guard let other = templates.updateValue((index, part), forKey: name) else { continue }
+                warnings.append("two chat templates are called \(name.quoted): \(other.node.path) is left out")
+            }
+            for (name, (_, part)) in templates.sorted(by: { $0.value.index < $1.value.index }) {
                 let template = try part["template"].string()
                 if name == "default" {
                     metadata[prefix] = .string(template)
