@@ -82,6 +82,7 @@ struct ExitStatusTests {
             ["quantize", "x", "y", "Q4_0", "--tensor-type", "ffn=Q9_K"],
             ["quantize", "x", "y", "Q4_0", "--tensor-type", "ffn=I32"],
             ["quantize", "x", "y", "Q4_0", "--tensor-type", "(=Q4_0"],
+            ["quantize", "x", "y", "Q4_0", "--tensor-type", "a{2=Q4_0"],
             ["quantize", "x", "y", "Q4_0", "--output-tensor-type", "Q4_K_M"],
             ["split", "x", "y"],
             ["split", "x", "y", "--max-tensors", "0"],

@@ -87,6 +87,18 @@ struct QuantizeTests {
         #expect(verbose.errorLines.last?.wholeMatch(of: /in .* s, .* a second; peak .*/) != nil)
     }
 
+    @Test("An expression that others search for without an end is none here")
+    func expression() throws {
+        // Each letter more would double the time of a search that goes back.
+        let endless = String(repeating: "(a*)*", count: 8) + "(\\w|.)+(\\w|.)+$x=Q4_0"
+        let run = try CLI.run(["quantize", Self.source, "x", "Q8_0", "--dry-run", "--tensor-type", endless])
+        #expect(run.status == 0)
+        #expect(run.error.hasPrefix("warning: no matrix has such a name: "))
+        let unknown = try CLI.run(["quantize", Self.source, "x", "Q8_0", "--tensor-type", "(?=a)=Q4_0"])
+        #expect(unknown.status == 64)
+        #expect(unknown.error.contains("(expected a regular expression without '(?' but for '(?:')"))
+    }
+
     @Test("Quantised weights are quantised again only where that is asked for")
     func again() throws {
         let (first, second) = (Fixture.newPath("first.gguf"), Fixture.newPath("second.gguf"))

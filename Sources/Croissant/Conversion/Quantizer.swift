@@ -31,7 +31,7 @@ public struct Quantizer: Sendable {
 
     /// A type for all matrices whose names match.
     public struct TypeOverride: Sendable, Hashable {
-        /// A regular expression that is looked for anywhere in the name, in any case.
+        /// A regular expression, as ``NamePattern`` takes them, that is looked for anywhere in the name, in any case.
         public let pattern: String
         /// The type.
         public let type: GGMLType
@@ -114,13 +114,9 @@ public struct Quantizer: Sendable {
             of: file.tensors.map(QuantizationMix.Tensor.init), in: ModelFacts(file.metadata))
         var unused: [TypeOverride] = []
         for override in options.overrides {
-            let pattern: Regex<AnyRegexOutput>
-            do { pattern = try Regex(override.pattern).ignoresCase() } catch {
-                throw .invalidOption(
-                    name: "tensor-type", value: override.pattern.quoted, expected: "a regular expression for names")
-            }
+            let pattern = try NamePattern(override.pattern)
             let matching = file.tensors.indices.filter { index in
-                types[index] != nil && file.tensors[index].name.firstMatch(of: pattern) != nil
+                types[index] != nil && pattern.isFound(in: file.tensors[index].name)
             }
             for index in matching { types[index] = override.type }
             if matching.isEmpty { unused.append(override) }

@@ -86,7 +86,9 @@ private func typeOverride(_ text: String) throws -> Quantizer.TypeOverride {
         throw ValidationError("'\(text)' is not a name and a type, such as ffn_down=Q6_K")
     }
     let pattern = String(text[..<equals])
-    guard (try? Regex(pattern)) != nil else { throw ValidationError("'\(pattern)' is not a regular expression") }
+    do { _ = try NamePattern(pattern) } catch .invalidOption(_, _, let expected) {
+        throw ValidationError("'\(pattern)' finds no names (expected \(expected))")
+    }
     return Quantizer.TypeOverride(pattern: pattern, type: try weightType(String(text[text.index(after: equals)...])))
 }
 
