@@ -230,9 +230,8 @@ extension ModelConverter {
             kernels.quantizeRows(values.span, columns: columns, as: type, into: &bytes)
         }
         if let (index, value) = problem.withLock({ $0 }) {
-            return .invalidWeight(
-                tensor: tensor.checkpointName ?? tensor.declaration.name, index: index, value: "\(value)",
-                expected: value.isFinite ? "a number that \(tensor.declaration.type.name) holds" : "a finite number")
+            return .badWeight(
+                value, at: index, of: tensor.checkpointName ?? tensor.declaration.name, for: tensor.declaration.type)
         }
         if case .checkpoint(let entry, let heads) = tensor.source {
             // Reordered rows lie all over the tensor: its pages go once all are done.

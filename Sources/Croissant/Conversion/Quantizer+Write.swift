@@ -163,13 +163,8 @@ private struct QuantizationRun {
         kernels.dequantize(
             mapped.bytes.extracting(piece.source), as: tensor.source.type, count: piece.elements.count, into: &values)
         if let bad = kernels.firstValue(in: values.span, beyond: tensor.type) {
-            let limit = Kernels.quantizerLimit(tensor.type)
-            let value = values[bad]
-            throw .invalidWeight(
-                tensor: tensor.source.name, index: piece.elements.lowerBound + bad,
-                value: value.isNaN ? "NaN" : "\(value)",
-                expected: limit == .greatestFiniteMagnitude
-                    ? "a finite number" : "a magnitude up to \(limit) for \(tensor.type.name)")
+            throw .badWeight(
+                values[bad], at: piece.elements.lowerBound + bad, of: tensor.source.name, for: tensor.type)
         }
         // Blocks do not depend on the row that they are in.
         var out = blocks.slice(place(of: index, in: group))
