@@ -59,9 +59,12 @@ extension ProgressBar {
     ///
     /// - Parameter work: calls its argument with what is done, stops where that returns false, and returns whether it has
     ///   come to its end.
+    /// - Returns: what it took.
+    @discardableResult
     static func show(
         _ label: String, total: Int, output: OutputOptions, _ work: (_ progress: @escaping (Int) -> Bool) throws -> Bool
-    ) throws {
+    ) throws -> WorkCost {
+        let begin = ContinuousClock.now
         Interruption.setPolled(true)
         defer { Interruption.setPolled(false) }
         let bar = ProgressBar(label, total: total, isQuiet: output.quiet)
@@ -71,5 +74,19 @@ extension ProgressBar {
             return !Interruption.isRequested
         }
         guard isComplete else { throw Failure.interrupted }
+        return WorkCost(bytes: total, seconds: (ContinuousClock.now - begin).seconds)
+    }
+}
+
+/// What work on so many bytes took.
+struct WorkCost {
+    let bytes: Int
+    let seconds: Double
+
+    /// Such as "in 1.50 s, 2.0 GiB a second; peak 30.1 MiB".
+    var text: String {
+        let speed = seconds > 0 ? Int(Double(bytes) / seconds) : 0
+        let peak = HostMemory.peakResident.map { "; peak \(ByteCount($0))" } ?? ""
+        return "in \(seconds.formatted(places: 2)) s, \(ByteCount(speed)) a second" + peak
     }
 }

@@ -79,9 +79,6 @@ struct QuantizeReport: Encodable {
         if substituted > 0 {
             Console.note("\(substituted) of \(tensors.count) tensors have rows that blocks of their type do not divide")
         }
-        guard let seconds else { return }
-        let speed = seconds > 0 ? Int(Double(bytesBefore) / seconds) : 0
-        let peak = peakMemory.map { "; peak \(ByteCount($0))" } ?? ""
-        Console.note("in \(seconds.formatted(places: 2)) s, \(ByteCount(speed)) a second" + peak)
+        if let seconds { Console.note(WorkCost(bytes: bytesBefore, seconds: seconds).text) }
     }
 }

@@ -154,6 +154,38 @@ struct ConvertTests {
         #expect(try CLI.run(["convert", folder, folder + "/out.gguf", "-q"]).status == 0)
     }
 
+    private struct Report: Decodable {
+        let isDryRun: Bool
+        let type: String
+        let bytesAfter: Int
+        let seconds: Double?
+        let tensors: [Tensor]
+
+        struct Tensor: Decodable {
+            let name: String
+            let checkpointName: String?
+            let typeBefore: String?
+            let typeAfter: String
+        }
+    }
+
+    @Test("A document about all tensors, and what the work took")
+    func report() throws {
+        let folder = try checkpoint()
+        let out = Fixture.newPath("out.gguf")
+        let dry = try CLI.run(["convert", folder, out, "--type", "Q8_0", "--dry-run", "--json"])
+        #expect(dry.status == 0 && dry.error.isEmpty)
+        let report = try dry.json(Report.self)
+        #expect(report.isDryRun && report.seconds == nil && report.type == "Q8_0" && report.tensors.count == 11)
+        let up = try #require(report.tensors.first { $0.name == "blk.0.ffn_up.weight" })
+        #expect(up.checkpointName == "model.layers.0.mlp.up_proj.weight")
+        #expect(up.typeBefore == "F32" && up.typeAfter == "Q8_0")
+        #expect(!FileManager.default.fileExists(atPath: out))
+        let run = try CLI.run(["convert", folder, out, "--json", "-v"])
+        #expect(try !run.json(Report.self).isDryRun && run.json(Report.self).seconds != nil)
+        #expect(run.errorLines.last?.wholeMatch(of: /in .* s, .* a second; peak .*/) != nil)
+    }
+
     @Test("Wrong usage")
     func usage() throws {
         #expect(try CLI.run(["convert", "a"]).status == 64)

@@ -75,6 +75,29 @@ struct SplitTests {
         #expect(run.errorLines.last?.hasPrefix("hint: a new one needs a type: --set no.such:\(proposal) (u8, ") == true)
     }
 
+    @Test("More parts than files may be open are read; what is wrong with one names it; what it took is told")
+    func manyParts() throws {
+        let folder = try Fixture.newFolder("split")
+        let split = try CLI.run(["split", Fixture.tiny, folder + "/part", "--max-tensors", "1", "-v"])
+        #expect(split.errorLines.last?.wholeMatch(of: /in .* s, .* a second; peak .*/) != nil)
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+        #expect(names.count > 16)
+        let environment = ["FIRST": folder + "/" + names[0], "OUT": folder + "/merged.gguf"]
+        let merge = try CLI.shell(#"ulimit -n 16; exec "$BIN" merge "$FIRST" "$OUT" -v"#, environment: environment)
+        #expect(merge.status == 0, "\(merge.error)")
+        #expect(merge.errorLines.last?.wholeMatch(of: /in .* s, .* a second; peak .*/) != nil)
+        let run = try CLI.shell(
+            #"ulimit -n 16; exec "$BIN" -m "$FIRST" --weights resident -p a -n 1"#, environment: environment)
+        #expect(run.status == 0, "\(run.error)")
+
+        let third = URL(filePath: folder + "/" + names[2])
+        try Data(contentsOf: third).dropLast(64).write(to: third)
+        let cut = try CLI.run(["merge", folder + "/" + names[0], folder + "/merged.gguf"])
+        #expect(cut.status == 1)
+        #expect(cut.errorLines.first?.hasSuffix(", in shard \(folder)/\(names[2])") == true, "\(cut.error)")
+        #expect(cut.errorLines.last == "hint: the file may be incomplete: download it again")
+    }
+
     private func metadata(_ path: String, _ key: String) throws -> String {
         try CLI.run(["inspect", path, "--metadata", key]).output
     }
@@ -86,10 +109,11 @@ struct SplitTests {
             "edit", Fixture.tiny, out, "--set", "general.name=a = b: c", "--set", "llama.rope.freq_base=5e5",
             "--set", "a.u8:u8=255", "--set", "a.bool:bool=true", "--set", "a.strings:[str]=[\"é\", \"\"]",
             "--set", "a.floats:[f32]=[0.5, -1]", "--set", "a.long:uint64=18446744073709551615",
-            "--remove", "general.description",
+            "--remove", "general.description", "-v",
         ])
         #expect(run.status == 0)
-        #expect(run.error == "wrote \(out): 8 keys changed\n")
+        #expect(run.errorLines.first == "wrote \(out): 8 keys changed")
+        #expect(run.errorLines.last?.wholeMatch(of: /in .* s, .* a second; peak .*/) != nil)
         #expect(try metadata(out, "general.name") == "a = b: c\n")
         #expect(try metadata(out, "llama.rope.freq_base") == "500000.0\n")
         #expect(try metadata(out, "a.u8") == "255\n")

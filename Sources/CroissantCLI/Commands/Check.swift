@@ -38,10 +38,7 @@ struct Check: ParsableCommand {
         let seconds = (ContinuousClock.now - begin).seconds
         if json { try Console.writeJSON(Report(gguf, check, seconds: seconds)) } else { try show(gguf, check) }
         if output.verbose {
-            let speed = seconds > 0 ? Int(Double(bytes) / seconds) : 0
-            let peak = HostMemory.peakResident.map { "; peak \(ByteCount($0))" } ?? ""
-            Console.note(
-                "\(ByteCount(bytes)) in \(seconds.formatted(places: 2)) s, \(ByteCount(speed)) a second" + peak)
+            Console.note("\(ByteCount(bytes)) \(WorkCost(bytes: bytes, seconds: seconds).text)")
         }
         try Interruption.check()
         guard check.count(.error) == 0 else {

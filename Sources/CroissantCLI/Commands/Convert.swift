@@ -2,7 +2,6 @@ import ArgumentParser
 import Croissant
 import Foundation
 import GGUF
-import TextTable
 
 /// Makes a GGUF file of a checkpoint.
 struct Convert: ParsableCommand {
@@ -37,6 +36,9 @@ struct Convert: ParsableCommand {
 
     @OptionGroup var threadOption: ThreadOption
 
+    @Flag(help: "Print a JSON document about all tensors.")
+    var json = false
+
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -47,32 +49,21 @@ struct Convert: ParsableCommand {
         let converter = try ModelConverter(
             folder: folder, name: name ?? Self.name(ofFolder: folder), mix: pure ? type?.pure : type)
         if !output.quiet { for warning in converter.warnings { Console.warn(warning) } }
-        if dryRun {
-            try show(converter)
-            return
+        var cost: WorkCost?
+        if !dryRun {
+            cost = try ProgressBar.show(
+                "converting to \(converter.mix.name)", total: converter.tensorBytes, output: output
+            ) { try converter.write(to: out, threads: threadOption.threads, progress: $0) }
         }
-        try ProgressBar.show(
-            "converting to \(converter.mix.name)", total: converter.tensorBytes, output: output
-        ) { try converter.write(to: out, threads: threadOption.threads, progress: $0) }
-        if !output.quiet {
-            Console.note(
-                "wrote \(out.escaped): \(ByteCount(converter.tensorBytes)) of \(converter.mix.name) weights")
+        let report = ConvertReport(converter, folder: folder, out: out, seconds: cost?.seconds)
+        if json {
+            try Console.writeJSON(report)
+        } else if dryRun {
+            try Console.writeLine(report.table)
         }
-    }
-
-    private func show(_ converter: ModelConverter) throws {
-        let table = TextTable<ModelConverter.Tensor> {
-            [
-                Column("tensor" <- $0.declaration.name),
-                Column("shape" <- $0.declaration.dimensions.map(String.init).joined(separator: " x ")),
-                Column("from" <- $0.checkpointName == nil ? "" : $0.sourceType.name),
-                Column("to" <- $0.declaration.type.name), Column("bytes" <- $0.byteCount, align: .right),
-            ]
-        }
-        try Console.writeLine(table.string(for: converter.tensors, style: Style.pipe) ?? "")
-        try Console.writeLine()
-        try Console.writeLine(
-            "\(converter.tensors.count) tensors, \(ByteCount(converter.tensorBytes)) of \(converter.mix.name) weights")
+        guard let cost else { return }
+        if !output.quiet { Console.note("wrote \(out.escaped): \(report.summary)") }
+        if output.verbose { Console.note(cost.text) }
     }
 
     /// The name of a checkpoint by where it lies. In the cache of Hugging Face's programs the folder itself is called

@@ -40,12 +40,13 @@ struct Edit: ParsableCommand {
         let file = try GGUFFile(path: input)
         let edit = try MetadataEdit(
             of: file, setting: try set.map { ($0.key, try $0.value(in: file.metadata)) }, removing: remove)
-        try ProgressBar.show("writing", total: file.tensorBytes, output: output) {
+        let cost = try ProgressBar.show("writing", total: file.tensorBytes, output: output) {
             try file.copy(to: out, metadata: edit.metadata, progress: $0)
         }
         if !output.quiet {
             let count = set.count + remove.count
             Console.note("wrote \(out.escaped): \(count) key\(count == 1 ? "" : "s") changed")
         }
+        if output.verbose { Console.note(cost.text) }
     }
 }

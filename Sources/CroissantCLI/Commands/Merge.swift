@@ -16,7 +16,7 @@ struct Merge: ParsableCommand {
 
     func run() throws {
         let file = try GGUFFile(path: first)
-        try ProgressBar.show("merging", total: file.tensorBytes, output: output) {
+        let cost = try ProgressBar.show("merging", total: file.tensorBytes, output: output) {
             try file.merge(to: out, progress: $0)
         }
         if !output.quiet {
@@ -25,5 +25,6 @@ struct Merge: ParsableCommand {
                 "wrote \(out.escaped): \(ByteCount(file.tensorBytes)) of weights from \(count) part\(count == 1 ? "" : "s")"
             )
         }
+        if output.verbose { Console.note(cost.text) }
     }
 }

@@ -34,7 +34,7 @@ struct Split: ParsableCommand {
     func run() throws {
         let splitter = try GGUFSplitter(
             try GGUFFile(path: input), prefix: prefix, maximumSize: maxSize?.bytes, maximumTensors: maxTensors)
-        try ProgressBar.show("splitting", total: splitter.file.tensorBytes, output: output) {
+        let cost = try ProgressBar.show("splitting", total: splitter.file.tensorBytes, output: output) {
             try splitter.write(progress: $0)
         }
         if !output.quiet {
@@ -42,5 +42,6 @@ struct Split: ParsableCommand {
             let first = splitter.shards.path(at: 0).escaped
             Console.note("wrote \(first): the first of \(count) part\(count == 1 ? "" : "s")")
         }
+        if output.verbose { Console.note(cost.text) }
     }
 }
