@@ -159,53 +159,23 @@ extension ModelConverter {
     public func write(
         to path: String, threads: Int? = nil, progress: ((Int) -> Bool)? = nil
     ) throws(ConversionError) -> Bool {
-        let pool: ThreadPool
-        var blocks: Buffer<UInt8>
         do throws(ModelError) {
-            pool = ThreadPool(threadCount: try HostProcessors.threads(threads))
-            blocks = try Buffer<UInt8>.allocate(pieceBytes, purpose: "weights on their way to the file")
+            let pool = ThreadPool(threadCount: try HostProcessors.threads(threads))
+            return try PiecewiseFile(metadata: metadata, declarations: tensors.map(\.declaration), inputs: inputs)
+                .write(to: path, progress: progress) { (index, rows, blocks) throws(ModelError) in
+                    try fill(&blocks, tensors[index], rows: rows, pool: pool)
+                }
+        } catch .file(let error) {
+            throw .file(error)
         } catch {
             throw .model(error)
         }
-        var badWeight: ModelError?
-        do throws(GGUFError) {
-            var writer = try GGUFWriter(
-                path: path, metadata: metadata, tensors: tensors.map(\.declaration), inputs: inputs)
-            var done = 0
-            writing: for tensor in tensors {
-                for rows in tensor.pieces {
-                    badWeight = fill(&blocks, tensor, rows: rows, pool: pool)
-                    if badWeight != nil { break writing }
-                    let byteCount = rows.count * tensor.rowBytes
-                    try writer.write(blocks.span.extracting(0..<byteCount), of: tensor.declaration.name)
-                    done += byteCount
-                    if let progress, !progress(done) {
-                        writer.abandon()
-                        return false
-                    }
-                }
-            }
-            if badWeight == nil {
-                try writer.finish()
-                return true
-            }
-            writer.abandon()
-        } catch {
-            throw .file(error)
-        }
-        if let badWeight { throw .model(badWeight) }
-        return false
     }
 
-    /// Bytes of the largest piece.
-    private var pieceBytes: Int {
-        tensors.map { ($0.pieces.first?.count ?? 0) * $0.rowBytes }.max() ?? 0
-    }
-
-    /// Makes some rows of a tensor, in blocks of its type. Returns what is wrong with a weight, if anything is.
+    /// Makes some rows of a tensor, in blocks of its type.
     private func fill(
         _ blocks: inout Buffer<UInt8>, _ tensor: Tensor, rows: Range<Int>, pool: ThreadPool
-    ) -> ModelError? {
+    ) throws(ModelError) {
         if case .checkpoint(let entry, nil) = tensor.source {
             advise(.willNeed, entry, tensor, rows: rows)
         }
@@ -230,7 +200,7 @@ extension ModelConverter {
             kernels.quantizeRows(values.span, columns: columns, as: type, into: &bytes)
         }
         if let (index, value) = problem.withLock({ $0 }) {
-            return .badWeight(
+            throw .badWeight(
                 value, at: index, of: tensor.checkpointName ?? tensor.declaration.name, for: tensor.declaration.type)
         }
         if case .checkpoint(let entry, let heads) = tensor.source {
@@ -241,7 +211,6 @@ extension ModelConverter {
                 advise(.dontNeed, entry, tensor, rows: 0..<tensor.rows)
             }
         }
-        return nil
     }
 
     /// Tells the kernel what is going to happen to rows of the checkpoint.
@@ -277,16 +246,10 @@ extension ModelConverter {
 }
 
 extension ModelConverter.Tensor {
-    fileprivate var columns: Int { declaration.dimensions[0] }
-    fileprivate var rows: Int { declaration.dimensions.dropFirst().reduce(1, *) }
-    fileprivate var rowBytes: Int { byteCount / rows }
+    fileprivate var columns: Int { declaration.columns }
+    fileprivate var rows: Int { declaration.rows }
+    fileprivate var rowBytes: Int { declaration.rowBytes }
     fileprivate var sourceRowBytes: Int { columns * sourceType.blockBytes }
-
-    /// Rows that are made at a time: about four million elements.
-    fileprivate var pieces: [Range<Int>] {
-        let height = max(1, (1 << 22) / columns)
-        return stride(from: 0, to: rows, by: height).map { $0..<min($0 + height, rows) }
-    }
 
     /// Where row `row` of the file lies in the checkpoint's tensor.
     fileprivate func sourceRow(_ row: Int) -> Int {

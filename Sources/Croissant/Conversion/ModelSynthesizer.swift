@@ -84,60 +84,24 @@ public struct ModelSynthesizer: Sendable {
     public func write(
         to path: String, threads: Int? = nil, progress: ((Int) -> Bool)? = nil
     ) throws(ModelError) -> Bool {
-        let threads = try HostProcessors.threads(threads)
-        let pool = ThreadPool(threadCount: threads)
-        var blocks = try Buffer<UInt8>.allocate(pieceBytes, purpose: "weights on their way to the file")
+        let pool = ThreadPool(threadCount: try HostProcessors.threads(threads))
         var stocks: [BlockStock.Kind: BlockStock] = [:]
         for kind in Set(declarations.compactMap(BlockStock.Kind.init)) {
             stocks[kind] = try BlockStock(kind, seed: seed, kernels: kernels, pool: pool)
         }
-        do throws(GGUFError) {
-            var writer = try GGUFWriter(path: path, metadata: metadata, tensors: declarations)
-            var done = 0
-            for (index, tensor) in declarations.enumerated() {
-                let stock = BlockStock.Kind(tensor).flatMap { stocks[$0] }
-                let columns = tensor.dimensions[0]
-                let rows = tensor.dimensions.dropFirst().reduce(1, *)
-                let height = Self.pieceRows(columns: columns)
-                for start in stride(from: 0, to: rows, by: height) {
-                    let range = start..<min(start + height, rows)
-                    let byteCount = fill(&blocks, tensor, index: index, rows: range, stock: stock, pool: pool)
-                    try writer.write(blocks.span.extracting(0..<byteCount), of: tensor.name)
-                    done += byteCount
-                    if let progress, !progress(done) {
-                        writer.abandon()
-                        return false
-                    }
-                }
-            }
-            try writer.finish()
-            return true
-        } catch {
-            throw .file(error)
+        return try PiecewiseFile(metadata: metadata, declarations: declarations).write(to: path, progress: progress) {
+            (index, rows, blocks) throws(ModelError) in
+            let stock = BlockStock.Kind(declarations[index]).flatMap { stocks[$0] }
+            fill(&blocks, declarations[index], index: index, rows: rows, stock: stock, pool: pool)
         }
     }
 
-    /// Rows of a tensor that are made at a time: about four million elements.
-    private static func pieceRows(columns: Int) -> Int { max(1, (1 << 22) / columns) }
-
-    /// Bytes of the largest piece.
-    private var pieceBytes: Int {
-        let sizes = declarations.map { tensor in
-            let rows = min(tensor.dimensions.dropFirst().reduce(1, *), Self.pieceRows(columns: tensor.dimensions[0]))
-            return tensor.type.byteCount(elements: rows * tensor.dimensions[0]) ?? 0
-        }
-        return sizes.max() ?? 0
-    }
-
-    /// Makes some rows of a tensor, in blocks of its type; returns their bytes.
+    /// Makes some rows of a tensor, in blocks of its type.
     private func fill(
         _ blocks: inout Buffer<UInt8>, _ tensor: GGUFWriter.Declaration, index: Int, rows: Range<Int>,
         stock: BlockStock?, pool: ThreadPool
-    ) -> Int {
-        let columns = tensor.dimensions[0]
-        guard let rowBytes = tensor.type.byteCount(elements: columns) else {
-            preconditionFailure("the mix has given a type that fits the rows")
-        }
+    ) {
+        let (columns, rowBytes) = (tensor.columns, tensor.rowBytes)
         let isNorm = tensor.dimensions.count == 1
         let shared = blocks.shared
         // Several rows at a time, for quantisers that make many blocks at once.
@@ -164,7 +128,6 @@ public struct ModelSynthesizer: Sendable {
             }
             kernels.quantizeRows(values.span, columns: columns, as: tensor.type, into: &bytes)
         }
-        return rows.count * rowBytes
     }
 
     /// The random numbers of one row. The seed is mixed first: added as it is, the next seed would give the same rows,
