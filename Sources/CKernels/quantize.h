@@ -136,3 +136,15 @@ CK_INLINE void ck_quantize_batches(
     CK_DEFINE_QUANTIZERS(                                                                                            \
         NAME, BATCH, COLUMNS, QUANTIZE, CK_ROUND(TYPE, CK_ISA_SCALAR), CK_ROUND(TYPE, CK_ISA_AVX2),                  \
         CK_ROUND(TYPE, CK_ISA_AVX512))
+
+/* ---- Codes ------------------------------------------------------------------------------- */
+
+/* Codes of weights that are rounded elsewhere: PACK(codes, block) stores those of a block, and leaves its scales. */
+#define CK_DEFINE_CODES(NAME, COUNT, LADDER, COLUMNS, PACK)                                                          \
+    static void put_##NAME(const uint8_t *codes, void *blocks, size_t columns) {                                     \
+        ck_block_##NAME *block = blocks;                                                                             \
+        for (size_t i = 0; i < columns; i += COLUMNS, block++) {                                                     \
+            PACK(codes + i, block);                                                                                  \
+        }                                                                                                            \
+    }                                                                                                                \
+    const ck_codes ck_##NAME##_codes = {COUNT, LADDER, put_##NAME};

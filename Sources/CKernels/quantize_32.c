@@ -2,18 +2,49 @@
  * reference does, so that files are the same; with it they search. */
 #include "quantize_search.h"
 
-CK_INLINE void pack_low(const ck_lanes q[32], size_t lane, uint8_t low[16]) {
-    for (size_t i = 0; i < 16; i++) {
-        low[i] = (uint8_t)(((uint8_t)q[i][lane] & 15) | ((uint8_t)q[i + 16][lane] & 15) << 4);
+/* The q of one of a batch's blocks as bytes, in the order of the columns. */
+CK_INLINE void take_lane(const ck_lanes q[32], size_t lane, uint8_t out[32]) {
+    for (size_t i = 0; i < 32; i++) {
+        out[i] = (uint8_t)q[i][lane];
     }
 }
 
-CK_INLINE uint32_t pack_fifth(const ck_lanes q[32], size_t lane) {
+CK_INLINE void pack_low(const uint8_t q[32], uint8_t low[16]) {
+    for (size_t i = 0; i < 16; i++) {
+        low[i] = (uint8_t)((q[i] & 15) | (q[i + 16] & 15) << 4);
+    }
+}
+
+CK_INLINE uint32_t pack_fifth(const uint8_t q[32]) {
     uint32_t bits = 0;
     for (size_t i = 0; i < 32; i++) {
-        bits |= (uint32_t)((uint8_t)q[i][lane] >> 4 & 1) << i;
+        bits |= (uint32_t)(q[i] >> 4 & 1) << i;
     }
     return bits;
+}
+
+CK_INLINE void pack_q4_0(const uint8_t q[32], ck_block_q4_0 *block) {
+    pack_low(q, block->low);
+}
+
+CK_INLINE void pack_q4_1(const uint8_t q[32], ck_block_q4_1 *block) {
+    pack_low(q, block->low);
+}
+
+CK_INLINE void pack_q5_0(const uint8_t q[32], ck_block_q5_0 *block) {
+    block->fifth = pack_fifth(q);
+    pack_low(q, block->low);
+}
+
+CK_INLINE void pack_q5_1(const uint8_t q[32], ck_block_q5_1 *block) {
+    block->fifth = pack_fifth(q);
+    pack_low(q, block->low);
+}
+
+CK_INLINE void pack_q8_0(const uint8_t q[32], ck_block_q8_0 *block) {
+    for (size_t i = 0; i < 32; i++) {
+        block->weights[i] = (int8_t)(q[i] ^ 0x80);
+    }
 }
 
 /* Sixteen blocks  w = scale * (q - offset): their scales, and q. */
@@ -69,10 +100,12 @@ CK_INLINE void quantize_q4_0(const void *tables, const ck_block_source *sources,
     ck_block_q4_0 *block = out;
     uint16_t scales[CK_LANES];
     ck_lanes q[32];
+    uint8_t codes[32];
     search_scales(sources, has_importance, round_q4, 8, scales, q);
     for (size_t lane = 0; lane < CK_LANES; lane++) {
         block[lane].scale = scales[lane];
-        pack_low(q, lane, block[lane].low);
+        take_lane(q, lane, codes);
+        pack_q4_0(codes, block + lane);
     }
 }
 
@@ -81,11 +114,12 @@ CK_INLINE void quantize_q5_0(const void *tables, const ck_block_source *sources,
     ck_block_q5_0 *block = out;
     uint16_t scales[CK_LANES];
     ck_lanes q[32];
+    uint8_t codes[32];
     search_scales(sources, has_importance, round_q5, 16, scales, q);
     for (size_t lane = 0; lane < CK_LANES; lane++) {
         block[lane].scale = scales[lane];
-        block[lane].fifth = pack_fifth(q, lane);
-        pack_low(q, lane, block[lane].low);
+        take_lane(q, lane, codes);
+        pack_q5_0(codes, block + lane);
     }
 }
 
@@ -94,12 +128,12 @@ CK_INLINE void quantize_q8_0(const void *tables, const ck_block_source *sources,
     ck_block_q8_0 *block = out;
     uint16_t scales[CK_LANES];
     ck_lanes q[32];
+    uint8_t codes[32];
     search_scales(sources, has_importance, round_q8, 128, scales, q);
     for (size_t lane = 0; lane < CK_LANES; lane++) {
         block[lane].scale = scales[lane];
-        for (size_t i = 0; i < 32; i++) {
-            block[lane].weights[i] = (int8_t)(q[i][lane] - 128);
-        }
+        take_lane(q, lane, codes);
+        pack_q8_0(codes, block + lane);
     }
 }
 
@@ -108,11 +142,13 @@ CK_INLINE void quantize_q4_1(const void *tables, const ck_block_source *sources,
     ck_block_q4_1 *block = out;
     uint16_t scales[CK_LANES], minimums[CK_LANES];
     ck_lanes q[32];
+    uint8_t codes[32];
     search_lines(sources, has_importance, 15, scales, minimums, q);
     for (size_t lane = 0; lane < CK_LANES; lane++) {
         block[lane].scale = scales[lane];
         block[lane].minimum = minimums[lane];
-        pack_low(q, lane, block[lane].low);
+        take_lane(q, lane, codes);
+        pack_q4_1(codes, block + lane);
     }
 }
 
@@ -121,12 +157,13 @@ CK_INLINE void quantize_q5_1(const void *tables, const ck_block_source *sources,
     ck_block_q5_1 *block = out;
     uint16_t scales[CK_LANES], minimums[CK_LANES];
     ck_lanes q[32];
+    uint8_t codes[32];
     search_lines(sources, has_importance, 31, scales, minimums, q);
     for (size_t lane = 0; lane < CK_LANES; lane++) {
         block[lane].scale = scales[lane];
         block[lane].minimum = minimums[lane];
-        block[lane].fifth = pack_fifth(q, lane);
-        pack_low(q, lane, block[lane].low);
+        take_lane(q, lane, codes);
+        pack_q5_1(codes, block + lane);
     }
 }
 
@@ -135,3 +172,9 @@ CK_DEFINE_WEIGHED_QUANTIZER(q4_1, CK_TYPE_Q4_1, CK_LANES, 32, quantize_q4_1)
 CK_DEFINE_WEIGHED_QUANTIZER(q5_0, CK_TYPE_Q5_0, CK_LANES, 32, quantize_q5_0)
 CK_DEFINE_WEIGHED_QUANTIZER(q5_1, CK_TYPE_Q5_1, CK_LANES, 32, quantize_q5_1)
 CK_DEFINE_WEIGHED_QUANTIZER(q8_0, CK_TYPE_Q8_0, CK_LANES, 32, quantize_q8_0)
+
+CK_DEFINE_CODES(q4_0, 16, NULL, 32, pack_q4_0)
+CK_DEFINE_CODES(q4_1, 16, NULL, 32, pack_q4_1)
+CK_DEFINE_CODES(q5_0, 32, NULL, 32, pack_q5_0)
+CK_DEFINE_CODES(q5_1, 32, NULL, 32, pack_q5_1)
+CK_DEFINE_CODES(q8_0, 256, NULL, 32, pack_q8_0)

@@ -51,6 +51,35 @@ CK_INLINE void pack_six_bits(const uint8_t scales[8], const uint8_t minimums[8],
     }
 }
 
+/* The codes of a block, whose scales and minimums stay. */
+CK_INLINE void pack_q2_k(const uint8_t q[256], ck_block_q2_k *block) {
+    pack_pairs(q, block->low);
+}
+
+CK_INLINE void pack_q3_k(const uint8_t q[256], ck_block_q3_k *block) {
+    pack_bit(q, 2, block->third);
+    pack_pairs(q, block->low);
+}
+
+CK_INLINE void pack_q4_k(const uint8_t q[256], ck_block_q4_k *block) {
+    pack_nibbles(q, block->low);
+}
+
+CK_INLINE void pack_q5_k(const uint8_t q[256], ck_block_q5_k *block) {
+    pack_bit(q, 4, block->fifth);
+    pack_nibbles(q, block->low);
+}
+
+CK_INLINE void pack_q6_k(const uint8_t q[256], ck_block_q6_k *block) {
+    for (size_t i = 0; i < 64; i++) {
+        const size_t half = i / 32, lane = i % 32;
+        const uint8_t *first = q + 128 * half + lane;
+        block->low[64 * half + lane] = (uint8_t)((first[0] & 15) | (first[64] & 15) << 4);
+        block->low[64 * half + 32 + lane] = (uint8_t)((first[32] & 15) | (first[96] & 15) << 4);
+        block->high[i] = (uint8_t)(first[0] >> 4 | first[32] >> 4 << 2 | first[64] >> 4 << 4 | first[96] >> 4 << 6);
+    }
+}
+
 /* ---- Scales and minimums ----------------------------------------------------------------- */
 
 CK_INLINE void quantize_q2_k(const void *tables, const ck_block_source *sources, bool has_importance, void *out) {
@@ -69,7 +98,7 @@ CK_INLINE void quantize_q2_k(const void *tables, const ck_block_source *sources,
     for (size_t g = 0; g < 16; g++) {
         block->packed[g] = (uint8_t)(scales[g] | minimums[g] << 4);
     }
-    pack_pairs(q, block->low);
+    pack_q2_k(q, block);
 }
 
 CK_INLINE void quantize_q4_k(const void *tables, const ck_block_source *sources, bool has_importance, void *out) {
@@ -87,7 +116,7 @@ CK_INLINE void quantize_q4_k(const void *tables, const ck_block_source *sources,
         block->scale = found.scale_halves[8 * k];
         block->minimum = found.minimum_halves[8 * k];
         pack_six_bits(scales, minimums, block->packed);
-        pack_nibbles(q, block->low);
+        pack_q4_k(q, block);
     }
 }
 
@@ -106,8 +135,7 @@ CK_INLINE void quantize_q5_k(const void *tables, const ck_block_source *sources,
         block->scale = found.scale_halves[8 * k];
         block->minimum = found.minimum_halves[8 * k];
         pack_six_bits(scales, minimums, block->packed);
-        pack_bit(q, 4, block->fifth);
-        pack_nibbles(q, block->low);
+        pack_q5_k(q, block);
     }
 }
 
@@ -146,8 +174,7 @@ CK_INLINE void quantize_q3_k(const void *tables, const ck_block_source *sources,
             multiples[g] >> 4 | multiples[g + 4] >> 4 << 2 | multiples[g + 8] >> 4 << 4 |
             multiples[g + 12] >> 4 << 6);
     }
-    pack_bit(q, 2, block->third);
-    pack_pairs(q, block->low);
+    pack_q3_k(q, block);
 }
 
 CK_INLINE void quantize_q6_k(const void *tables, const ck_block_source *sources, bool has_importance, void *out) {
@@ -165,13 +192,7 @@ CK_INLINE void quantize_q6_k(const void *tables, const ck_block_source *sources,
     for (size_t g = 0; g < 16; g++) {
         block->scales[g] = (int8_t)found.multiples[g];
     }
-    for (size_t i = 0; i < 64; i++) {
-        const size_t half = i / 32, lane = i % 32;
-        const uint8_t *first = q + 128 * half + lane;
-        block->low[64 * half + lane] = (uint8_t)((first[0] & 15) | (first[64] & 15) << 4);
-        block->low[64 * half + 32 + lane] = (uint8_t)((first[32] & 15) | (first[96] & 15) << 4);
-        block->high[i] = (uint8_t)(first[0] >> 4 | first[32] >> 4 << 2 | first[64] >> 4 << 4 | first[96] >> 4 << 6);
-    }
+    pack_q6_k(q, block);
 }
 
 CK_DEFINE_QUANTIZER(q2_k, 1, 256, quantize_q2_k)
@@ -179,3 +200,9 @@ CK_DEFINE_QUANTIZER(q3_k, 1, 256, quantize_q3_k)
 CK_DEFINE_QUANTIZER(q4_k, 2, 256, quantize_q4_k)
 CK_DEFINE_QUANTIZER(q5_k, 2, 256, quantize_q5_k)
 CK_DEFINE_QUANTIZER(q6_k, 1, 256, quantize_q6_k)
+
+CK_DEFINE_CODES(q2_k, 4, NULL, 256, pack_q2_k)
+CK_DEFINE_CODES(q3_k, 8, NULL, 256, pack_q3_k)
+CK_DEFINE_CODES(q4_k, 16, NULL, 256, pack_q4_k)
+CK_DEFINE_CODES(q5_k, 32, NULL, 256, pack_q5_k)
+CK_DEFINE_CODES(q6_k, 64, NULL, 256, pack_q6_k)

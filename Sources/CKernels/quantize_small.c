@@ -61,6 +61,23 @@ CK_INLINE void quantize_iq4_nl(const void *tables, const ck_block_source *source
     }
 }
 
+CK_INLINE void pack_iq4_nl(const uint8_t codes[32], ck_block_iq4_nl *block) {
+    pack_nibbles(codes, block->low);
+}
+
+CK_INLINE void pack_iq4_xs(const uint8_t codes[256], ck_block_iq4_xs *block) {
+    for (size_t g = 0; g < 8; g++) {
+        pack_nibbles(codes + 32 * g, block->low + 16 * g);
+    }
+}
+
+/* The values between the first and the last, which are 240 apart. */
+#define IQ4_PLACE(value) (((value) + 127) / 240.0f)
+static const float iq4_ladder[16] = {
+    IQ4_PLACE(-127), IQ4_PLACE(-104), IQ4_PLACE(-83), IQ4_PLACE(-65), IQ4_PLACE(-49), IQ4_PLACE(-35),
+    IQ4_PLACE(-22),  IQ4_PLACE(-10),  IQ4_PLACE(1),   IQ4_PLACE(13),  IQ4_PLACE(25),  IQ4_PLACE(38),
+    IQ4_PLACE(53),   IQ4_PLACE(69),   IQ4_PLACE(89),  IQ4_PLACE(113)};
+
 CK_INLINE void round_multiples_iq4(ck_lanes *numbers) {
     *numbers = CK_ROUND_TO(*numbers, -32, 31);
 }
@@ -199,6 +216,27 @@ CK_INLINE void quantize_nvfp4(const void *tables, const ck_block_source *sources
     }
 }
 
+/* Four-bit floats from -6 to 6 in ascending order: their codes, and where they lie between the first and the last. */
+static const uint8_t e2m1_codes[15] = {15, 14, 13, 12, 11, 10, 9, 0, 1, 2, 3, 4, 5, 6, 7};
+static const float e2m1_ladder[15] = {
+    0 / 24.0f,  4 / 24.0f,  6 / 24.0f,  8 / 24.0f,  9 / 24.0f,  10 / 24.0f, 11 / 24.0f, 12 / 24.0f,
+    13 / 24.0f, 14 / 24.0f, 15 / 24.0f, 16 / 24.0f, 18 / 24.0f, 20 / 24.0f, 24 / 24.0f};
+
+CK_INLINE void pack_mxfp4(const uint8_t places[32], ck_block_mxfp4 *block) {
+    uint8_t codes[32];
+    for (size_t i = 0; i < 32; i++) {
+        codes[i] = e2m1_codes[places[i]];
+    }
+    pack_nibbles(codes, block->low);
+}
+
+CK_INLINE void pack_nvfp4(const uint8_t places[64], ck_block_nvfp4 *block) {
+    for (size_t i = 0; i < 32; i++) {
+        const uint8_t *first = places + 16 * (i / 8) + i % 8;
+        block->low[i / 8][i % 8] = (uint8_t)(e2m1_codes[first[0]] | e2m1_codes[first[8]] << 4);
+    }
+}
+
 /* ---- Q1_0, Q2_0: one and two bits ----------------------------------------------------------- */
 
 /* For weights of one magnitude, the mean magnitude is best. A zero is as near to one as to the other. */
@@ -226,6 +264,12 @@ CK_INLINE void quantize_q1_0(const void *tables, const ck_block_source *sources,
     }
 }
 
+CK_INLINE void pack_q2_0(const uint8_t q[64], ck_block_q2_0 *block) {
+    for (size_t i = 0; i < 16; i++) {
+        block->pairs[i] = (uint8_t)(q[4 * i] | q[4 * i + 1] << 2 | q[4 * i + 2] << 4 | q[4 * i + 3] << 6);
+    }
+}
+
 CK_INLINE void round_q2_0(ck_lanes *numbers) {
     *numbers = CK_ROUND_TO(*numbers, -1, 2);
 }
@@ -246,14 +290,22 @@ CK_INLINE void quantize_q2_0(const void *tables, const ck_block_source *sources,
         round_q2_0(&groups.x[i]);
     }
     for (size_t lane = 0; lane < CK_LANES; lane++, block++) {
-        block->scale = scales[lane];
-        for (size_t i = 0; i < 16; i++) {
-            unsigned pairs = 0;
-            for (size_t k = 0; k < 4; k++) {
-                pairs |= (unsigned)(groups.x[4 * i + k][lane] + 1) << 2 * k;
-            }
-            block->pairs[i] = (uint8_t)pairs;
+        uint8_t q[64];
+        for (size_t i = 0; i < 64; i++) {
+            q[i] = (uint8_t)(groups.x[i][lane] + 1);
         }
+        block->scale = scales[lane];
+        pack_q2_0(q, block);
+    }
+}
+
+CK_INLINE void pack_q1_0(const uint8_t q[128], ck_block_q1_0 *block) {
+    for (size_t i = 0; i < 16; i++) {
+        unsigned bits = 0;
+        for (size_t k = 0; k < 8; k++) {
+            bits |= (unsigned)(q[8 * i + k] & 1) << k;
+        }
+        block->bits[i] = (uint8_t)bits;
     }
 }
 
@@ -263,3 +315,10 @@ CK_DEFINE_QUANTIZER(mxfp4, 16, 32, quantize_mxfp4)
 CK_DEFINE_QUANTIZER(nvfp4, 4, 64, quantize_nvfp4)
 CK_DEFINE_QUANTIZER(q1_0, 1, 128, quantize_q1_0)
 CK_DEFINE_QUANTIZER(q2_0, 16, 64, quantize_q2_0)
+
+CK_DEFINE_CODES(iq4_nl, 16, iq4_ladder, 32, pack_iq4_nl)
+CK_DEFINE_CODES(iq4_xs, 16, iq4_ladder, 256, pack_iq4_xs)
+CK_DEFINE_CODES(mxfp4, 15, e2m1_ladder, 32, pack_mxfp4)
+CK_DEFINE_CODES(nvfp4, 15, e2m1_ladder, 64, pack_nvfp4)
+CK_DEFINE_CODES(q1_0, 2, NULL, 128, pack_q1_0)
+CK_DEFINE_CODES(q2_0, 4, NULL, 64, pack_q2_0)

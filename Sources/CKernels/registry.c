@@ -9,43 +9,64 @@ typedef struct type_row {
     const ck_type_kernels *kernels; /* by ck_isa; what is missing comes from the set it falls back on */
     const ck_panel_row *panels;     /* NULL for a type that stays in the layout of the file */
     const ck_quantize_rows_fn *quantizers; /* by ck_isa, as above; NULL for a type that has none */
+    const ck_codes *codes; /* NULL for a type whose weights are not rounded one by one */
 } type_row;
 
 static const type_row rows[CK_TYPE_COUNT] = {
-    [CK_TYPE_F32] = {{"F32", 1, sizeof(float)}, ck_f32_kernels, NULL, ck_f32_quantizers},
-    [CK_TYPE_F16] = {{"F16", 1, sizeof(uint16_t)}, ck_f16_kernels, NULL, ck_f16_quantizers},
-    [CK_TYPE_F64] = {{"F64", 1, sizeof(double)}, ck_f64_kernels, NULL, ck_f64_quantizers},
-    [CK_TYPE_BF16] = {{"BF16", 1, sizeof(uint16_t)}, ck_bf16_kernels, NULL, ck_bf16_quantizers},
-    [CK_TYPE_Q4_0] = {{"Q4_0", 32, sizeof(ck_block_q4_0)}, ck_q4_0_kernels, &ck_q4_0_panels, ck_q4_0_quantizers},
-    [CK_TYPE_Q4_1] = {{"Q4_1", 32, sizeof(ck_block_q4_1)}, ck_q4_1_kernels, &ck_q4_1_panels, ck_q4_1_quantizers},
-    [CK_TYPE_Q5_0] = {{"Q5_0", 32, sizeof(ck_block_q5_0)}, ck_q5_0_kernels, &ck_q5_0_panels, ck_q5_0_quantizers},
-    [CK_TYPE_Q5_1] = {{"Q5_1", 32, sizeof(ck_block_q5_1)}, ck_q5_1_kernels, &ck_q5_1_panels, ck_q5_1_quantizers},
-    [CK_TYPE_Q8_0] = {{"Q8_0", 32, sizeof(ck_block_q8_0)}, ck_q8_0_kernels, &ck_q8_0_panels, ck_q8_0_quantizers},
-    [CK_TYPE_Q2_K] = {{"Q2_K", 256, sizeof(ck_block_q2_k)}, ck_q2_k_kernels, &ck_q2_k_panels, ck_q2_k_quantizers},
-    [CK_TYPE_Q3_K] = {{"Q3_K", 256, sizeof(ck_block_q3_k)}, ck_q3_k_kernels, &ck_q3_k_panels, ck_q3_k_quantizers},
-    [CK_TYPE_Q4_K] = {{"Q4_K", 256, sizeof(ck_block_q4_k)}, ck_q4_k_kernels, &ck_q4_k_panels, ck_q4_k_quantizers},
-    [CK_TYPE_Q5_K] = {{"Q5_K", 256, sizeof(ck_block_q5_k)}, ck_q5_k_kernels, &ck_q5_k_panels, ck_q5_k_quantizers},
-    [CK_TYPE_Q6_K] = {{"Q6_K", 256, sizeof(ck_block_q6_k)}, ck_q6_k_kernels, &ck_q6_k_panels, ck_q6_k_quantizers},
+    [CK_TYPE_F32] = {{"F32", 1, sizeof(float)}, ck_f32_kernels, NULL, ck_f32_quantizers, NULL},
+    [CK_TYPE_F16] = {{"F16", 1, sizeof(uint16_t)}, ck_f16_kernels, NULL, ck_f16_quantizers, NULL},
+    [CK_TYPE_F64] = {{"F64", 1, sizeof(double)}, ck_f64_kernels, NULL, ck_f64_quantizers, NULL},
+    [CK_TYPE_BF16] = {{"BF16", 1, sizeof(uint16_t)}, ck_bf16_kernels, NULL, ck_bf16_quantizers, NULL},
+    [CK_TYPE_Q4_0] = {{"Q4_0", 32, sizeof(ck_block_q4_0)}, ck_q4_0_kernels, &ck_q4_0_panels,
+        ck_q4_0_quantizers, &ck_q4_0_codes},
+    [CK_TYPE_Q4_1] = {{"Q4_1", 32, sizeof(ck_block_q4_1)}, ck_q4_1_kernels, &ck_q4_1_panels,
+        ck_q4_1_quantizers, &ck_q4_1_codes},
+    [CK_TYPE_Q5_0] = {{"Q5_0", 32, sizeof(ck_block_q5_0)}, ck_q5_0_kernels, &ck_q5_0_panels,
+        ck_q5_0_quantizers, &ck_q5_0_codes},
+    [CK_TYPE_Q5_1] = {{"Q5_1", 32, sizeof(ck_block_q5_1)}, ck_q5_1_kernels, &ck_q5_1_panels,
+        ck_q5_1_quantizers, &ck_q5_1_codes},
+    [CK_TYPE_Q8_0] = {{"Q8_0", 32, sizeof(ck_block_q8_0)}, ck_q8_0_kernels, &ck_q8_0_panels,
+        ck_q8_0_quantizers, &ck_q8_0_codes},
+    [CK_TYPE_Q2_K] = {{"Q2_K", 256, sizeof(ck_block_q2_k)}, ck_q2_k_kernels, &ck_q2_k_panels,
+        ck_q2_k_quantizers, &ck_q2_k_codes},
+    [CK_TYPE_Q3_K] = {{"Q3_K", 256, sizeof(ck_block_q3_k)}, ck_q3_k_kernels, &ck_q3_k_panels,
+        ck_q3_k_quantizers, &ck_q3_k_codes},
+    [CK_TYPE_Q4_K] = {{"Q4_K", 256, sizeof(ck_block_q4_k)}, ck_q4_k_kernels, &ck_q4_k_panels,
+        ck_q4_k_quantizers, &ck_q4_k_codes},
+    [CK_TYPE_Q5_K] = {{"Q5_K", 256, sizeof(ck_block_q5_k)}, ck_q5_k_kernels, &ck_q5_k_panels,
+        ck_q5_k_quantizers, &ck_q5_k_codes},
+    [CK_TYPE_Q6_K] = {{"Q6_K", 256, sizeof(ck_block_q6_k)}, ck_q6_k_kernels, &ck_q6_k_panels,
+        ck_q6_k_quantizers, &ck_q6_k_codes},
     [CK_TYPE_IQ3_XXS] = {{"IQ3_XXS", 256, sizeof(ck_block_iq3_xxs)}, ck_iq3_xxs_kernels, &ck_iq3_xxs_panels,
-        ck_iq3_xxs_quantizers},
-    [CK_TYPE_IQ3_S] = {{"IQ3_S", 256, sizeof(ck_block_iq3_s)}, ck_iq3_s_kernels, &ck_iq3_s_panels, ck_iq3_s_quantizers},
+        ck_iq3_xxs_quantizers, NULL},
+    [CK_TYPE_IQ3_S] = {{"IQ3_S", 256, sizeof(ck_block_iq3_s)}, ck_iq3_s_kernels, &ck_iq3_s_panels,
+        ck_iq3_s_quantizers, NULL},
     [CK_TYPE_IQ4_NL] = {{"IQ4_NL", 32, sizeof(ck_block_iq4_nl)}, ck_iq4_nl_kernels, &ck_iq4_nl_panels,
-        ck_iq4_nl_quantizers},
+        ck_iq4_nl_quantizers, &ck_iq4_nl_codes},
     [CK_TYPE_IQ4_XS] = {{"IQ4_XS", 256, sizeof(ck_block_iq4_xs)}, ck_iq4_xs_kernels, &ck_iq4_xs_panels,
-        ck_iq4_xs_quantizers},
-    [CK_TYPE_IQ1_S] = {{"IQ1_S", 256, sizeof(ck_block_iq1_s)}, ck_iq1_s_kernels, &ck_iq1_s_panels, ck_iq1_s_quantizers},
-    [CK_TYPE_IQ1_M] = {{"IQ1_M", 256, sizeof(ck_block_iq1_m)}, ck_iq1_m_kernels, &ck_iq1_m_panels, ck_iq1_m_quantizers},
+        ck_iq4_xs_quantizers, &ck_iq4_xs_codes},
+    [CK_TYPE_IQ1_S] = {{"IQ1_S", 256, sizeof(ck_block_iq1_s)}, ck_iq1_s_kernels, &ck_iq1_s_panels,
+        ck_iq1_s_quantizers, NULL},
+    [CK_TYPE_IQ1_M] = {{"IQ1_M", 256, sizeof(ck_block_iq1_m)}, ck_iq1_m_kernels, &ck_iq1_m_panels,
+        ck_iq1_m_quantizers, NULL},
     [CK_TYPE_IQ2_XXS] = {{"IQ2_XXS", 256, sizeof(ck_block_iq2_xxs)}, ck_iq2_xxs_kernels, &ck_iq2_xxs_panels,
-        ck_iq2_xxs_quantizers},
+        ck_iq2_xxs_quantizers, NULL},
     [CK_TYPE_IQ2_XS] = {{"IQ2_XS", 256, sizeof(ck_block_iq2_xs)}, ck_iq2_xs_kernels, &ck_iq2_xs_panels,
-        ck_iq2_xs_quantizers},
-    [CK_TYPE_IQ2_S] = {{"IQ2_S", 256, sizeof(ck_block_iq2_s)}, ck_iq2_s_kernels, &ck_iq2_s_panels, ck_iq2_s_quantizers},
-    [CK_TYPE_TQ1_0] = {{"TQ1_0", 256, sizeof(ck_block_tq1_0)}, ck_tq1_0_kernels, &ck_tq1_0_panels, ck_tq1_0_quantizers},
-    [CK_TYPE_TQ2_0] = {{"TQ2_0", 256, sizeof(ck_block_tq2_0)}, ck_tq2_0_kernels, &ck_tq2_0_panels, ck_tq2_0_quantizers},
-    [CK_TYPE_MXFP4] = {{"MXFP4", 32, sizeof(ck_block_mxfp4)}, ck_mxfp4_kernels, &ck_mxfp4_panels, ck_mxfp4_quantizers},
-    [CK_TYPE_NVFP4] = {{"NVFP4", 64, sizeof(ck_block_nvfp4)}, ck_nvfp4_kernels, &ck_nvfp4_panels, ck_nvfp4_quantizers},
-    [CK_TYPE_Q1_0] = {{"Q1_0", 128, sizeof(ck_block_q1_0)}, ck_q1_0_kernels, &ck_q1_0_panels, ck_q1_0_quantizers},
-    [CK_TYPE_Q2_0] = {{"Q2_0", 64, sizeof(ck_block_q2_0)}, ck_q2_0_kernels, &ck_q2_0_panels, ck_q2_0_quantizers},
+        ck_iq2_xs_quantizers, NULL},
+    [CK_TYPE_IQ2_S] = {{"IQ2_S", 256, sizeof(ck_block_iq2_s)}, ck_iq2_s_kernels, &ck_iq2_s_panels,
+        ck_iq2_s_quantizers, NULL},
+    [CK_TYPE_TQ1_0] = {{"TQ1_0", 256, sizeof(ck_block_tq1_0)}, ck_tq1_0_kernels, &ck_tq1_0_panels,
+        ck_tq1_0_quantizers, NULL},
+    [CK_TYPE_TQ2_0] = {{"TQ2_0", 256, sizeof(ck_block_tq2_0)}, ck_tq2_0_kernels, &ck_tq2_0_panels,
+        ck_tq2_0_quantizers, NULL},
+    [CK_TYPE_MXFP4] = {{"MXFP4", 32, sizeof(ck_block_mxfp4)}, ck_mxfp4_kernels, &ck_mxfp4_panels,
+        ck_mxfp4_quantizers, &ck_mxfp4_codes},
+    [CK_TYPE_NVFP4] = {{"NVFP4", 64, sizeof(ck_block_nvfp4)}, ck_nvfp4_kernels, &ck_nvfp4_panels,
+        ck_nvfp4_quantizers, &ck_nvfp4_codes},
+    [CK_TYPE_Q1_0] = {{"Q1_0", 128, sizeof(ck_block_q1_0)}, ck_q1_0_kernels, &ck_q1_0_panels,
+        ck_q1_0_quantizers, &ck_q1_0_codes},
+    [CK_TYPE_Q2_0] = {{"Q2_0", 64, sizeof(ck_block_q2_0)}, ck_q2_0_kernels, &ck_q2_0_panels,
+        ck_q2_0_quantizers, &ck_q2_0_codes},
 };
 
 ck_isa ck_isa_fallback(ck_isa isa) {
@@ -91,6 +112,10 @@ ck_quantize_rows_fn ck_quantizer(ck_type type, ck_isa isa) {
         isa = ck_isa_fallback(isa);
     }
     return quantizers[isa];
+}
+
+ck_codes ck_type_codes(uint32_t type) {
+    return type < CK_TYPE_COUNT && rows[type].codes != NULL ? *rows[type].codes : (ck_codes){0};
 }
 
 ck_panel_traits ck_panel_sizes(uint32_t type) {

@@ -65,6 +65,24 @@ extern const ck_quantize_rows_fn ck_iq3_s_quantizers[CK_ISA_COUNT];
 extern const ck_quantize_rows_fn ck_iq1_s_quantizers[CK_ISA_COUNT];
 extern const ck_quantize_rows_fn ck_iq1_m_quantizers[CK_ISA_COUNT];
 
+/* Of the types whose weights are rounded one by one. */
+extern const ck_codes ck_q4_0_codes;
+extern const ck_codes ck_q4_1_codes;
+extern const ck_codes ck_q5_0_codes;
+extern const ck_codes ck_q5_1_codes;
+extern const ck_codes ck_q8_0_codes;
+extern const ck_codes ck_q2_k_codes;
+extern const ck_codes ck_q3_k_codes;
+extern const ck_codes ck_q4_k_codes;
+extern const ck_codes ck_q5_k_codes;
+extern const ck_codes ck_q6_k_codes;
+extern const ck_codes ck_iq4_nl_codes;
+extern const ck_codes ck_iq4_xs_codes;
+extern const ck_codes ck_mxfp4_codes;
+extern const ck_codes ck_nvfp4_codes;
+extern const ck_codes ck_q1_0_codes;
+extern const ck_codes ck_q2_0_codes;
+
 /* Panels of a type: their format, and their kernels by instruction set. */
 typedef struct ck_panel_row {
     const ck_panel_format *format;

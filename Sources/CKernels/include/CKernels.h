@@ -139,6 +139,64 @@ float ck_quantizer_limit(ck_type type);
 /* The index of the first value that is not a number or whose magnitude exceeds `limit`; n where there is none. */
 size_t ck_first_beyond(const float *values, size_t n, float limit);
 
+/* ---- Weights that are rounded one by one ------------------------------------------------- */
+
+/* Replaces the codes in blocks of `columns` weights and leaves their scales and minimums. */
+typedef void (*ck_put_codes_fn)(const uint8_t *codes, void *blocks, size_t columns);
+
+/* What a weight can become once the scales and minimums of its block are known:  first + (last - first) * place(code),
+ * for a code from 0 to count - 1, in ascending order of their places. What first and last are, blocks tell that hold
+ * code 0 and code count - 1 only. */
+typedef struct ck_codes {
+    uint32_t count;      /* 0 for a type whose weights cannot be rounded one by one */
+    const float *ladder; /* places from 0 to 1; NULL where they are evenly spaced */
+    ck_put_codes_fn put;
+} ck_codes;
+
+/* The codes of `type`. Any integer may be asked for. */
+ck_codes ck_type_codes(uint32_t type);
+
+/* Some rows in which the weights of a block's columns are to be rounded. */
+typedef struct ck_feedback {
+    size_t rows;
+    size_t columns;      /* of the block: those that are rounded */
+    size_t reach;        /* columns that errors are fed forward to, those of the block and some behind it */
+    float *weights;      /* [rows][stride], from the block's first column on */
+    size_t stride;
+    const float *factor; /* [columns][factor_stride], from the diagonal of the block's first column on */
+    size_t factor_stride;
+    const float *first;  /* [rows][columns]: the weights of code 0 */
+    const float *last;   /* [rows][columns]: the weights of the last code */
+    uint8_t *codes;      /* [rows][columns] */
+    float *errors;       /* [rows][error_stride]: (weight - rounded) / factor[column][column] */
+    size_t error_stride;
+} ck_feedback;
+
+/* Some rows whose rounded weights are to become better. */
+typedef struct ck_descent {
+    size_t rows;
+    size_t columns;       /* of a whole row */
+    const float *moments; /* [columns][columns]: H, symmetric */
+    const float *first;   /* [rows][columns]: the weights of code 0 */
+    const float *last;    /* [rows][columns]: the weights of the last code */
+    float *weights;       /* [rows][columns]: rounded */
+    float *gradient;      /* [rows][columns]: (exact - rounded) * H */
+    uint8_t *codes;       /* [rows][columns] */
+} ck_descent;
+
+/* Rounding by what products become. The same bits on every instruction set. */
+typedef struct ck_feedback_kernels {
+    /* Rounds one column after the other to the nearest of its weights, by the ladder of `codes`, and takes
+     * error * factor[column][k]  from the columns k behind it. */
+    void (*feed_forward)(const ck_feedback *feedback, const ck_codes *codes);
+    /* Gives one column after the other the code that makes  (exact - rounded) * H * (exact - rounded)^T  smallest while
+     * the other columns are what they are, and keeps the gradient up to date. */
+    void (*descend)(const ck_descent *descent, const ck_codes *codes);
+} ck_feedback_kernels;
+
+/* Rounding by products on `isa`, or on a set below it. */
+ck_feedback_kernels ck_feedback_of(ck_isa isa);
+
 /* ---- Panels ----------------------------------------------------------------------------- */
 
 /* Rows that lie side by side in a panel, and the most vectors that meet a tile at a time on any instruction set. */
