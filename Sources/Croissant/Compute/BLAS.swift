@@ -1,8 +1,8 @@
 /// The single-precision matrix product of the system's BLAS, one thread to a call.
 ///
 /// The engine's own workers call it side by side, each for its own tile, so the library is told to keep its own threads
-/// out of the way. Which library that is, the two files beside this one say: each gives `coreName`, `configuration` and
-/// `sgemm`.
+/// out of the way. Which library that is, the two files beside this one say: each gives `coreName`, `configuration`,
+/// `sgemm`, and LAPACK's `factor` and `invert`.
 package enum BLAS {
     /// `c = alpha * a * transpose(b)` in rows: a (m, k), b (n, k), c (m, n), each with its own distance between rows.
     package static func multiplyTransposed(
@@ -25,9 +25,9 @@ package enum BLAS {
         }
     }
 
-    /// `c = a * b + beta * c` in rows: a (m, k), b (k, n), c (m, n), each with its own distance between rows.
+    /// `c = alpha * a * b + beta * c` in rows: a (m, k), b (k, n), c (m, n), each with its own distance between rows.
     package static func multiply(
-        m: Int, n: Int, k: Int,
+        m: Int, n: Int, k: Int, alpha: Float = 1,
         a: Span<Float>, aStride: Int,
         b: Span<Float>, bStride: Int,
         beta: Float, c: borrowing SharedBuffer<Float>, at offset: Int, cStride: Int
@@ -39,11 +39,49 @@ package enum BLAS {
         unsafe a.withUnsafeBufferPointer { a in
             unsafe b.withUnsafeBufferPointer { b in
                 unsafe sgemm(
-                    transposesB: false, m: Int32(m), n: Int32(n), k: Int32(k), alpha: 1,
+                    transposesB: false, m: Int32(m), n: Int32(n), k: Int32(k), alpha: alpha,
                     a: a.baseAddress, aStride: Int32(aStride), b: b.baseAddress, bStride: Int32(bStride), beta: beta,
                     c: c.base + offset, cStride: Int32(cStride))
             }
         }
+    }
+
+    /// `c += transpose(a) * b` in rows: a (k, m), b (k, n), c (m, n), each with its own distance between rows.
+    package static func addTransposed(
+        m: Int, n: Int, k: Int,
+        a: Span<Float>, aStride: Int,
+        b: Span<Float>, bStride: Int,
+        c: borrowing SharedBuffer<Float>, at offset: Int, cStride: Int
+    ) {
+        checkBounds(rows: k, columns: m, stride: aStride, count: a.count)
+        checkBounds(rows: k, columns: n, stride: bStride, count: b.count)
+        precondition(offset >= 0, "negative offset")
+        checkBounds(rows: m, columns: n, stride: cStride, count: c.count - offset)
+        unsafe a.withUnsafeBufferPointer { a in
+            unsafe b.withUnsafeBufferPointer { b in
+                unsafe sgemm(
+                    transposesA: true, transposesB: false, m: Int32(m), n: Int32(n), k: Int32(k), alpha: 1,
+                    a: a.baseAddress, aStride: Int32(aStride), b: b.baseAddress, bStride: Int32(bStride), beta: 1,
+                    c: c.base + offset, cStride: Int32(cStride))
+            }
+        }
+    }
+
+    /// The upper triangle of the symmetric positive definite matrix `a` (n, n), whose lower one is not looked at, becomes
+    /// that of U, `a = transpose(U) * U`.
+    ///
+    /// - Returns: whether there is such a matrix; where not, the triangle holds nothing.
+    package static func factor(_ a: inout MutableSpan<Float>, n: Int) -> Bool {
+        checkBounds(rows: n, columns: n, stride: n, count: a.count)
+        return unsafe a.withUnsafeMutableBufferPointer { unsafe factor($0.baseAddress, n: Int32(n)) }
+    }
+
+    /// The upper triangle of U (n, n) becomes that of the inverse of `transpose(U) * U`.
+    ///
+    /// - Returns: whether there is an inverse; where not, the triangle holds nothing.
+    package static func invert(_ a: inout MutableSpan<Float>, n: Int) -> Bool {
+        checkBounds(rows: n, columns: n, stride: n, count: a.count)
+        return unsafe a.withUnsafeMutableBufferPointer { unsafe invert($0.baseAddress, n: Int32(n)) }
     }
 
     private static func checkBounds(rows: Int, columns: Int, stride: Int, count: Int) {
