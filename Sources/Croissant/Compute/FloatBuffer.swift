@@ -15,7 +15,9 @@ package typealias FloatBuffer = Buffer<Float>
 /// huge pages: it costs nothing until it is touched, and goes back the moment the buffer ends.
 package struct Buffer<Element: BitwiseCopyable & Sendable>: ~Copyable, @unchecked Sendable {
     // Sendable: the one owner is the only way to the memory, as for an array.
-    private let memory: PageMemory
+
+    /// What the elements lie in.
+    let memory: PageMemory
     /// The number of elements.
     package let count: Int
 

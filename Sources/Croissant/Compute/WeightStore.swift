@@ -99,6 +99,14 @@ package struct WeightPlan: Sendable {
         self.held = held
     }
 
+    /// Holds the blocks of one tensor of `file`, which have been made in memory, in the layout of the file.
+    package init(_ tensor: TensorInfo, of file: GGUFFile, blocks: consuming Buffer<UInt8>) {
+        precondition(blocks.count == tensor.byteCount, "\(blocks.count) bytes for \(tensor.byteCount)")
+        self.file = file
+        memory = blocks.memory
+        held = [tensor.name: (0, .rows)]
+    }
+
     /// A part of a tensor that one worker reads at a time.
     private struct Piece: Sendable {
         let plan: WeightPlan

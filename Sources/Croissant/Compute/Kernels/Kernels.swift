@@ -13,6 +13,8 @@ package import GGUF
     /// Operations on vectors of floats.
     let vector: ck_vector_kernels
     private let roofline: ck_roofline_kernels
+    /// Rounding by what products become.
+    let feedback: ck_feedback_kernels
     /// By type id; nil for a type without kernels.
     private let types: [ck_type_kernels?]
     /// By type id; nil for a type that nothing is quantised to.
@@ -36,6 +38,7 @@ package import GGUF
         let isa = instructionSet.code
         vector = ck_vector(isa)
         roofline = ck_roofline(isa)
+        feedback = ck_feedback_of(isa)
         let ids = 0..<UInt32(CK_TYPE_COUNT)
         types = ids.map { id in
             unsafe ck_traits(id).name == nil ? nil : ck_kernels(ck_type(rawValue: id), isa)
