@@ -33,35 +33,65 @@ package struct Transformer: Sendable {
         backend.lookUp(tokens, in: weights.embedding, into: &state.residual, scratch: &scratch)
         rope.fill(position..<position + count, cosines: &state.cosines, sines: &state.sines)
         for (layer, block) in weights.blocks.enumerated() {
-            backend.rmsNorm(
-                state.residual, weight: block.attentionNorm, epsilon: configuration.normEpsilon, rows: count,
-                into: &state.normalized)
-            backend.multiply(
-                block.queryKeyValue, state.normalized, tokens: count, into: &state.queryKeyValue, scratch: &scratch)
-            if let bias = block.queryKeyValueBias {
-                backend.add(bias, toRowsOf: &state.queryKeyValue, rows: count)
-            }
-            normalizeHeads(block, tokens: count, &state, on: backend)
-            rotateAndStore(layer: layer, position: position, tokens: count, &state, &cache, on: backend)
-            backend.attention(
-                configuration.attention, queries: state.queryKeyValue, queryStride: state.shape.queryKeyValue,
-                cache: cache,
-                layer: layer, firstPosition: position, tokens: count, precision: block.queryKeyValue.batchActivations,
-                into: &state.attention, scratch: &scratch)
-            backend.multiply(
-                block.attentionOutput, state.attention, tokens: count, into: &state.projected, scratch: &scratch)
-            backend.add(state.projected, to: &state.residual, count: count * configuration.embeddingLength)
-
-            backend.rmsNorm(
-                state.residual, weight: block.feedForwardNorm, epsilon: configuration.normEpsilon, rows: count,
-                into: &state.normalized)
-            backend.multiply(block.gateUp, state.normalized, tokens: count, into: &state.gateUp, scratch: &scratch)
-            backend.gate(state.gateUp, length: configuration.feedForwardLength, rows: count, into: &state.hidden)
-            backend.multiply(block.down, state.hidden, tokens: count, into: &state.projected, scratch: &scratch)
-            backend.add(state.projected, to: &state.residual, count: count * configuration.embeddingLength)
+            forward(
+                block, layer: layer, position: position, tokens: count, cache: &cache, state: &state,
+                scratch: &scratch, on: backend)
         }
         cache.advance(by: count)
         predict(logits, tokens: count, &state, &scratch, on: backend)
+    }
+
+    /// What the matrices of a block are multiplied with.
+    enum BlockInput: CaseIterable {
+        /// (tokens, embedding): the normalised residual, for queries, keys and values.
+        case attention
+        /// (tokens, queries): what attention found, for its output.
+        case attentionOutput
+        /// (tokens, embedding): the normalised residual, for gate and up.
+        case feedForward
+        /// (tokens, feed-forward): SiLU(gate) * up, for down.
+        case down
+    }
+
+    /// Takes `state.residual` (tokens, embedding) through one block, whose keys and values are those of `layer` in the
+    /// cache, from `position` on; the angles of these positions are in `state` already.
+    ///
+    /// - Parameter observe: is shown what the matrices of the block are multiplied with.
+    func forward(
+        _ block: Weights.Block, layer: Int, position: Int, tokens count: Int, cache: inout KVCache,
+        state: inout Activations, scratch: inout Scratch, on backend: CPUBackend,
+        observing observe: (BlockInput, borrowing FloatBuffer) -> Void = { _, _ in }
+    ) {
+        backend.rmsNorm(
+            state.residual, weight: block.attentionNorm, epsilon: configuration.normEpsilon, rows: count,
+            into: &state.normalized)
+        observe(.attention, state.normalized)
+        backend.multiply(
+            block.queryKeyValue, state.normalized, tokens: count, into: &state.queryKeyValue, scratch: &scratch)
+        if let bias = block.queryKeyValueBias {
+            backend.add(bias, toRowsOf: &state.queryKeyValue, rows: count)
+        }
+        normalizeHeads(block, tokens: count, &state, on: backend)
+        rotateAndStore(layer: layer, position: position, tokens: count, &state, &cache, on: backend)
+        backend.attention(
+            configuration.attention, queries: state.queryKeyValue, queryStride: state.shape.queryKeyValue,
+            cache: cache,
+            layer: layer, firstPosition: position, tokens: count, precision: block.queryKeyValue.batchActivations,
+            into: &state.attention, scratch: &scratch)
+        observe(.attentionOutput, state.attention)
+        backend.multiply(
+            block.attentionOutput, state.attention, tokens: count, into: &state.projected, scratch: &scratch)
+        backend.add(state.projected, to: &state.residual, count: count * configuration.embeddingLength)
+
+        backend.rmsNorm(
+            state.residual, weight: block.feedForwardNorm, epsilon: configuration.normEpsilon, rows: count,
+            into: &state.normalized)
+        observe(.feedForward, state.normalized)
+        backend.multiply(block.gateUp, state.normalized, tokens: count, into: &state.gateUp, scratch: &scratch)
+        backend.gate(state.gateUp, length: configuration.feedForwardLength, rows: count, into: &state.hidden)
+        observe(.down, state.hidden)
+        backend.multiply(block.down, state.hidden, tokens: count, into: &state.projected, scratch: &scratch)
+        backend.add(state.projected, to: &state.residual, count: count * configuration.embeddingLength)
     }
 
     /// Normalises each head of the queries and of the keys, where the block has norms for them.
