@@ -12,3 +12,11 @@ extension ModelError {
                 ? "a finite number" : "a magnitude up to \(limit) for \(type.name)")
     }
 }
+
+extension Kernels {
+    /// Throws where `values`, those of a tensor from element `start` on, have one that `type` cannot be made of.
+    func check(_ values: Span<Float>, of tensor: String, at start: Int, as type: GGMLType) throws(ModelError) {
+        guard let bad = firstValue(in: values, beyond: type) else { return }
+        throw .badWeight(values[bad], at: start + bad, of: tensor, for: type)
+    }
+}

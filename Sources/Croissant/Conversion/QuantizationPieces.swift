@@ -8,10 +8,13 @@ struct QuantizationPiece: Sendable {
     let elements: Range<Int>
     /// Their bytes in the file that holds the tensor.
     let source: Range<Int>
-    /// Bytes that they become.
-    let byteCount: Int
+    /// The bytes of the tensor that they become.
+    let target: Range<Int>
     /// Whether they are copied as they are.
     let isCopied: Bool
+
+    /// Bytes that they become.
+    var byteCount: Int { target.count }
 }
 
 /// The pieces of all tensors, one after the other: a file has too many to hold them all.
@@ -35,11 +38,12 @@ struct QuantizationPieces: Sequence, IteratorProtocol {
         // Pieces are whole blocks, and so is what is left of a tensor.
         guard let first = source.type.byteCount(elements: elements.lowerBound),
             let last = source.type.byteCount(elements: elements.upperBound),
-            let byteCount = plan.type.byteCount(elements: elements.count)
+            let begin = plan.type.byteCount(elements: elements.lowerBound),
+            let end = plan.type.byteCount(elements: elements.upperBound)
         else { preconditionFailure("rows are whole blocks: the file and the plan have been checked") }
         let piece = QuantizationPiece(
             tensor: tensor, elements: elements, source: source.offset + first..<source.offset + last,
-            byteCount: byteCount, isCopied: plan.isCopied)
+            target: begin..<end, isCopied: plan.isCopied)
         start = elements.upperBound
         if start == source.elementCount { (tensor, start) = (tensor + 1, 0) }
         return piece

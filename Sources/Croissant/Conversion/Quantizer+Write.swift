@@ -12,12 +12,14 @@ extension Quantizer {
     ///   - threads: threads that quantise; one for each core when nil. The file is the same with any number.
     ///   - progress: called now and then with the bytes of tensors that have been read; returning false stops, and leaves
     ///     no file behind.
+    ///   - calibrating: called now and then before any of that, where the file is calibrated, with the steps that are done;
+    ///     returning false stops, and leaves no file behind.
     /// - Returns: whether the file was written.
     /// - Throws: ``ModelError/invalidWeight(tensor:index:value:expected:)`` for a weight that is no number, or larger than
     ///   its new type can express; ``ModelError/file(_:)`` where writing fails.
     @discardableResult
     public func write(
-        to path: String, threads: Int? = nil, progress: ((Int) -> Bool)? = nil
+        to path: String, threads: Int? = nil, progress: ((Int) -> Bool)? = nil, calibrating: ((Int) -> Bool)? = nil
     ) throws(ModelError) -> Bool {
         let threads = try HostProcessors.threads(threads)
         let declarations = tensors.map { GGUFWriter.Declaration($0.source, type: $0.type) }
@@ -27,8 +29,16 @@ extension Quantizer {
         } catch {
             throw .file(error)
         }
-        return try QuantizationRun(self, pool: ThreadPool(threadCount: threads), output: QuantizedOutput(writer))
-            .run(progress: progress)
+        var calibrated: [String: WeightMatrix] = [:]
+        if let calibration {
+            let run = try CalibrationRun(calibration, of: file, threads: threads)
+            guard let made = try run.run(progress: calibrating) else { return false }
+            calibrated = made
+        }
+        return try QuantizationRun(
+            self, calibrated: calibrated, pool: ThreadPool(threadCount: threads), output: QuantizedOutput(writer)
+        )
+        .run(progress: progress)
     }
 }
 
@@ -50,6 +60,8 @@ private final class QuantizedOutput: Sendable {
 /// One way through a file.
 private struct QuantizationRun {
     private let quantizer: Quantizer
+    /// Matrices that are quantised already, by their names.
+    private let calibrated: [String: WeightMatrix]
     private let pool: ThreadPool
     private let output: QuantizedOutput
     /// Pieces until all threads meet.
@@ -67,8 +79,11 @@ private struct QuantizationRun {
         var byteCount: Int { pieces.reduce(0) { $0 + $1.source.count } }
     }
 
-    init(_ quantizer: Quantizer, pool: ThreadPool, output: QuantizedOutput) {
+    init(
+        _ quantizer: Quantizer, calibrated: [String: WeightMatrix], pool: ThreadPool, output: QuantizedOutput
+    ) {
         self.quantizer = quantizer
+        self.calibrated = calibrated
         self.pool = pool
         self.output = output
         groupSize = min(32 * pool.threadCount, 512)
@@ -130,7 +145,9 @@ private struct QuantizationRun {
         do throws(GGUFError) {
             for (index, piece) in group.pieces.enumerated() {
                 let tensor = quantizer.tensors[piece.tensor].source
-                if piece.isCopied {
+                if let matrix = calibrated[tensor.name] {
+                    try output.write(matrix.heldBytes.extracting(piece.target), of: tensor.name)
+                } else if piece.isCopied {
                     let mapped = quantizer.file.mappedFile(of: tensor)
                     try output.write(mapped.bytes.extracting(piece.source), of: tensor.name)
                 } else {
@@ -154,18 +171,15 @@ private struct QuantizationRun {
         _ blocks: borrowing SharedBuffer<UInt8>
     ) throws(ModelError) {
         let piece = group.pieces[index]
-        guard !piece.isCopied else { return }
         let tensor = quantizer.tensors[piece.tensor]
+        guard !piece.isCopied && calibrated[tensor.source.name] == nil else { return }
         let kernels = quantizer.kernels
         let start = worker * QuantizationPieces.elements
         var values = floats.slice(start..<start + piece.elements.count)
         let mapped = quantizer.file.mappedFile(of: tensor.source)
         kernels.dequantize(
             mapped.bytes.extracting(piece.source), as: tensor.source.type, count: piece.elements.count, into: &values)
-        if let bad = kernels.firstValue(in: values.span, beyond: tensor.type) {
-            throw .badWeight(
-                values[bad], at: piece.elements.lowerBound + bad, of: tensor.source.name, for: tensor.type)
-        }
+        try kernels.check(values.span, of: tensor.source.name, at: piece.elements.lowerBound, as: tensor.type)
         // Blocks do not depend on the row that they are in.
         var out = blocks.slice(place(of: index, in: group))
         kernels.quantizeRows(values.span, columns: piece.elements.count, as: tensor.type, into: &out)

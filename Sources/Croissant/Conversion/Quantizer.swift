@@ -24,6 +24,9 @@ public struct Quantizer: Sendable {
         public var embeddingType: GGMLType?
         /// Whether weights may be quantised that are already.
         public var allowsRequantization = false
+        /// A text to calibrate with; nil for rounding that knows nothing but the weights. Types are the same with it and
+        /// without, so that files are as large.
+        public var calibration: Calibration?
 
         /// The types of a recipe.
         public init(mix: QuantizationMix) { self.mix = mix }
@@ -66,6 +69,8 @@ public struct Quantizer: Sendable {
     public let tensors: [Tensor]
     /// Those overrides that no matrix matches.
     public let unusedOverrides: [TypeOverride]
+    /// How it is calibrated, where it is.
+    public let calibration: CalibrationPlan?
     let kernels: Kernels
 
     /// Decides over all tensors of `file`.
@@ -73,7 +78,8 @@ public struct Quantizer: Sendable {
     /// - Throws: ``ModelError/requantization(tensor:type:)`` for weights that are quantised already, unless that is
     ///   allowed; ``ModelError/unsupportedType(tensor:type:expected:)`` for those that cannot be read;
     ///   ``ModelError/invalidOption(name:value:expected:)`` for types that nothing is quantised to and patterns that are no
-    ///   regular expressions.
+    ///   regular expressions; with a text to calibrate with, whatever keeps the model from being run, and a text that is
+    ///   too short.
     public init(_ file: GGUFFile, options: Options) throws(ModelError) {
         kernels = Kernels(Kernels.bestInstructionSet)
         self.file = file
@@ -85,6 +91,9 @@ public struct Quantizer: Sendable {
             tensors.append(try Self.tensor(tensor, wanted, options, kernels))
         }
         self.tensors = tensors
+        calibration = try options.calibration.map { calibration throws(ModelError) in
+            try CalibrationPlan(calibration, of: file, tensors: tensors)
+        }
     }
 
     /// The types that could be asked for.
@@ -103,6 +112,7 @@ public struct Quantizer: Sendable {
         var metadata = file.metadata.withoutSplit
         metadata["general.quantization_version"] = .uint32(2)
         metadata["general.file_type"] = options.mix.fileType.map { .uint32($0.rawValue) }
+        if let calibration { metadata.merge(calibration.metadata) }
         return metadata
     }
 

@@ -16,7 +16,8 @@ public struct MemoryPlan: Sendable {
         /// Whether it is the page cache's copy of a file rather than memory of the process's own.
         public let isFileBacked: Bool
 
-        fileprivate init(_ name: String, _ byteCount: Int, isFileBacked: Bool = false) {
+        /// An allocation of `byteCount` bytes.
+        init(_ name: String, _ byteCount: Int, isFileBacked: Bool = false) {
             self.name = name
             self.byteCount = byteCount
             self.isFileBacked = isFileBacked

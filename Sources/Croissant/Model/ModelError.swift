@@ -32,6 +32,8 @@ public enum ModelError: Error, Sendable, Equatable {
     case overBudget(planned: Int, budget: Int, remedy: String?)
     /// What the plan needs beside mapped files is more than the container may have.
     case overContainer(needed: Int, limit: Int)
+    /// What is to be done takes more memory than there is.
+    case overMemory(needed: Int, available: Int)
     /// More positions were asked for than the context holds.
     case contextExceeded(tokens: Int, capacity: Int)
     /// An option has a value that does not work with this model or machine.
@@ -73,6 +75,8 @@ extension ModelError: CustomStringConvertible {
             "over the memory budget: the plan needs \(ByteCount(planned)) (expected at most \(ByteCount(budget)))"
         case .overContainer(let needed, let limit):
             "over the container's memory: the plan needs \(ByteCount(needed)) (expected at most \(ByteCount(limit)))"
+        case .overMemory(let needed, let available):
+            "not enough memory: the plan needs \(ByteCount(needed)) (expected at most \(ByteCount(available)))"
         case .contextExceeded(let tokens, let capacity):
             "the context is full: \(tokens) tokens were given, \(capacity) fit"
         case .invalidOption(let name, let value, let expected):
@@ -94,6 +98,7 @@ extension ModelError: CustomStringConvertible {
             "quantise the original, in F16 or BF16; --allow-requantize does it all the same, and adds up the errors"
         case .outOfMemory, .overContainer:
             "a smaller context (-c), a smaller batch (-b) or --weights mapped needs less"
+        case .overMemory: "fewer chunks of text, or shorter ones, need less"
         case .contextExceeded: "a larger context (-c) holds more, up to what the model was trained for"
         case .noTokenizer: "give token ids with --ids"
         default: nil

@@ -1,0 +1,363 @@
+import Croissant
+import Foundation
+import GGUF
+import Testing
+
+@Suite("Second moments and their factors")
+struct FeedbackFactorTests {
+    @Test("The factors of a small matrix are those found by hand")
+    func knownMatrix() {
+        // transpose(U) * U with U = [2 1 3; 0 1 -1; 0 0 1]; what is below the diagonal is not looked at.
+        var a: [Float] = [4, 2, 6, .nan, 2, 2, .nan, .nan, 11]
+        var span = a.mutableSpan
+        #expect(BLAS.factor(&span, n: 3))
+        #expect([0, 1, 2, 4, 5, 8].map { a[$0] } == [2, 1, 3, 1, -1, 1])
+        var inverse = a.mutableSpan
+        #expect(BLAS.invert(&inverse, n: 3))
+        // The inverse of the whole: [4.5 2.5 -2; . 2 -1; . . 1] by U's inverse [0.5 -0.5 -2; 0 1 1; 0 0 1].
+        let expected: [Float] = [4.5, -2.5, -2, 2, 1, 1]
+        for (found, expected) in zip([0, 1, 2, 4, 5, 8].map({ a[$0] }), expected) {
+            #expect(abs(found - expected) < 1e-5)
+        }
+        var indefinite: [Float] = [1, 2, 2, 1]
+        var other = indefinite.mutableSpan
+        #expect(!BLAS.factor(&other, n: 2))
+    }
+
+    /// Inputs (rows, columns) each of which is much like its neighbours.
+    static func inputs(rows: Int, columns: Int) -> [Float] {
+        var random = Xoshiro256(seed: 5)
+        return (0..<rows).flatMap { _ in
+            var value: Float = 0
+            return (0..<columns).map { column in
+                let fresh = Float(random.next() >> 40) / Float(1 << 23) - 1
+                value = 0.95 * value + fresh
+                return value * (column % 16 == 3 ? 6 : 1)
+            }
+        }
+    }
+
+    @Test("Moments do not depend on threads or on how inputs come", arguments: [300, 20])
+    func moments(columns: Int) throws {
+        let rows = 40
+        let x = Self.inputs(rows: rows, columns: columns)
+        var whole = try InputMoments(columns: columns)
+        whole.add(x.span, rows: rows, on: ThreadPool(threadCount: 3))
+        var parts = try InputMoments(columns: columns)
+        var squares = try InputMoments(columns: columns, isDiagonal: true)
+        let pool = ThreadPool(threadCount: 1)
+        for part in 0..<4 {
+            let some = x.span.extracting(part * 10 * columns..<(part + 1) * 10 * columns)
+            parts.add(some, rows: 10, on: pool)
+            squares.add(some, rows: 10, on: pool)
+        }
+        for (a, b) in zip(whole.importance, squares.importance) { #expect(abs(a - b) <= 1e-4 * b) }
+        try whole.close(damping: 0)
+        try parts.close(damping: 0)
+        var wrong = 0
+        for j in 0..<columns {
+            for k in 0..<columns {
+                let exact =
+                    (0..<rows).reduce(0.0) {
+                        $0 + Double(x[$1 * columns + j]) * Double(x[$1 * columns + k])
+                    } / Double(rows)
+                let scale = Double(whole.hessian[j * columns + j] * whole.hessian[k * columns + k]).squareRoot()
+                let (a, b) = (whole.hessian[j * columns + k], parts.hessian[j * columns + k])
+                if !(abs(Double(a) - exact) <= 1e-5 * scale && abs(Double(b) - exact) <= 1e-5 * scale) { wrong += 1 }
+                if whole.hessian[k * columns + j] != a { wrong += 1 }
+            }
+        }
+        #expect(wrong == 0)
+    }
+
+    @Test("The factor is that of the inverse; inputs that were never seen do no harm")
+    func factor() throws {
+        let (rows, columns) = (100, 48)
+        var x = Self.inputs(rows: rows, columns: columns)
+        for row in 0..<rows { x[row * columns + 7] = 0 }
+        var moments = try InputMoments(columns: columns)
+        moments.add(x.span, rows: rows, on: ThreadPool(threadCount: 1))
+        try moments.close(damping: 0.01)
+        var factor = try FeedbackFactor(columns: 64)
+        factor.factorize(moments)
+        let u = factor.upper
+        for j in 0..<columns {
+            for k in 0..<columns {
+                // Row j of transpose(U) * U, times column k of H.
+                var sum = 0.0
+                for m in 0..<columns {
+                    let inverse = (0...min(j, m)).reduce(0.0) {
+                        $0 + Double(u[$1 * columns + j]) * Double(u[$1 * columns + m])
+                    }
+                    sum += inverse * Double(moments.hessian[m * columns + k])
+                }
+                #expect(abs(sum - (j == k ? 1 : 0)) < 1e-2)
+            }
+            #expect(abs(factor.costs[j] * u[j * columns + j] * u[j * columns + j] - 1) < 1e-5)
+        }
+        // Nothing at all was seen.
+        var none = try InputMoments(columns: columns)
+        try none.close(damping: 0.01)
+        var identity = try FeedbackFactor(columns: columns)
+        identity.factorize(none)
+        #expect(identity.costs.allSatisfy { $0 == 1 })
+        var bad = try InputMoments(columns: 16)
+        bad.add([Float](repeating: .infinity, count: 16).span, rows: 1, on: ThreadPool(threadCount: 1))
+        #expect(throws: ModelError.self) { try bad.close(damping: 0.01) }
+    }
+
+    @Test(
+        "Products with inputs that go together are nearer with feedback than with importance, and nearer with that than without",
+        arguments: [GGMLType.q4_0, .q5_1, .q8_0, .iq4_nl, .mxfp4, .q2_K, .q3_K, .q4_K, .iq4_xs])
+    func synthetic(type: GGMLType) throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let columns = 256
+        let model = try ModelFile(
+            shape: ModelShape(
+                name: "small", contextLength: 128, embeddingLength: columns, layers: 1, feedForwardLength: 320,
+                heads: 4, keyValueHeads: 4, vocabularySize: 512), seed: 4)
+        try model.write(to: folder.file("model.gguf"))
+        let file = try GGUFFile(path: folder.file("model.gguf"))
+        let kernels = Kernels(Kernels.bestInstructionSet)
+        let pool = ThreadPool(threadCount: 2)
+        let store = try WeightStore(file: file, resident: [], kernels: kernels, pool: pool)
+        let matrix = store.matrix(try #require(file.tensor(named: "blk.0.ffn_up.weight")))
+        let x = Self.inputs(rows: 400, columns: columns)
+        var moments = try InputMoments(columns: columns)
+        moments.add(x.span, rows: 400, on: pool)
+        let importance = moments.importance
+        try moments.close(damping: 0.01)
+        var factor = try FeedbackFactor(columns: columns)
+        factor.factorize(moments)
+        let quantizer = FeedbackQuantizer(kernels: kernels, pool: pool)
+        var exact = [Float](repeating: 0, count: matrix.rows * columns)
+        var span = exact.mutableSpan
+        kernels.dequantize(matrix, rows: 0..<matrix.rows, into: &span)
+        func error(_ blocks: borrowing Buffer<UInt8>) -> Double {
+            var weights = [Float](repeating: 0, count: exact.count)
+            var span = weights.mutableSpan
+            kernels.dequantize(blocks.bytes(of: 0..<blocks.count), as: type, count: exact.count, into: &span)
+            var sum = 0.0
+            for row in 0..<24 {
+                let e = (0..<columns).map { exact[row * columns + $0] - weights[row * columns + $0] }
+                for j in 0..<columns {
+                    sum +=
+                        Double(e[j])
+                        * (0..<columns).reduce(0.0) {
+                            $0 + Double(e[$1]) * Double(moments.hessian[j * columns + $1])
+                        }
+                }
+            }
+            return sum
+        }
+        let plain = error(
+            try quantizer.quantize(matrix, as: type, importance: [Float](repeating: 1, count: columns)))
+        let weighed = error(try quantizer.quantize(matrix, as: type, importance: importance))
+        let fed = error(
+            try quantizer.quantize(
+                matrix, as: type,
+                .init(importance: factor.costs, hessian: moments.hessian, factor: factor.upper)))
+        #expect(weighed < plain * 1.01)
+        #expect(fed < 0.6 * weighed, "\(fed / weighed)")
+    }
+}
+
+@Suite("Calibration of a whole model")
+struct CalibrationTests {
+    private static let shape = ModelShape(
+        name: "small", contextLength: 128, embeddingLength: 256, layers: 2, feedForwardLength: 352, heads: 4,
+        keyValueHeads: 2, vocabularySize: 512)
+    private static let text = (0..<400).map { "the cat \($0 * 7 % 97) sat on mat \($0)" }.joined(separator: ", ")
+
+    private func options(
+        _ mix: QuantizationMix, _ method: Quantizer.Calibration.Method = .gptq, text: String = text, chunks: Int = 4
+    ) -> Quantizer.Options {
+        var options = Quantizer.Options(mix: mix)
+        var calibration = Quantizer.Calibration(text: text, name: "cats.txt")
+        calibration.method = method
+        calibration.contextLength = 64
+        calibration.chunks = chunks
+        options.calibration = calibration
+        return options
+    }
+
+    private func make(_ folder: TemporaryFolder) throws -> GGUFFile {
+        let path = folder.file("f32.gguf")
+        try ModelSynthesizer(shape: Self.shape, type: .f32, seed: 3).write(to: path, threads: 1)
+        return try GGUFFile(path: path)
+    }
+
+    @Test("Files have the same types and the same bytes with any number of threads", arguments: ["Q4_K_M", "Q4_0"])
+    func deterministic(name: String) throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let file = try make(folder)
+        let mix = try #require(QuantizationMix(name: name))
+        let plain = try Quantizer(file, options: .init(mix: mix))
+        let quantizer = try Quantizer(file, options: options(mix))
+        #expect(quantizer.tensors == plain.tensors)
+        try plain.write(to: folder.file("plain"), threads: 1)
+        for threads in [1, 3] { try quantizer.write(to: folder.file("\(threads)"), threads: threads) }
+        let one = try ModelFile(path: folder.file("1"))
+        let three = try ModelFile(path: folder.file("3"))
+        let other = try ModelFile(path: folder.file("plain"))
+        for ((a, b), (c, tensor)) in zip(zip(one.tensors, three.tensors), zip(other.tensors, quantizer.tensors)) {
+            #expect(a.bytes == b.bytes, "\(a.name)")
+            // Embeddings and norms are what they are without.
+            let isCalibrated = quantizer.calibration?.method(for: tensor) != nil
+            #expect((a.bytes == c.bytes) == !isCalibrated, "\(a.name)")
+            #expect(isCalibrated == (a.name.hasPrefix("blk.") && !a.name.contains("norm") || a.name == "output.weight"))
+        }
+        #expect(one.metadata["quantize.imatrix.dataset"] == .string("cats.txt"))
+        #expect(one.metadata["quantize.imatrix.entries_count"]?.asInt == 15)
+        #expect(one.metadata["quantize.imatrix.chunks_count"]?.asInt == 4)
+        #expect(one.metadata["quantize.calibration.method"] == .string("gptq"))
+        _ = try Model(contentsOf: folder.file("1"), options: .small)
+    }
+
+    @Test("Types whose weights are rounded together are calibrated by importance")
+    func fallback() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let file = try make(folder)
+        let quantizer = try Quantizer(file, options: options(.init(pure: .tq2_0)))
+        let methods = quantizer.tensors.map { quantizer.calibration?.method(for: $0) }
+        #expect(Set(methods) == [nil, .importance, .gptq])  // Rows of 352 are Q4_0.
+        #expect(try quantizer.write(to: folder.file("out"), threads: 1))
+        let weighed = try Quantizer(file, options: options(.init(.q4_0), .importance))
+        #expect(weighed.tensors.allSatisfy { weighed.calibration?.method(for: $0) != .gptq })
+        #expect(try weighed.write(to: folder.file("out"), threads: 1))
+        // Nothing has scales here.
+        let floats = try Quantizer(file, options: options(.init(.f16)))
+        #expect(try floats.write(to: folder.file("out"), threads: 1))
+    }
+
+    @Test("What cannot be calibrated with, or by, is an error before anything is written")
+    func errors() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let file = try make(folder)
+        let mix = QuantizationMix(.q4_0)
+        #expect(throws: ModelError.self) { try Quantizer(file, options: options(mix, text: "")) }
+        #expect(throws: ModelError.self) { try Quantizer(file, options: options(mix, text: "one two three")) }
+        #expect(throws: ModelError.self) { try Quantizer(file, options: options(mix, chunks: 0)) }
+        var short = options(mix)
+        short.calibration?.contextLength = 2
+        #expect(throws: ModelError.self) { try Quantizer(file, options: short) }
+        var model = try ModelFile(path: file.path)
+        for key in model.metadata.keys where key.hasPrefix("tokenizer.") { model.metadata[key] = nil }
+        try model.write(to: folder.file("mute.gguf"))
+        #expect(throws: ModelError.noTokenizer(path: folder.file("mute.gguf"))) {
+            try Quantizer(try GGUFFile(path: folder.file("mute.gguf")), options: options(mix))
+        }
+        var foreign = try ModelFile(path: file.path)
+        foreign.metadata["general.architecture"] = .string("mamba")
+        try foreign.write(to: folder.file("foreign.gguf"))
+        #expect(throws: ModelError.self) {
+            try Quantizer(try GGUFFile(path: folder.file("foreign.gguf")), options: options(mix))
+        }
+    }
+
+    @Test("Chunks come from all over the text, each with BOS in front")
+    func chunks() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let plan = try #require(Quantizer(try make(folder), options: options(.init(.q4_0))).calibration)
+        #expect(plan.chunkCount == 4 && plan.chunkLength == 64 && plan.tokenCount == 256)
+        #expect(plan.availableChunks > 4)
+        let memory = try plan.memory(threads: 1)
+        #expect(memory.contains { $0.name == "hidden states" && $0.byteCount == 256 * 256 * 4 })
+        #expect(memory.contains { $0.name == "second moments" && $0.byteCount >= 4 * (3 * 256 * 256 + 2 * 352 * 352) })
+    }
+
+    @Test("It can be stopped at every step, and leaves nothing")
+    func stopped() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let quantizer = try Quantizer(try make(folder), options: options(.init(.q4_0), chunks: 2))
+        let steps = try #require(quantizer.calibration).steps
+        var seen: [Int] = []
+        #expect(
+            try quantizer.write(
+                to: folder.file("out"), threads: 1,
+                calibrating: {
+                    seen.append($0); return true
+                }))
+        #expect(seen == seen.sorted() && seen.last == steps)
+        try FileManager.default.removeItem(atPath: folder.file("out"))
+        for step in seen where step % 5 == 0 || step == steps {
+            #expect(try !quantizer.write(to: folder.file("out"), threads: 1, calibrating: { $0 < step }))
+            #expect(try folder.names == ["f32.gguf"])
+        }
+    }
+
+    @Test("A weight that is no number is named, whoever comes first")
+    func badWeight() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        _ = try make(folder)
+        var model = try ModelFile(path: folder.file("f32.gguf"))
+        try model.change("blk.0.ffn_up.weight") { tensor in
+            tensor.bytes.replaceSubrange(4 * 777..<4 * 778, with: [0, 0, 0xc0, 0x7f])
+        }
+        try model.write(to: folder.file("nan.gguf"))
+        let quantizer = try Quantizer(try GGUFFile(path: folder.file("nan.gguf")), options: options(.init(.q4_0)))
+        #expect(throws: ModelError.self) { try quantizer.write(to: folder.file("out"), threads: 2) }
+        #expect(try folder.names == ["f32.gguf", "nan.gguf"])
+    }
+}
+
+@Suite("Calibrated files are nearer to the original", .enabled(if: TestData.isPresent, "needs ../shared/data"))
+struct CalibratedDivergenceTests {
+    private static let book = {
+        let folder = URL(filePath: TestData.path("")).deletingLastPathComponent()
+        let bytes = (try? Data(contentsOf: folder.appending(path: "text/en_alice_carroll.utf8.txt"))) ?? Data()
+        return String(decoding: bytes, as: UTF8.self)
+    }()
+
+    /// The mean divergence of a quantised file from the original, on a part of the book that it was not calibrated with.
+    private func divergence(_ options: Quantizer.Options, _ folder: TemporaryFolder) throws -> Double {
+        let path = folder.file("out.gguf")
+        let file = try GGUFFile(path: TestData.path("stories260K.gguf"))
+        try Quantizer(file, options: options).write(to: path, threads: 2)
+        var runtime = RuntimeOptions().evaluating(chunksOf: 128)
+        runtime.threads = 2
+        runtime.activations = .f32
+        runtime.prefill = .sgemm
+        let logits = folder.file("logits")
+        if !FileManager.default.fileExists(atPath: logits) {
+            let model = try Model(file, options: runtime)
+            let encoding = try TokenChunks.encoding(of: String(Self.book.suffix(20_000)), model)
+            let chunks = try TokenChunks(
+                encoding.ids, length: 128, beginning: TokenChunks.beginning(model), limit: 16)
+            var perplexity = try Perplexity(
+                model, chunks,
+                savingTo: LogitsFileWriter(
+                    path: logits, chunks: chunks, vocabularySize: model.configuration.vocabularySize))
+            while try perplexity.next() != nil {}
+        }
+        var comparison = try KLDivergence(
+            Model(contentsOf: path, options: runtime), base: LogitsFile(path: logits))
+        while try comparison.next() != nil {}
+        return comparison.statistics.divergence.mean.value
+    }
+
+    @Test("By a third with errors fed forward; less so with importance alone", arguments: ["Q4_0"])
+    func stories(name: String) throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        var options = Quantizer.Options(mix: try #require(QuantizationMix(name: name)))
+        let plain = try divergence(options, folder)
+        var calibration = Quantizer.Calibration(text: String(Self.book.prefix(60_000)), name: "alice")
+        calibration.contextLength = 256
+        calibration.chunks = 40
+        calibration.method = .importance
+        options.calibration = calibration
+        let weighed = try divergence(options, folder)
+        options.calibration?.method = .gptq
+        let fed = try divergence(options, folder)
+        #expect(fed <= 0.7 * plain, "\(fed / plain)")
+        #expect(fed < weighed && weighed < plain, "\(fed), \(weighed), \(plain)")
+    }
+}
