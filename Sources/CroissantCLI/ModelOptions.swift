@@ -223,6 +223,7 @@ extension PrefillMethod: ExpressibleByArgument {}
 extension ActivationPrecision: ExpressibleByArgument {}
 extension WeightPlacement: ExpressibleByArgument {}
 extension InstructionSet: ExpressibleByArgument {}
+extension Quantizer.Calibration.Method: ExpressibleByArgument {}
 
 /// A tensor type by its name, in any case.
 func tensorType(_ name: String) throws -> GGMLType {

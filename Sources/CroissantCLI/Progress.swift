@@ -55,6 +55,14 @@ final class ProgressBar: Sendable {
 }
 
 extension ProgressBar {
+    /// A part of some work, with a bar of its own.
+    struct Stage {
+        /// What is done.
+        let label: String
+        /// Units of work.
+        let total: Int
+    }
+
     /// Does work that writes files, and shows how far it is. Ctrl-C stops it, and leaves nothing behind.
     ///
     /// - Parameter work: calls its argument with what is done, stops where that returns false, and returns whether it has
@@ -64,17 +72,36 @@ extension ProgressBar {
     static func show(
         _ label: String, total: Int, output: OutputOptions, _ work: (_ progress: @escaping (Int) -> Bool) throws -> Bool
     ) throws -> WorkCost {
+        try show([Stage(label: label, total: total)], output: output) { progress in try work { progress(0, $0) } }
+    }
+
+    /// The same for work in stages, one after the other, the last of which is the one that counts bytes.
+    ///
+    /// - Parameter work: calls its argument with the number of a stage and what is done of it.
+    /// - Returns: what it took.
+    @discardableResult
+    static func show(
+        _ stages: [Stage], output: OutputOptions,
+        _ work: (_ progress: @escaping (_ stage: Int, _ done: Int) -> Bool) throws -> Bool
+    ) throws -> WorkCost {
         let begin = ContinuousClock.now
         Interruption.setPolled(true)
         defer { Interruption.setPolled(false) }
-        let bar = ProgressBar(label, total: total, isQuiet: output.quiet)
+        // A bar counts its time from when it is made.
+        var current = 0
+        var bar = ProgressBar(stages[current].label, total: stages[current].total, isQuiet: output.quiet)
         defer { bar.finish() }
-        let isComplete = try work { done in
+        let isComplete = try work { stage, done in
+            if stage != current {
+                bar.finish()
+                current = stage
+                bar = ProgressBar(stages[stage].label, total: stages[stage].total, isQuiet: output.quiet)
+            }
             bar.update(done)
             return !Interruption.isRequested
         }
         guard isComplete else { throw Failure.interrupted }
-        return WorkCost(bytes: total, seconds: (ContinuousClock.now - begin).seconds)
+        return WorkCost(bytes: stages[stages.count - 1].total, seconds: (ContinuousClock.now - begin).seconds)
     }
 }
 

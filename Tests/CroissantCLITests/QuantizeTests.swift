@@ -234,4 +234,108 @@ struct QuantizeTests {
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
         try FileManager.default.removeItem(atPath: large)
     }
+
+    /// A text of some thousand tokens.
+    private static func text() throws -> String {
+        try Fixture.newFile("text.txt", (0..<600).map { "number \($0) of \($0 * 7 % 31)" }.joined(separator: ", "))
+    }
+
+    /// What `--json` prints about a calibration.
+    private struct CalibrationReport: Decodable {
+        let calibration: Calibration
+        let tensors: [Tensor]
+
+        struct Calibration: Decodable {
+            let dataset: String
+            let method: String
+            let chunks: Int
+            let tokens: Int
+            let matrices: Int
+            let secondOrderMatrices: Int
+            let plannedMemory: Int
+        }
+
+        struct Tensor: Decodable {
+            let name: String
+            let calibration: String?
+        }
+    }
+
+    @Test("A text to calibrate with: the file generates, and the report says what was done")
+    func calibration() throws {
+        let out = Fixture.newPath("out.gguf")
+        let text = try Self.text()
+        let options = ["--calibration", text, "--calibration-context", "32", "--calibration-chunks", "3"]
+        let run = try CLI.run(["quantize", Self.source, out, "Q4_K", "--json"] + options)
+        #expect(run.status == 0, "\(run.error)")
+        let report = try run.json(CalibrationReport.self)
+        #expect(text.hasSuffix(report.calibration.dataset) && !report.calibration.dataset.contains("/"))
+        #expect(report.calibration.method == "gptq")
+        #expect(report.calibration.chunks == 3 && report.calibration.tokens == 96)
+        #expect(report.calibration.matrices == 15 && report.calibration.secondOrderMatrices == 15)
+        #expect(report.calibration.plannedMemory > 36 << 20)
+        #expect(report.tensors.first { $0.name == "token_embd.weight" }?.calibration == nil)
+        #expect(report.tensors.first { $0.name == "blk.1.ffn_down.weight" }?.calibration == "gptq")
+        // Fewer tokens than columns.
+        #expect(run.errorLines.first?.hasPrefix("warning: 96 tokens to calibrate with are few") == true)
+        #expect(try CLI.run(["-m", out, "-p", "a", "-n", "4", "--ignore-eos", "-q"]).status == 0)
+        let dry = try CLI.run(["quantize", Self.source, out, "TQ2_0", "--dry-run"] + options)
+        #expect(dry.output.contains("\ncalibration: 96 tokens of "))
+        #expect(dry.output.contains("\ncalibration memory: "))
+        #expect(dry.error.contains("weights of TQ2_0 are not rounded one by one"))
+        let method = options + ["--calibration-method", "importance"]
+        let weighed = try CLI.run(["quantize", Self.source, out, "Q4_0", "-v"] + method)
+        #expect(weighed.error.contains("; importance, fed forward in 0 of 15 matrices\n"))
+    }
+
+    @Test("Texts and options that cannot be calibrated with are one line, and nothing is written")
+    func badCalibration() throws {
+        let folder = try Fixture.newFolder("calibration")
+        let out = folder + "/out.gguf"
+        let text = try Self.text()
+        let short = try Fixture.newFile("short.txt", "a few words")
+        let cases: [(options: [String], status: Int32, error: String)] = [
+            (
+                ["--calibration", short], 1,
+                "bad option: calibration text (expected a chunk of 512 tokens or more, found "
+            ),
+            (["--calibration", "/no/such.txt"], 1, "cannot read text: /no/such.txt (No such file or directory)"),
+            (["--calibration-method", "importance"], 64, "--calibration-method needs a text: --calibration FILE"),
+            (["--calibration-chunks", "3"], 64, "--calibration-chunks needs a text: --calibration FILE"),
+            (["--calibration", text, "--calibration-context", "3"], 64, "--calibration-context: expected 16 to 65536"),
+            (["--calibration", text, "--calibration-chunks", "0"], 64, "--calibration-chunks: expected 1 to "),
+            (["--calibration", text, "--calibration-method", "guess"], 64, "The value 'guess' is invalid"),
+        ]
+        for (options, status, error) in cases {
+            let run = try CLI.run(["quantize", Self.source, out, "Q4_0"] + options)
+            #expect(run.status == status)
+            #expect(run.output.isEmpty)
+            #expect(run.errorLines.first?.hasPrefix("error: \(error)") == true, "\(run.error)")
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
+
+    @Test("Weights that are quantised already may be calibrated with, and a line says what that means")
+    func calibrationAgain() throws {
+        let (first, second) = (Fixture.newPath("first.gguf"), Fixture.newPath("second.gguf"))
+        #expect(try CLI.run(["quantize", Self.source, first, "Q8_0"]).status == 0)
+        let options = ["--allow-requantize", "--calibration", try Self.text(), "--calibration-context", "128"]
+        let run = try CLI.run(["quantize", first, second, "Q4_0"] + options)
+        #expect(run.status == 0, "\(run.error)")
+        #expect(run.error.contains("warning: calibrated with weights that are quantised already, such as "))
+    }
+
+    @Test("Ctrl-C while calibrating leaves nothing")
+    func calibrationInterrupted() throws {
+        let folder = try Fixture.newFolder("calibrating")
+        let arguments = ["quantize", Self.source, folder + "/out.gguf", "Q4_K", "--pure", "-t", "1", "--calibration"]
+        let long = try Fixture.newFile("long.txt", String(repeating: "the cat sat on the mat and ", count: 40_000))
+        let running = try Running(arguments + [long, "--calibration-chunks", "100000"])
+        try waitUntil("a temporary file") { try !FileManager.default.contentsOfDirectory(atPath: folder).isEmpty }
+        running.signal(SIGINT)
+        let result = try running.finish()
+        #expect(result.status == 130)
+        #expect(result.error == "error: interrupted\n")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
 }

@@ -47,6 +47,7 @@ struct Quantize: ParsableCommand {
     @Flag(help: "Print a JSON document about all tensors.")
     var json = false
 
+    @OptionGroup(title: "Calibration") var calibration: CalibrationArguments
     @OptionGroup var output: OutputOptions
 
     private static var typeNames: String { ModelSynthesizer.mixes.map(\.name).joined(separator: ", ") }
@@ -57,19 +58,20 @@ struct Quantize: ParsableCommand {
         options.outputType = outputTensorType
         options.embeddingType = tokenEmbeddingType
         options.allowsRequantization = allowRequantize
+        options.calibration = try calibration.settings()
         let quantizer = try Quantizer(try GGUFFile(path: input), options: options)
         if !output.quiet {
             for unused in quantizer.unusedOverrides {
                 Console.warn("no matrix has such a name: --tensor-type \(unused.pattern.escaped)=\(unused.type.name)")
             }
         }
+        let calibrationMemory = try quantizer.calibration?.memory(threads: threadOption.threads) ?? []
+        if !output.quiet { quantizer.calibration?.warn(about: quantizer) }
         let begin = ContinuousClock.now
-        if !dryRun {
-            try ProgressBar.show(
-                "quantising to \(options.mix.name)", total: quantizer.sourceBytes, output: output
-            ) { try quantizer.write(to: out, threads: threadOption.threads, progress: $0) }
-        }
-        let report = QuantizeReport(quantizer, out: out, seconds: dryRun ? nil : (ContinuousClock.now - begin).seconds)
+        if !dryRun { try write(quantizer) }
+        let report = QuantizeReport(
+            quantizer, out: out, calibrationMemory: calibrationMemory,
+            seconds: dryRun ? nil : (ContinuousClock.now - begin).seconds)
         if json {
             try Console.writeJSON(report)
         } else if dryRun {
@@ -77,6 +79,18 @@ struct Quantize: ParsableCommand {
         }
         if !dryRun && !output.quiet { Console.note("wrote \(out.escaped): \(report.summary)") }
         if output.verbose { report.noteDetails() }
+    }
+
+    private func write(_ quantizer: Quantizer) throws {
+        let steps = quantizer.calibration?.steps ?? 0
+        let stages = [
+            ProgressBar.Stage(label: "calibrating", total: steps),
+            ProgressBar.Stage(label: "quantising to \(quantizer.options.mix.name)", total: quantizer.sourceBytes),
+        ]
+        try ProgressBar.show(stages, output: output) { progress in
+            try quantizer.write(
+                to: out, threads: threadOption.threads, progress: { progress(1, $0) }, calibrating: { progress(0, $0) })
+        }
     }
 }
 
