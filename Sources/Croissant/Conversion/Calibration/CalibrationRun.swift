@@ -19,8 +19,8 @@ struct CalibrationRun {
         quantizer = FeedbackQuantizer(kernels: backend.kernels, pool: backend.pool)
     }
 
-    /// What is added to the diagonal of H, as a share of its mean. A thousandth to a tenth make no difference that could be
-    /// told from chance.
+    /// What is added to the diagonal of H, as a share of its mean: GPTQ's own. A thousandth to a tenth gave divergences within
+    /// 5% of each other on stories260K, none of them best for every type.
     private static let damping: Float = 0.01
 
     /// What there is so far.

@@ -7,8 +7,8 @@ import Synchronization
 /// more. With feedback (GPTQ, arXiv 2210.17323) the columns are rounded one after the other, and what the rounding of one
 /// has changed in the products is taken out of those behind it, as far as inputs go together. A block's scales are those
 /// that the type's own search finds for what the weights have become by then. In the end every weight has another choice,
-/// when all others are known (one step of coordinate descent on the same sum of squares): that takes a twentieth to a
-/// tenth off the divergence; more steps do not.
+/// when all others are known (one step of coordinate descent on the same sum of squares): that took 3% to 9% off the
+/// divergence of stories260K, on text that it was not calibrated with, and three or ten steps no more.
 package struct FeedbackQuantizer: Sendable {
     private let kernels: Kernels
     private let pool: ThreadPool
