@@ -31,7 +31,7 @@ let package = Package(
         .systemLibrary(
             name: "COpenBLAS",
             pkgConfig: "openblas",
-            providers: [.apt(["libopenblas-dev", "liblapacke-dev"])]),
+            providers: [.apt(["libopenblas-dev"])]),
         .target(name: "CKernels"),
         .target(name: "GGUF", swiftSettings: swiftSettings),
         .target(

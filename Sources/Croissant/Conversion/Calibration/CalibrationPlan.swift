@@ -68,7 +68,8 @@ public struct CalibrationPlan: Sendable {
         guard calibration.chunks >= 1 else {
             throw .invalidOption(name: "calibration chunks", value: "\(calibration.chunks)", expected: "1 or more")
         }
-        var encoding = tokenizer.encoding(of: calibration.text, addBOS: false, parseSpecial: false)
+        // Conversations are written with special tokens, which the model is to meet here as it will later.
+        var encoding = tokenizer.encoding(of: calibration.text, addBOS: false, parseSpecial: true)
         let beginning = tokenizer.addsBOS ? tokenizer.bos : nil
         if let beginning { encoding.ids.insert(beginning, at: 0) }
         availableChunks = encoding.ids.count / length
