@@ -150,10 +150,8 @@ def main():
     stories = held_out_stories(1, 150)
     (folder / "held-out.txt").write_text("".join(f"{story[index % 2]}\n" for index, story in enumerate(stories)))
     # Of another seed than the training's, and like it without what is held out.
-    drawn = [document for index in range(2) for document in block(2, index)]
-    (folder / "calibration.txt").write_text(
-        "".join(part for document in drawn for part, _ in document).replace("</s>", "\n")
-    )
+    writer = Writer("calibration")
+    (folder / "calibration.txt").write_text("".join(f"{writer.text()}\n" for _ in range(800)))
 
 
 if __name__ == "__main__":
