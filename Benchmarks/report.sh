@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the README's table and picture of the results that are kept, or checks that they are in step.
+# Makes the README's tables and pictures of the results that are kept, or checks that they are in step.
 #
 #     Benchmarks/report.sh [--check]
 set -euo pipefail
@@ -37,17 +37,42 @@ table() {
         }'
 }
 
-cp README.md "$work/README.md"
-for results in Benchmarks/Results/*.jsonl; do
-    name=$(basename "$results" .jsonl)
-    "$program" bench --show "$results" -o svg --memory-budget 2GiB > "$work/$name.svg"
-    table "$results" > "$work/table.md"
-    # The table goes between two comments that name the results.
-    awk -v name="$name" -v table="$work/table.md" '
+# What each type costs the demonstration model: objects of one line, without commas or braces in their values.
+quality() {
+    awk -F '[{}:,"]+' '
+        BEGIN {
+            print "| type | file | into French | into English | perplexity | KL divergence from F32 | calibrated |"
+            print "|:--|--:|--:|--:|--:|--:|--:|"
+        }
+        # What is left of rounding in the saved logits is no divergence.
+        function nats(value) {
+            return value == "null" ? "" : value < 1e-6 ? "below 0.000001" : sprintf("%.6f", value)
+        }
+        {
+            for (i = 2; i < NF; i += 2) value[$i] = $(i + 1)
+            printf "| %s | %.1f MB | %.1f%% | %.1f%% | %.4f | %s | %s |\n", value["type"], value["bytes"] / 1e6, \
+                100 * value["exactIntoFrench"], 100 * value["exactIntoEnglish"], value["perplexity"], nats(value["divergence"]),\
+                nats(value["calibratedDivergence"])
+        }' "$1"
+}
+
+# Puts a table between two comments of the README that name it.
+insert() {
+    awk -v name="$1" -v table="$2" '
         $0 == "<!-- results " name " -->" { print; while ((getline line < table) > 0) print line; skipping = 1 }
         $0 == "<!-- end -->" { skipping = 0 }
         !skipping' "$work/README.md" > "$work/next.md"
     mv "$work/next.md" "$work/README.md"
+}
+
+cp README.md "$work/README.md"
+quality Models/quality.jsonl > "$work/table.md"
+insert quality "$work/table.md"
+for results in Benchmarks/Results/*.jsonl; do
+    name=$(basename "$results" .jsonl)
+    "$program" bench --show "$results" -o svg --memory-budget 2GiB > "$work/$name.svg"
+    table "$results" > "$work/table.md"
+    insert "$name" "$work/table.md"
 done
 if [ "${1:-}" = --check ]; then
     diff -u README.md "$work/README.md" || { echo "README.md: run Benchmarks/report.sh" >&2; exit 1; }

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# What quantisation costs: the demonstration model in every type, judged by what it was not trained on.
+#
+#     python3 Models/Training/documents.py texts
+#     Models/measure.sh croissant-nano-F32.gguf texts/calibration.txt >Models/quality.jsonl && Benchmarks/report.sh
+#
+# The file is the converted checkpoint (see Models/README.md), the text what quantisers are calibrated with. Needs jq.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+original=${1:?"usage: $0 FILE.gguf TEXT [TYPE…]: the demonstration model in F32, and a text to calibrate with"}
+calibration=${2:?"usage: $0 FILE.gguf TEXT [TYPE…]"}
+shift 2
+types=("$@")
+[ ${#types[@]} -gt 0 ] || types=(
+    F32 F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS MXFP4 Q3_K_L Q3_K_M Q3_K_S
+    Q2_K TQ2_0)
+program=${CROISSANT_GGUF:-.build/release/croissant-gguf}
+[ -x "$program" ] || swift build -c release --product croissant-gguf
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# The share of held-out sentences that come out to the letter: exact FILE LANGUAGE COLUMN-OF-WHAT-IS-GIVEN.
+exact() {
+    local given expected right=0 all=0
+    while IFS=$'\t' read -r given expected; do
+        all=$((all + 1))
+        [ "$("$program" generate -m "$1" --chat --temp 0 -n 96 --stop $'\n' -q -p "Translate into $2: $given")" = "$expected" ] &&
+            right=$((right + 1))
+    done < <(awk -F '\t' -v OFS='\t' -v given="$3" '{ print $given, $(3 - given) }' Models/held-out.tsv)
+    jq -n "$right / $all"
+}
+
+# The divergence from the original, as JSON.
+divergence() { "$program" perplexity -m "$1" --kl-divergence "$work/logits" -q --json; }
+
+"$program" perplexity -m "$original" -f Models/held-out.txt --save-logits "$work/logits" -q >/dev/null
+for type in "${types[@]}"; do
+    file=$work/$type.gguf
+    "$program" quantize "$original" "$file" "$type" -q
+    french=$(exact "$file" French 1)
+    english=$(exact "$file" English 2)
+    plain=$(divergence "$file" | jq '{perplexity: .perplexity.value, divergence: .divergence.mean.value}')
+    case $type in
+        *F32 | *F16) calibrated=null ;;
+        *)
+            "$program" quantize "$original" "$file" "$type" --calibration "$calibration" --calibration-chunks 128 -q
+            calibrated=$(divergence "$file" | jq .divergence.mean.value)
+            ;;
+    esac
+    jq -cn --arg type "$type" --argjson bytes "$(stat -c %s "$file")" --argjson french "$french" \
+        --argjson english "$english" --argjson plain "$plain" --argjson calibrated "$calibrated" \
+        '{type: $type, bytes: $bytes, exactIntoFrench: $french, exactIntoEnglish: $english} + $plain
+            + {calibratedDivergence: $calibrated}'
+    rm "$file"
+done
