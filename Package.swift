@@ -57,7 +57,9 @@ let package = Package(
                 .product(name: "Rainbow", package: "Rainbow"),
                 .product(name: "TextTable", package: "TextTable"),
             ],
-            swiftSettings: swiftSettings),
+            swiftSettings: swiftSettings,
+            plugins: ["Commit"]),
+        .plugin(name: "Commit", capability: .buildTool()),
         .executableTarget(
             name: "KernelBenchmarks",
             dependencies: [

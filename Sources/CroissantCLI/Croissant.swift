@@ -15,7 +15,7 @@ struct CroissantCommand: ParsableCommand {
             Exit status: 0 done, 1 the work failed, 64 wrong usage, 130 interrupted by \
             Ctrl-C, 143 ended by SIGTERM, 129 by SIGHUP.
             """,
-        version: version,
+        version: Host.description,
         subcommands: [
             Demo.self, Generate.self, Bench.self, Budget.self, Perplexity.self, Inspect.self, Check.self, Tokenize.self,
             Detokenize.self, Convert.self, Quantize.self, Split.self, Merge.self, Edit.self, Synthesize.self,

@@ -7,6 +7,17 @@ enum Host {
     /// The kernels that the BLAS uses.
     static var blasName: String { BLAS.coreName }
 
+    /// What `--version` says: the program, and what of the machine decides its speed, for reports of problems.
+    static var description: String {
+        // OpenBLAS goes on with the options that it was built with.
+        let library = BLAS.configuration.split(separator: " ").prefix(2).joined(separator: " ")
+        return """
+            croissant-gguf \(CroissantCommand.version), commit \(builtCommit ?? "unknown")
+            kernels \(Kernels.bestInstructionSet.rawValue)
+            BLAS \(library == blasName ? library : "\(library), \(blasName) kernels")
+            """
+    }
+
     /// Lets the peak of the process's memory begin anew, at what is in use now, where the kernel does so.
     static func resetPeakMemory() {
         // 5: "reset the peak resident set size" (proc_pid_clear_refs(5)). Where this fails, peaks are those of the

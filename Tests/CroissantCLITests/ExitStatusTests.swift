@@ -20,6 +20,18 @@ struct ExitStatusTests {
         for line in result.output.split(separator: "\n") where !line.hasPrefix("USAGE:") { #expect(line.count <= 80) }
     }
 
+    @Test("The version says what a report of a problem needs: commit, kernels, BLAS")
+    func version() throws {
+        let lines = try CLI.run(["--version"]).output.split(separator: "\n")
+        try #require(lines.count == 3)
+        #expect(lines[0].wholeMatch(of: /croissant-gguf \d+\.\d+\.\d+, commit ([0-9a-f]{12,}(-dirty)?|unknown)/) != nil)
+        // Those that `budget` plans with, and that models are run by.
+        let plan = try CLI.run(["budget", Fixture.golden, "--json"]).output
+        let kernels = try #require(plan.firstMatch(of: /"kernels" : "(.*)"/))
+        #expect(lines[1] == "kernels \(kernels.1)")
+        #expect(lines[2].hasPrefix("BLAS "))
+    }
+
     @Test(
         "Wrong usage is 64, says so in its first line, and prints no result",
         arguments: [
