@@ -8,7 +8,7 @@ struct CalibrationArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "A text like what the model will read and write: weights are rounded by what it makes of them. Files are as large as without, and nearer to the original.",
-            valueName: "file"))
+            valueName: "file"), completion: .file())
     var calibration: String?
 
     @Option(

@@ -105,11 +105,12 @@ struct ModelArguments: ParsableArguments {
         name: .shortAndLong,
         help: ArgumentHelp(
             "A .gguf file, or the first part of a split one. (default: the built-in demonstration model)",
-            valueName: "file"))
+            valueName: "file"), completion: .model)
     var model: String?
 
     @Option(
-        help: ArgumentHelp("A tokenizer.json to use in place of the file's tokenizer.", valueName: "file"))
+        help: ArgumentHelp("A tokenizer.json to use in place of the file's tokenizer.", valueName: "file"),
+        completion: .file())
     var tokenizer: String?
 
     /// Opens the model, with the tokenizer that is to be used.
@@ -138,7 +139,7 @@ struct FileArgument: ParsableArguments {
     @Argument(
         help: ArgumentHelp(
             "A .gguf file, or the first part of a split one. (default: the built-in demonstration model)",
-            valueName: "file"))
+            valueName: "file"), completion: .model)
     var file: String?
 
     func open() throws -> GGUFFile {
@@ -231,6 +232,17 @@ func tensorType(_ name: String) throws -> GGMLType {
         throw ValidationError("'\(name)' is not a tensor type, such as F16 or Q4_0")
     }
     return type
+}
+
+extension CompletionKind {
+    /// Files with models.
+    static var model: CompletionKind { .file(extensions: ["gguf"]) }
+
+    /// What the matrices of a file are quantised to.
+    static var types: CompletionKind { .list(ModelSynthesizer.mixes.map(\.name)) }
+
+    /// What one matrix is quantised to.
+    static var weightTypes: CompletionKind { .list(Quantizer.types.map(\.name)) }
 }
 
 /// What matrices are quantised to, by the name of a published file type or of a tensor type, in any case.

@@ -28,6 +28,9 @@ struct ShapeArgument: ExpressibleByArgument {
 
     var defaultValueDescription: String { text }
 
+    /// The names are few, and the default.
+    static var defaultCompletionKind: CompletionKind { .file(extensions: ["json"]) }
+
     /// Refuses what is neither a name nor a JSON file.
     func validate() throws {
         if ModelShape.named[text] == nil && !text.hasSuffix(".json") {

@@ -20,7 +20,7 @@ struct Bench: ParsableCommand {
     @Option(
         name: [.short, .customLong("model")],
         help: ArgumentHelp(
-            "A .gguf file, or the first part of a split one; may be repeated.", valueName: "file"))
+            "A .gguf file, or the first part of a split one; may be repeated.", valueName: "file"), completion: .model)
     var models: [String] = []
 
     @Option(
@@ -55,7 +55,7 @@ struct Bench: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("Type of the model that is made on the spot. (default: Q4_0)", valueName: "type"),
-        transform: quantizationMix)
+        completion: .types, transform: quantizationMix)
     var type: QuantizationMix?
 
     @Option(
@@ -69,14 +69,15 @@ struct Bench: ParsableCommand {
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Print results that were saved with -o json or jsonl in another form; measure nothing.", valueName: "file"))
+            "Print results that were saved with -o json or jsonl in another form; measure nothing.", valueName: "file"),
+        completion: .file())
     var show: [String] = []
 
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
             "Compare two saved results: the speeds of the second as multiples of the first's; measure nothing.",
-            valueName: "file"))
+            valueName: "file"), completion: .file())
     var compare: [String] = []
 
     @OptionGroup(title: "Runtime") var settings: BenchSettings

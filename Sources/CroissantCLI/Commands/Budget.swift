@@ -15,7 +15,8 @@ struct Budget: ParsableCommand {
 
             """ + ShapeArgument.fileHelp)
 
-    @Argument(help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "file"))
+    @Argument(
+        help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "file"), completion: .model)
     var file: String?
 
     @Option(help: "A shape by name (\(ShapeArgument.names)), or a FILE.json. (default: croissant)")
@@ -23,7 +24,7 @@ struct Budget: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("What the matrices of the shape are quantised to. (default: every type)", valueName: "type"),
-        transform: quantizationMix)
+        completion: .types, transform: quantizationMix)
     var type: QuantizationMix?
 
     @Flag(help: "Print a JSON document.")

@@ -12,17 +12,17 @@ struct Convert: ParsableCommand {
             or from tokenizer.model where there is none.
             """)
 
-    @Argument(help: ArgumentHelp("The folder of the checkpoint.", valueName: "folder"))
+    @Argument(help: ArgumentHelp("The folder of the checkpoint.", valueName: "folder"), completion: .directory)
     var folder: String
 
-    @Argument(help: ArgumentHelp("The file to write.", valueName: "out"))
+    @Argument(help: ArgumentHelp("The file to write.", valueName: "out"), completion: .file())
     var out: String
 
     @Option(
         help: ArgumentHelp(
             "What the matrices are quantised to, such as Q4_K_M, Q8_0 or F16. (default: the checkpoint's type)",
             valueName: "type"),
-        transform: quantizationMix)
+        completion: .types, transform: quantizationMix)
     var type: QuantizationMix?
 
     @Flag(help: "Give all matrices the same type, instead of the mix that files of this name have.")

@@ -12,10 +12,11 @@ struct Edit: ParsableCommand {
             is refused where the file could be loaded before, and could not after it.
             """)
 
-    @Argument(help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "in"))
+    @Argument(
+        help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "in"), completion: .model)
     var input: String
 
-    @Argument(help: ArgumentHelp("The file to write.", valueName: "out"))
+    @Argument(help: ArgumentHelp("The file to write.", valueName: "out"), completion: .file())
     var out: String
 
     @Option(

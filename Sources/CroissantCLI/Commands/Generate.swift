@@ -17,7 +17,8 @@ struct Generate: ParsableCommand {
     @Option(name: .shortAndLong, parsing: .unconditional, help: ArgumentHelp("The prompt.", valueName: "text"))
     var prompt: String?
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("Read the prompt from a file.", valueName: "file"))
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("Read the prompt from a file.", valueName: "file"), completion: .file())
     var file: String?
 
     @Option(
@@ -52,7 +53,7 @@ struct Generate: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Write the logits (tokens, vocabulary) of every prompt position as float32; needs -n 0.",
-            valueName: "file.npy"))
+            valueName: "file.npy"), completion: .file())
     var logits: String?
 
     @Flag(help: "Print one JSON document at the end.")

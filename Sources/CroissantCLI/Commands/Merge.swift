@@ -6,10 +6,11 @@ import GGUF
 struct Merge: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Joins the parts of a split GGUF file.")
 
-    @Argument(help: ArgumentHelp("The first part; the others are found beside it.", valueName: "first"))
+    @Argument(
+        help: ArgumentHelp("The first part; the others are found beside it.", valueName: "first"), completion: .model)
     var first: String
 
-    @Argument(help: ArgumentHelp("The file to write.", valueName: "out"))
+    @Argument(help: ArgumentHelp("The file to write.", valueName: "out"), completion: .file())
     var out: String
 
     @OptionGroup var output: OutputOptions

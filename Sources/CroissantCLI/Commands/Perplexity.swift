@@ -21,7 +21,8 @@ struct Perplexity: ParsableCommand {
 
     @OptionGroup var model: ModelArguments
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("Read the text from a file.", valueName: "file"))
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("Read the text from a file.", valueName: "file"), completion: .file())
     var file: String?
 
     @Option(
@@ -29,11 +30,14 @@ struct Perplexity: ParsableCommand {
         help: ArgumentHelp("The most chunks to take. (default: all of the text)", valueName: "n"))
     var chunks: Int?
 
-    @Option(help: ArgumentHelp("Save the probabilities of all tokens at each scored position.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Save the probabilities of all tokens at each scored position.", valueName: "file"),
+        completion: .file())
     var saveLogits: String?
 
     @Option(
-        help: ArgumentHelp("Compare with logits saved from another model; they hold their text.", valueName: "file"))
+        help: ArgumentHelp("Compare with logits saved from another model; they hold their text.", valueName: "file"),
+        completion: .file())
     var klDivergence: String?
 
     @Flag(help: "Print a JSON document, with the values of each chunk.")

@@ -11,13 +11,16 @@ struct Quantize: ParsableCommand {
             blocks of a type, matrices get one with smaller blocks; --dry-run shows all of them.
             """)
 
-    @Argument(help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "in"))
+    @Argument(
+        help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "in"), completion: .model)
     var input: String
 
-    @Argument(help: ArgumentHelp("The file to write.", valueName: "out"))
+    @Argument(help: ArgumentHelp("The file to write.", valueName: "out"), completion: .file())
     var out: String
 
-    @Argument(help: ArgumentHelp("What the matrices are quantised to.", valueName: "type"), transform: quantizationMix)
+    @Argument(
+        help: ArgumentHelp("What the matrices are quantised to.", valueName: "type"), completion: .types,
+        transform: quantizationMix)
     var type: QuantizationMix
 
     @Flag(help: "Give all matrices the same type, instead of the mix that files of this name have.")
@@ -30,10 +33,14 @@ struct Quantize: ParsableCommand {
         transform: typeOverride)
     var tensorType: [Quantizer.TypeOverride] = []
 
-    @Option(help: ArgumentHelp("The type of the output matrix.", valueName: "type"), transform: weightType)
+    @Option(
+        help: ArgumentHelp("The type of the output matrix.", valueName: "type"), completion: .weightTypes,
+        transform: weightType)
     var outputTensorType: GGMLType?
 
-    @Option(help: ArgumentHelp("The type of the token embedding.", valueName: "type"), transform: weightType)
+    @Option(
+        help: ArgumentHelp("The type of the token embedding.", valueName: "type"), completion: .weightTypes,
+        transform: weightType)
     var tokenEmbeddingType: GGMLType?
 
     @Flag(help: "Quantise weights that are quantised already, and add up the errors.")

@@ -8,7 +8,8 @@ struct Split: ParsableCommand {
         abstract: "Splits a GGUF file into parts: prefix-00001-of-00003.gguf and so on.",
         discussion: "A program that is given the first part finds the others beside it.")
 
-    @Argument(help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "in"))
+    @Argument(
+        help: ArgumentHelp("A .gguf file, or the first part of a split one.", valueName: "in"), completion: .model)
     var input: String
 
     @Argument(help: ArgumentHelp("What the names of the parts begin with.", valueName: "prefix"))

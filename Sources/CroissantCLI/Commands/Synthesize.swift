@@ -8,7 +8,7 @@ struct Synthesize: ParsableCommand {
         abstract: "Writes a GGUF file of a given shape with random weights, for benchmarks.",
         discussion: ShapeArgument.fileHelp)
 
-    @Argument(help: ArgumentHelp("The file to write.", valueName: "out"))
+    @Argument(help: ArgumentHelp("The file to write.", valueName: "out"), completion: .file())
     var out: String
 
     @Option(help: "A shape by name (\(ShapeArgument.names)), or a FILE.json.")
@@ -17,7 +17,7 @@ struct Synthesize: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "What the matrices are quantised to: \(Self.typeNames). (default: Q4_0)", valueName: "type"),
-        transform: quantizationMix)
+        completion: .types, transform: quantizationMix)
     var type = QuantizationMix(.q4_0)
 
     @Flag(help: "Give all matrices the same type, instead of the mix that files of this name have.")

@@ -17,7 +17,8 @@ struct Tokenize: ParsableCommand {
     @Argument(help: "The text.")
     var text: String?
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("Read the text from a file.", valueName: "file"))
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("Read the text from a file.", valueName: "file"), completion: .file())
     var file: String?
 
     @Flag(help: "Print the ids only, separated by spaces.")
