@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # A package of somebody else that depends on the library by path: builds without any flags, and generates text, with the
-# model that is built in and with a file. One of its programs is the README's example.
+# model that is built in and with a file. One of its programs is the README's example, and one of its targets has every
+# example of the documentation.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-mkdir -p "$work/Sources/Dependent" "$work/Sources/Example" "$work/Sources/Demonstration"
+mkdir -p "$work/Sources/Dependent" "$work/Sources/Example" "$work/Sources/Demonstration" "$work/Sources/Examples"
 name=$(basename "$root")
 cat >"$work/Package.swift" <<EOF
 // swift-tools-version: 6.2
@@ -24,6 +25,12 @@ let package = Package(
             name: "Demonstration",
             dependencies: [
                 .product(name: "Croissant", package: "$name"), .product(name: "DemonstrationModel", package: "$name"),
+            ]),
+        .target(
+            name: "Examples",
+            dependencies: [
+                .product(name: "Croissant", package: "$name"), .product(name: "DemonstrationModel", package: "$name"),
+                .product(name: "GGUF", package: "$name"),
             ]),
     ]
 )
@@ -67,6 +74,15 @@ EOF
 sed -n '/^import Croissant$/,/^```$/p' "$root/README.md" | sed '$d; s/"model.gguf"/CommandLine.arguments[1]/' \
     >"$work/Sources/Example/main.swift"
 grep -q 'CommandLine.arguments' "$work/Sources/Example/main.swift"
+# Each example is a file: its imports, and a function around the rest, so that no two share a name.
+for page in "$root"/README.md "$root"/Sources/*/*.docc/*.md; do
+    awk -v folder="$work/Sources/Examples" -v page="$(basename "$page" .md)" '
+        /^```/ && inside { printf "%s\nfunc %s() throws {\n%s}\n", imports, name, code > (folder "/" name ".swift") }
+        /^```/ { inside = $0 == "```swift" && !inside; name = tolower(page) "Example" ++count; imports = code = ""; next }
+        inside && /^import / { imports = imports $0 "\n"; next }
+        inside { code = code "    " $0 "\n" }' "$page"
+done
+[ "$(ls "$work/Sources/Examples" | wc -l)" -ge 10 ]
 swift build --package-path "$work" -c release 2>&1 | tail -n 3
 program="$work/.build/release/Dependent"
 stories="$root/../shared/data/models/stories260K.gguf"

@@ -12,6 +12,8 @@ extension GGUFFile {
     ///   - progress: called now and then with the bytes of tensors written so far; returning false stops, and leaves no
     ///     file behind.
     /// - Returns: whether the file was written.
+    /// - Throws: ``GGUFError/outputIsInput(_:)`` for a path that is read from,
+    ///   ``GGUFError/system(operation:path:code:)`` where reading or writing fails.
     @discardableResult
     public func copy(
         to path: String, metadata: GGUFMetadata, progress: ((Int) -> Bool)? = nil

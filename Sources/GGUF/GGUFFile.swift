@@ -30,6 +30,8 @@ public struct GGUFFile: Sendable {
     private let indices: [String: Int]
 
     /// Maps and parses the file at `path`, and the sibling shards where it is the first of several.
+    ///
+    /// - Throws: ``GGUFError``: where in the file what is wrong, what was expected and what was found.
     public init(path: String) throws(GGUFError) {
         try self.init(try MappedFile(path: path))
     }

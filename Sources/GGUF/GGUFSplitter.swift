@@ -105,6 +105,8 @@ public struct GGUFSplitter: Sendable {
     /// - Parameter progress: called now and then with the bytes of tensors written so far; returning false stops, and
     ///   leaves no file behind.
     /// - Returns: whether the files were written.
+    /// - Throws: ``GGUFError/outputIsInput(_:)`` for a shard that is read from,
+    ///   ``GGUFError/system(operation:path:code:)`` where reading or writing fails.
     @discardableResult
     public func write(progress: ((Int) -> Bool)? = nil) throws(GGUFError) -> Bool {
         var sealed: [Sealed] = []

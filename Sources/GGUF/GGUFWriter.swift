@@ -57,6 +57,8 @@ public struct GGUFWriter: ~Copyable, Sendable {
     ///   - metadata: the key–value pairs; `general.alignment` among them sets the alignment of the tensors.
     ///   - tensors: the tensors, in the order in which they will be written.
     ///   - inputs: files that must not be overwritten, because the tensors are read from them.
+    /// - Throws: ``GGUFError`` for names, types or sizes that a file cannot have, for a path that is one of `inputs`,
+    ///   and where the file cannot be made.
     public init(
         path: String, version: UInt32 = 3, metadata: GGUFMetadata, tensors: [Declaration], inputs: [String] = []
     ) throws(GGUFError) {

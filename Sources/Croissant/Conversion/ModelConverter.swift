@@ -53,6 +53,8 @@ public struct ModelConverter: Sendable {
     ///   - folder: the folder with config.json.
     ///   - name: what `general.name` says; nil for nothing.
     ///   - mix: the types of the matrices; nil for the type that the checkpoint has them in.
+    /// - Throws: ``ConversionError`` for a folder, a configuration, a tokenizer or a tensor file that is missing,
+    ///   damaged, or asks for something that cannot be converted.
     public init(folder: String, name: String? = nil, mix: QuantizationMix? = nil) throws(ConversionError) {
         let folder = CheckpointFolder(path: folder)
         let config = try folder.json("config.json")

@@ -16,6 +16,9 @@ public struct ModelSynthesizer: Sendable {
     private let declarations: [GGUFWriter.Declaration]
 
     /// Prepares a file of `shape` in the types of `mix`.
+    ///
+    /// - Throws: ``ModelError/invalidHyperparameter(key:value:expected:)`` or
+    ///   ``ModelError/invalidOption(name:value:expected:)`` for a shape or a mix that no model can have.
     public init(shape: ModelShape, mix: QuantizationMix, seed: UInt64 = 0) throws(ModelError) {
         self.shape = shape
         self.mix = mix
@@ -42,6 +45,9 @@ public struct ModelSynthesizer: Sendable {
     }
 
     /// Prepares a file of `shape` with all matrices in `type`.
+    ///
+    /// - Throws: what ``init(shape:mix:seed:)`` throws, and ``ModelError/invalidOption(name:value:expected:)`` where
+    ///   a row is no whole number of blocks of `type`.
     public init(shape: ModelShape, type: GGMLType, seed: UInt64 = 0) throws(ModelError) {
         try self.init(shape: shape, mix: QuantizationMix(pure: type), seed: seed)
         for tensor in declarations where tensor.dimensions.count > 1 && tensor.type != type {
@@ -80,6 +86,8 @@ public struct ModelSynthesizer: Sendable {
     ///   - progress: called now and then with the bytes of tensors written so far; returning false stops, and leaves no
     ///     file behind.
     /// - Returns: whether the file was written.
+    /// - Throws: ``ModelError/file(_:)`` where writing fails, ``ModelError/invalidOption(name:value:expected:)`` for
+    ///   a number of threads that makes no sense.
     @discardableResult
     public func write(
         to path: String, threads: Int? = nil, progress: ((Int) -> Bool)? = nil

@@ -34,7 +34,7 @@ public struct Quantizer: Sendable {
 
     /// A type for all matrices whose names match.
     public struct TypeOverride: Sendable, Hashable {
-        /// A regular expression, as ``NamePattern`` takes them, that is looked for anywhere in the name, in any case.
+        /// A regular expression that is looked for anywhere in the name, in any case.
         public let pattern: String
         /// The type.
         public let type: GGMLType

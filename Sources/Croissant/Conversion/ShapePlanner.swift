@@ -12,6 +12,8 @@ public struct ShapePlanner: Sendable {
     private let tokenizerBytes: Int
 
     /// Prepares plans for models of `shape`.
+    ///
+    /// - Throws: ``ModelError/invalidHyperparameter(key:value:expected:)`` for a shape that no model can have.
     public init(_ shape: ModelShape) throws(ModelError) {
         self.shape = shape
         configuration = try shape.configuration()
@@ -21,6 +23,8 @@ public struct ShapePlanner: Sendable {
     }
 
     /// The model in the types of `mix`.
+    ///
+    /// - Throws: ``ModelError`` where the mix has a type that the rows of the shape are no whole blocks of.
     public func model(in mix: QuantizationMix) throws(ModelError) -> PlannedModel {
         var tensors: [TensorInfo] = []
         do throws(GGUFError) {

@@ -145,7 +145,12 @@ public struct KLDivergence: ~Copyable {
     /// Prepares to compare `model`, which must have been loaded with ``RuntimeOptions/evaluating(chunksOf:)`` for the
     /// chunks of `base`.
     ///
-    /// - Parameter chunks: the most chunks to take; all when nil.
+    /// - Parameters:
+    ///   - model: the model to judge, whose vocabulary has as many tokens as that of `base`.
+    ///   - base: the logits to compare with, in nats below the most likely token's, and the tokens that they belong to.
+    ///   - chunks: the most chunks to take; all when nil.
+    /// - Throws: ``EvaluationError/otherVocabulary(_:expected:found:)`` for logits of another vocabulary,
+    ///   ``EvaluationError/model(_:)`` for a model that was loaded otherwise or for which there is no memory.
     public init(_ model: Model, base: LogitsFile, chunks: Int? = nil) throws(EvaluationError) {
         try base.check(vocabularySize: model.configuration.vocabularySize)
         let chunks = try TokenChunks(
@@ -167,6 +172,8 @@ public struct KLDivergence: ~Copyable {
     /// - Parameter progress: called after each pass with the tokens fed so far; returning false stops, and this chunk
     ///   counts for nothing.
     /// - Returns: what this chunk alone gives; nil at the end, and when stopped.
+    /// - Throws: ``EvaluationError/notFinite(chunk:position:)`` where the model computes no number,
+    ///   ``EvaluationError/invalidLogits(_:chunk:position:)`` where the file holds none.
     public mutating func next(progress: ((Int) -> Bool)? = nil) throws(EvaluationError) -> DivergenceStatistics? {
         let index = doneChunks
         let chunks = chunks

@@ -84,6 +84,10 @@ public struct LogitsFile: Sendable {
     let file: MappedFile
 
     /// Opens a file, and checks its header, its length and its tokens.
+    ///
+    /// - Throws: ``EvaluationError/file(_:)`` for a file that cannot be read,
+    ///   ``EvaluationError/invalidLogitsFile(_:_:expected:found:)`` or
+    ///   ``EvaluationError/logitsFileSize(_:expected:found:)`` for one that is something else or cut off.
     public init(path: String) throws(EvaluationError) {
         let file: MappedFile
         do throws(GGUFError) { file = try MappedFile(path: path) } catch { throw .file(error) }
@@ -173,7 +177,13 @@ public struct LogitsFileWriter: ~Copyable {
 
     /// Begins a file at `path` for the chunks of a text and a model with `vocabularySize` tokens.
     ///
-    /// - Parameter inputs: files that must not be overwritten.
+    /// - Parameters:
+    ///   - path: where the file will be.
+    ///   - chunks: the chunks of the text, whose scored positions have a row each.
+    ///   - vocabularySize: the tokens of a row.
+    ///   - inputs: files that must not be overwritten.
+    /// - Throws: ``EvaluationError/file(_:)`` where the file cannot be made,
+    ///   ``EvaluationError/invalidLogitsFile(_:_:expected:found:)`` for more than the format has numbers for.
     public init(
         path: String, chunks: TokenChunks, vocabularySize: Int, inputs: [String] = []
     ) throws(EvaluationError) {

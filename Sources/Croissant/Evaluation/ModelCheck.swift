@@ -81,6 +81,7 @@ public struct ModelCheck: Sendable {
     /// Checks an open file.
     ///
     /// - Parameters:
+    ///   - file: the file; what is wrong with it becomes findings.
     ///   - threads: threads that read tensors; one for each core when nil.
     ///   - progress: called now and then with the bytes of tensors that were read; returning false stops.
     /// - Throws: ``ModelError/invalidOption(name:value:expected:)``, or ``ModelError/outOfMemory(bytes:purpose:)``:

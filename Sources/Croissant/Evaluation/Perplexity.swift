@@ -51,8 +51,13 @@ public struct Perplexity: ~Copyable {
 
     /// Prepares to measure `model`, which must have been loaded with ``RuntimeOptions/evaluating(chunksOf:)``.
     ///
-    /// - Parameter logits: where to save the probabilities of all scored positions, for ``KLDivergence``. The file
-    ///   appears with the last chunk; stopping before leaves none.
+    /// - Parameters:
+    ///   - model: the model.
+    ///   - chunks: the text, cut into chunks.
+    ///   - logits: where to save the probabilities of all scored positions, for ``KLDivergence``. The file appears with
+    ///     the last chunk; stopping before leaves none.
+    /// - Throws: ``EvaluationError/model(_:)`` for a model that was loaded otherwise, or for which there is no
+    ///   memory.
     public init(
         _ model: Model, _ chunks: TokenChunks, savingTo logits: consuming LogitsFileWriter? = nil
     ) throws(EvaluationError) {
@@ -62,7 +67,12 @@ public struct Perplexity: ~Copyable {
 
     /// Prepares to measure `model` over a text, in chunks of the context length that it was loaded with.
     ///
-    /// - Parameter chunks: the most chunks to take; all when nil.
+    /// - Parameters:
+    ///   - model: the model.
+    ///   - text: the text, of at least one chunk.
+    ///   - chunks: the most chunks to take; all when nil.
+    /// - Throws: ``EvaluationError/tooFewTokens(found:needed:)`` for a text shorter than a chunk, and what
+    ///   ``init(_:_:savingTo:)`` throws.
     public init(_ model: Model, text: String, chunks: Int? = nil) throws(EvaluationError) {
         let encoding = try TokenChunks.encoding(of: text, model)
         try self.init(
@@ -83,6 +93,8 @@ public struct Perplexity: ~Copyable {
     /// - Parameter progress: called after each pass with the tokens fed so far; returning false stops, and this chunk
     ///   counts for nothing.
     /// - Returns: what this chunk alone gives; nil at the end, and when stopped.
+    /// - Throws: ``EvaluationError/notFinite(chunk:position:)`` where the model computes no number,
+    ///   ``EvaluationError/file(_:)`` where logits cannot be saved.
     public mutating func next(progress: ((Int) -> Bool)? = nil) throws(EvaluationError) -> PerplexityEstimate? {
         let index = doneChunks
         let chunks = chunks

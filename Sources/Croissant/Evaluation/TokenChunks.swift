@@ -24,6 +24,8 @@ public struct TokenChunks: Sendable {
     ///   - length: of a chunk, ``minimumLength`` or more.
     ///   - beginning: what takes the place of the first token of each chunk: the BOS of a model that wants one.
     ///   - limit: the most chunks to take; all when nil.
+    /// - Throws: ``EvaluationError/tooFewTokens(found:needed:)`` for less than one chunk,
+    ///   ``EvaluationError/model(_:)`` for a length or a limit that makes no sense.
     public init(
         _ tokens: [Int32], length: Int, beginning: Int32?, limit: Int? = nil
     ) throws(EvaluationError) {
@@ -44,6 +46,8 @@ public struct TokenChunks: Sendable {
 
     /// The tokens of a text to be cut into chunks: with the model's BOS, without its EOS, and with the texts of control
     /// tokens taken for plain text.
+    ///
+    /// - Throws: ``EvaluationError/model(_:)`` for a model without a tokenizer.
     public static func encoding(of text: String, _ model: Model) throws(EvaluationError) -> Tokenizer.Encoding {
         guard let tokenizer = model.tokenizer else { throw .model(.noTokenizer(path: model.file.path)) }
         var encoding = tokenizer.encoding(of: text, addBOS: false, parseSpecial: false)

@@ -76,6 +76,10 @@ public struct Generator: ~Copyable {
     private var hasStarted = false
 
     /// Continues text.
+    ///
+    /// - Throws: ``ModelError/contextExceeded(tokens:capacity:)`` for a prompt that the session has no room for,
+    ///   ``ModelError/invalidOption(name:value:expected:)`` for sampling, limits or an empty prompt that make no sense,
+    ///   ``ModelError/noTokenizer(path:)``. The session is gone then.
     public init(
         _ session: consuming Session, prompt text: String, sampling: SamplingParameters = SamplingParameters(),
         limits: GenerationLimits = GenerationLimits()
@@ -86,6 +90,9 @@ public struct Generator: ~Copyable {
     }
 
     /// Continues tokens, exactly as they are.
+    ///
+    /// - Throws: ``ModelError/contextExceeded(tokens:capacity:)``, ``ModelError/invalidToken(id:vocabularySize:)`` or
+    ///   ``ModelError/invalidOption(name:value:expected:)``. The session is gone then.
     public init(
         _ session: consuming Session, promptTokens: [Int32], sampling: SamplingParameters = SamplingParameters(),
         limits: GenerationLimits = GenerationLimits()
@@ -118,6 +125,7 @@ public struct Generator: ~Copyable {
     ///
     /// - Parameter progress: called after each pass with the number of tokens done; returning false cancels, after the
     ///   last pass too.
+    /// - Throws: nothing in practice: the prompt was checked when the generator was made.
     public mutating func start(progress: ((Int) -> Bool)? = nil) throws(ModelError) {
         guard !hasStarted else { return }
         hasStarted = true
@@ -136,6 +144,8 @@ public struct Generator: ~Copyable {
     /// The next token; nil at the end, whose reason is then in ``finishReason``.
     ///
     /// With the last token comes all text that was held back.
+    ///
+    /// - Throws: nothing in practice, as ``start(progress:)``.
     public mutating func nextToken() throws(ModelError) -> GeneratedToken? {
         try start()
         guard finishReason == nil else { return nil }

@@ -13,7 +13,12 @@ public struct Session: ~Copyable {
 
     /// A session with nothing in its context.
     ///
-    /// - Parameter contextLength: positions that the cache holds; what the model was loaded with when nil.
+    /// - Parameters:
+    ///   - model: the model, which the session keeps.
+    ///   - contextLength: positions that the cache holds; what the model was loaded with when nil.
+    /// - Throws: ``ModelError/overBudget(planned:budget:remedy:)`` or ``ModelError/outOfMemory(bytes:purpose:)`` where
+    ///   this context needs more than the model's budget or the system allows, and
+    ///   ``ModelError/invalidOption(name:value:expected:)`` for a length that makes no sense.
     public init(_ model: Model, contextLength: Int? = nil) throws(ModelError) {
         var options = model.options
         options.threads = model.threads
@@ -86,6 +91,9 @@ public struct Session: ~Copyable {
     /// Feeds tokens and hands over the logits (rows, vocabulary) of every position, pass by pass.
     ///
     /// The model must have been loaded with ``RuntimeOptions/allLogits``.
+    ///
+    /// - Throws: ``ModelError/invalidOption(name:value:expected:)`` for a model that was loaded otherwise, and what
+    ///   ``evaluate(_:logits:progress:)`` throws, before anything is fed.
     public mutating func evaluateAll(
         _ tokens: [Int32], _ body: (_ tokens: Range<Int>, _ logits: Span<Float>) -> Void
     ) throws(ModelError) {

@@ -87,6 +87,10 @@ public struct MemoryPlan: Sendable {
     }
 
     /// Plans the model in `file`.
+    ///
+    /// - Throws: ``ModelError/overBudget(planned:budget:remedy:)`` for a plan above the budget of `options`,
+    ///   ``ModelError/invalidOption(name:value:expected:)`` for options that make no sense, and what is wrong with the
+    ///   metadata and the tensors of the file.
     public init(file: GGUFFile, options: RuntimeOptions = RuntimeOptions()) throws(ModelError) {
         let configuration = try ModelConfiguration(file: file)
         try self.init(

@@ -35,6 +35,8 @@ public final class Model: Sendable {
     ///   - path: the file, or the first part of a split one.
     ///   - options: how the model is run.
     ///   - progress: told now and then how many bytes of the weights have been read, where they are read at all.
+    /// - Throws: ``ModelError/file(_:)`` for a file that cannot be read or is not GGUF, and what
+    ///   ``init(_:options:progress:)`` throws.
     public convenience init(
         contentsOf path: String, options: RuntimeOptions = RuntimeOptions(),
         progress: (@Sendable (_ bytes: Int) -> Void)? = nil
@@ -45,6 +47,10 @@ public final class Model: Sendable {
     }
 
     /// Loads an open file.
+    ///
+    /// - Throws: ``ModelError``: what the file asks for and is not computed, what is missing or damaged in it,
+    ///   options that make no sense, or memory that the budget, the container or the system does not allow. Each before
+    ///   the weights are read, except for what is wrong with these.
     public init(
         _ file: GGUFFile, options: RuntimeOptions = RuntimeOptions(),
         progress: (@Sendable (_ bytes: Int) -> Void)? = nil

@@ -27,7 +27,7 @@ public struct ModelConfiguration: Sendable {
     /// The base of RoPE's frequencies.
     public let ropeBase: Double
     /// The factor that positions are divided by: all of them (linear scaling), or those of slow pairs only
-    /// (``yarn``); 1 without scaling.
+    /// (YaRN); 1 without scaling.
     public let ropeScale: Double
     /// Positions that a query attends to, the nearest up to its own; nil where it attends to all.
     public let slidingWindow: Int?
@@ -51,6 +51,9 @@ public struct ModelConfiguration: Sendable {
     }
 
     /// Reads the sizes of `file`.
+    ///
+    /// - Throws: ``ModelError`` for an architecture that is not known, a feature that is not computed, or a key that
+    ///   is missing or makes no sense.
     public init(file: GGUFFile) throws(ModelError) {
         try self.init(metadata: file.metadata) { () throws(ModelError) in try Self.vocabularySize(file) }
     }

@@ -9,7 +9,10 @@ public struct StreamingDecoder: Sendable {
     /// The first bytes of a character, at most three.
     private var pending: [UInt8] = []
 
+    /// A decoder at the start of a text, or after a token.
+    ///
     /// - Parameters:
+    ///   - tokenizer: what the tokens mean.
     ///   - previous: the token before the first that will be fed: the last one of the prompt. Nil at the start of a
     ///     text, where a first space is the prefix that encoding adds and no part of the text.
     ///   - skipSpecial: whether control and unknown tokens are left out.

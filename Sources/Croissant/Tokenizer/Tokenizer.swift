@@ -64,6 +64,9 @@ public struct Tokenizer: Sendable {
     }
 
     /// Reads the `tokenizer.ggml.*` keys of a file.
+    ///
+    /// - Throws: ``TokenizerError`` for a kind of tokenizer that is not known, or a vocabulary that is missing or
+    ///   does not work.
     public init(metadata: GGUFMetadata) throws(TokenizerError) {
         let reader = TokenizerMetadata(metadata: metadata)
         try reader.checkOptions()
@@ -212,6 +215,7 @@ extension Tokenizer {
     /// The tokens of a text.
     ///
     /// - Parameters:
+    ///   - text: the text, of any length.
     ///   - addBOS: whether to begin with `bos`; nil does what the file says. `false` also leaves out `eos` in files that
     ///     end texts with it, so that the result can be joined to other tokens.
     ///   - parseSpecial: whether the texts of control tokens, such as `</s>`, become those tokens. With `false` they are
@@ -259,7 +263,9 @@ extension Tokenizer {
 
     /// The text of tokens. Ids outside the vocabulary have no text.
     ///
-    /// - Parameter skipSpecial: whether control and unknown tokens are left out.
+    /// - Parameters:
+    ///   - ids: the tokens.
+    ///   - skipSpecial: whether control and unknown tokens are left out.
     public func decode(_ ids: some Sequence<Int32>, skipSpecial: Bool = true) -> String {
         String(decoding: decodeBytes(ids, skipSpecial: skipSpecial), as: UTF8.self)
     }

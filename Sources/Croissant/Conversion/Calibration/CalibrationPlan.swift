@@ -125,6 +125,8 @@ public struct CalibrationPlan: Sendable {
     }
 
     /// The memory that calibrating takes with so many threads.
+    ///
+    /// - Throws: ``ModelError/invalidOption(name:value:expected:)`` for a number of threads that makes no sense.
     public func memory(threads: Int? = nil) throws(ModelError) -> [MemoryPlan.Item] {
         let threads = threads ?? HostProcessors.recommendedThreads
         let model = try MemoryPlan(file: file, options: runtime(threads: threads))

@@ -10,7 +10,9 @@ public struct TokenizerOverride: Sendable {
     /// Replaces the tokenizer of `file`. What the tokenizer.json and the configurations beside it do not say, such as
     /// which token is BOS, stays as the file says.
     ///
-    /// - Parameter path: the tokenizer.json, whatever its name.
+    /// - Parameters:
+    ///   - file: the file with the weights, which is not changed.
+    ///   - path: the tokenizer.json, whatever its name.
     /// - Throws: ``ConversionError`` for a tokenizer that cannot be read, is of an unknown kind, or has more tokens than
     ///   the file has embeddings.
     public init(_ file: GGUFFile, tokenizer path: String) throws(ConversionError) {
