@@ -65,7 +65,34 @@ insert() {
     mv "$work/next.md" "$work/README.md"
 }
 
+# Which types fit into how much memory, from the plans of `budget`: the same on every machine with these options. Its JSON
+# has one key a line, in the order of the alphabet.
+budget() {
+    "$program" budget --shape croissant -c 2048 -t 4 --isa scalar --json | awk '
+        function fits(type, memory) {
+            if (planned[type, "F16"] <= memory * 2 / 3) return "yes"
+            return planned[type, "Q8_0"] <= memory * 2 / 3 ? "8-bit cache" : "no"
+        }
+        function value(line) { gsub(/^[^:]*: |[",]/, "", line); return line }
+        /"keyType"/ { key = value($0) }
+        /"planned"/ { bytes = value($0) + 0 }
+        /"type"/ { type = value($0) }
+        /"weights"/ { weights[type] = value($0); planned[type, key] = bytes }
+        END {
+            print "| type | weights | memory | with an 8-bit cache | 2 GB | 4 GB | 8 GB |"
+            print "|:--|--:|--:|--:|:--|:--|:--|"
+            count = split("Q2_K Q3_K_M Q4_0 Q4_K_M Q5_K_M Q6_K Q8_0 F16", types, " ")
+            for (i = 1; i <= count; i++) {
+                t = types[i]
+                printf "| %s | %.2f GiB | %.2f GiB | %.2f GiB | %s | %s | %s |\n", t, weights[t] / 2 ^ 30, \
+                    planned[t, "F16"] / 2 ^ 30, planned[t, "Q8_0"] / 2 ^ 30, fits(t, 2 ^ 31), fits(t, 2 ^ 32), fits(t, 2 ^ 33)
+            }
+        }'
+}
+
 cp README.md "$work/README.md"
+budget > "$work/table.md"
+insert budget "$work/table.md"
 quality Models/quality.jsonl > "$work/table.md"
 insert quality "$work/table.md"
 for results in Benchmarks/Results/*.jsonl; do
