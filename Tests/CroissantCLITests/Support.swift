@@ -115,6 +115,9 @@ final class Collector: Sendable {
     init(_ handle: FileHandle) {
         Thread.detachNewThread { [self] in
             while case let piece = handle.availableData, !piece.isEmpty { data.withLock { $0.append(piece) } }
+            // Foundation keeps processes, and with them their pipes: some hundred runs would leave a thousand files open,
+            // with which its Process.run crashes now and then.
+            try? handle.close()
             isAtEnd.signal()
         }
     }
