@@ -26,7 +26,14 @@ BEFORE_VOWELS = {
     "vieux~": "vieil ",
     "nouveau~": "nouvel ",
 }
-CONTRACTIONS = {("de~", "le~"): "du", ("de~", "les"): "des", ("à", "le~"): "au", ("à", "les"): "aux"}
+CONTRACTIONS = {
+    ("de~", "le~"): "du",
+    ("de~", "les"): "des",
+    ("à", "le~"): "au",
+    ("à", "les"): "aux",
+    ("jusqu'à", "le~"): "jusqu'au",
+    ("jusqu'à", "les"): "jusqu'aux",
+}
 
 
 def french(text: str) -> str:
