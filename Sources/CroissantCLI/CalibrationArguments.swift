@@ -70,6 +70,10 @@ extension CalibrationPlan {
                 "calibrated with weights that are quantised already, such as \(tensor.source.name.escaped) in \(tensor.source.type.name): their errors stay"
             )
         }
+        if chunkLength > trainedLength {
+            Console.warn(
+                "chunks of \(chunkLength) tokens are longer than the \(trainedLength) the model was trained for")
+        }
         let longest = calibrated.map(\.source.columns).max() ?? 0
         if method == .gptq && tokenCount < longest {
             Console.warn(

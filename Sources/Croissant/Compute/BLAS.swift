@@ -11,18 +11,9 @@ package enum BLAS {
         b: Span<Float>, bStride: Int,
         c: borrowing SharedBuffer<Float>, at offset: Int, cStride: Int
     ) {
-        checkBounds(rows: m, columns: k, stride: aStride, count: a.count)
-        checkBounds(rows: n, columns: k, stride: bStride, count: b.count)
-        precondition(offset >= 0, "negative offset")
-        checkBounds(rows: m, columns: n, stride: cStride, count: c.count - offset)
-        unsafe a.withUnsafeBufferPointer { a in
-            unsafe b.withUnsafeBufferPointer { b in
-                unsafe sgemm(
-                    transposesB: true, m: Int32(m), n: Int32(n), k: Int32(k), alpha: alpha,
-                    a: a.baseAddress, aStride: Int32(aStride), b: b.baseAddress, bStride: Int32(bStride), beta: 0,
-                    c: c.base + offset, cStride: Int32(cStride))
-            }
-        }
+        product(
+            transposesB: true, m: m, n: n, k: k, alpha: alpha, a: a, aStride: aStride, b: b, bStride: bStride, beta: 0,
+            c: c, at: offset, cStride: cStride)
     }
 
     /// `c = alpha * a * b + beta * c` in rows: a (m, k), b (k, n), c (m, n), each with its own distance between rows.
@@ -32,18 +23,9 @@ package enum BLAS {
         b: Span<Float>, bStride: Int,
         beta: Float, c: borrowing SharedBuffer<Float>, at offset: Int, cStride: Int
     ) {
-        checkBounds(rows: m, columns: k, stride: aStride, count: a.count)
-        checkBounds(rows: k, columns: n, stride: bStride, count: b.count)
-        precondition(offset >= 0, "negative offset")
-        checkBounds(rows: m, columns: n, stride: cStride, count: c.count - offset)
-        unsafe a.withUnsafeBufferPointer { a in
-            unsafe b.withUnsafeBufferPointer { b in
-                unsafe sgemm(
-                    transposesB: false, m: Int32(m), n: Int32(n), k: Int32(k), alpha: alpha,
-                    a: a.baseAddress, aStride: Int32(aStride), b: b.baseAddress, bStride: Int32(bStride), beta: beta,
-                    c: c.base + offset, cStride: Int32(cStride))
-            }
-        }
+        product(
+            m: m, n: n, k: k, alpha: alpha, a: a, aStride: aStride, b: b, bStride: bStride, beta: beta, c: c,
+            at: offset, cStride: cStride)
     }
 
     /// `c += transpose(a) * b` in rows: a (k, m), b (k, n), c (m, n), each with its own distance between rows.
@@ -53,16 +35,28 @@ package enum BLAS {
         b: Span<Float>, bStride: Int,
         c: borrowing SharedBuffer<Float>, at offset: Int, cStride: Int
     ) {
-        checkBounds(rows: k, columns: m, stride: aStride, count: a.count)
-        checkBounds(rows: k, columns: n, stride: bStride, count: b.count)
+        product(
+            transposesA: true, m: m, n: n, k: k, alpha: 1, a: a, aStride: aStride, b: b, bStride: bStride, beta: 1,
+            c: c, at: offset, cStride: cStride)
+    }
+
+    /// The product of two matrices of which one may be transposed, within their bounds.
+    private static func product(
+        transposesA: Bool = false, transposesB: Bool = false, m: Int, n: Int, k: Int, alpha: Float,
+        a: Span<Float>, aStride: Int,
+        b: Span<Float>, bStride: Int,
+        beta: Float, c: borrowing SharedBuffer<Float>, at offset: Int, cStride: Int
+    ) {
+        checkBounds(rows: transposesA ? k : m, columns: transposesA ? m : k, stride: aStride, count: a.count)
+        checkBounds(rows: transposesB ? n : k, columns: transposesB ? k : n, stride: bStride, count: b.count)
         precondition(offset >= 0, "negative offset")
         checkBounds(rows: m, columns: n, stride: cStride, count: c.count - offset)
         unsafe a.withUnsafeBufferPointer { a in
             unsafe b.withUnsafeBufferPointer { b in
                 unsafe sgemm(
-                    transposesA: true, transposesB: false, m: Int32(m), n: Int32(n), k: Int32(k), alpha: 1,
-                    a: a.baseAddress, aStride: Int32(aStride), b: b.baseAddress, bStride: Int32(bStride), beta: 1,
-                    c: c.base + offset, cStride: Int32(cStride))
+                    transposesA: transposesA, transposesB: transposesB, m: Int32(m), n: Int32(n), k: Int32(k),
+                    alpha: alpha, a: a.baseAddress, aStride: Int32(aStride), b: b.baseAddress,
+                    bStride: Int32(bStride), beta: beta, c: c.base + offset, cStride: Int32(cStride))
             }
         }
     }

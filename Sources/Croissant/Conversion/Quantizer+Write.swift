@@ -30,7 +30,7 @@ extension Quantizer {
             throw .file(error)
         }
         var calibrated: [String: WeightMatrix] = [:]
-        if let calibration {
+        if let calibration, !calibration.matrices.isEmpty {
             let run = try CalibrationRun(calibration, of: file, threads: threads)
             guard let made = try run.run(progress: calibrating) else { return false }
             calibrated = made

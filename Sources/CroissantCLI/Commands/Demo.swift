@@ -7,7 +7,9 @@ import GGUF
 struct Demo: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Tells a story and translates a sentence with the model that is built in.",
-        discussion: "The texts go to standard output, timings and what to try next to standard error.")
+        discussion:
+            "The texts go to standard output, timings and what to try next to standard error. For programs there is generate --json."
+    )
 
     @Option(
         name: .shortAndLong, parsing: .unconditional,

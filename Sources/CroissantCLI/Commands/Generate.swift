@@ -27,7 +27,10 @@ struct Generate: ParsableCommand {
         transform: tokenIDs)
     var ids: [Int32]?
 
-    @Flag(help: "Write the prompt as a user's message of a conversation, for a model that answers (ChatML).")
+    @Flag(
+        help:
+            "Write the prompt as a user's message of a conversation, for a model that answers (ChatML); its marks count as marks within it, too."
+    )
     var chat = false
 
     @Option(help: ArgumentHelp("Instructions before the message, with --chat.", valueName: "text"))

@@ -51,16 +51,18 @@ struct FeedbackFactorTests {
             parts.add(some, rows: 10, on: pool)
             squares.add(some, rows: 10, on: pool)
         }
-        for (a, b) in zip(whole.importance, squares.importance) { #expect(abs(a - b) <= 1e-4 * b) }
+        for (a, b) in zip(try whole.importance, try squares.importance) { #expect(abs(a - b) <= 1e-4 * b) }
         try whole.close(damping: 0)
         try parts.close(damping: 0)
+        // In units of the mean of the diagonal.
+        let unit = x.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(rows * columns)
         var wrong = 0
         for j in 0..<columns {
             for k in 0..<columns {
                 let exact =
                     (0..<rows).reduce(0.0) {
                         $0 + Double(x[$1 * columns + j]) * Double(x[$1 * columns + k])
-                    } / Double(rows)
+                    } / Double(rows) / unit
                 let scale = Double(whole.hessian[j * columns + j] * whole.hessian[k * columns + k]).squareRoot()
                 let (a, b) = (whole.hessian[j * columns + k], parts.hessian[j * columns + k])
                 if !(abs(Double(a) - exact) <= 1e-5 * scale && abs(Double(b) - exact) <= 1e-5 * scale) { wrong += 1 }
@@ -107,6 +109,39 @@ struct FeedbackFactorTests {
     }
 
     @Test(
+        "Inputs may be as small as they like: the costs of errors are the same, and those of what is as good as nothing are one",
+        arguments: [
+            (1e-6, false), (1e-14, false), (1e-16, true), (1e-19, true), (3e-20, true), (1e-21, true), (1e-25, true),
+        ])
+    func scale(factor: Double, isNothing: Bool) throws {
+        let (rows, columns) = (100, 48)
+        let x = Self.inputs(rows: rows, columns: columns)
+        func costs(_ x: [Float]) throws -> [Float] {
+            var moments = try InputMoments(columns: columns)
+            moments.add(x.span, rows: rows, on: ThreadPool(threadCount: 1))
+            try moments.close(damping: 0.01)
+            var factor = try FeedbackFactor(columns: columns)
+            factor.factorize(moments)
+            return factor.costs
+        }
+        let small = try costs(x.map { Float(Double($0) * factor) })
+        for (found, expected) in zip(small, isNothing ? small.map { _ in 1 } : try costs(x)) {
+            #expect(abs(found - expected) <= 1e-2 * expected)
+        }
+    }
+
+    @Test("A matrix that has no factor gets more on its diagonal, and at last that of the unit matrix")
+    func withoutFactor() throws {
+        // Two inputs that are one and the same, and no damping.
+        var moments = try InputMoments(columns: 2)
+        moments.add([1, 1, 2, 2, 3, 3].span, rows: 3, on: ThreadPool(threadCount: 1))
+        try moments.close(damping: 0)
+        var factor = try FeedbackFactor(columns: 2)
+        factor.factorize(moments)
+        #expect(factor.costs.allSatisfy { $0 > 0 && $0.isFinite })
+    }
+
+    @Test(
         "Products with inputs that go together are nearer with feedback than with importance, and nearer with that than without",
         arguments: [GGMLType.q4_0, .q5_1, .q8_0, .iq4_nl, .mxfp4, .q2_K, .q3_K, .q4_K, .iq4_xs])
     func synthetic(type: GGMLType) throws {
@@ -126,7 +161,7 @@ struct FeedbackFactorTests {
         let x = Self.inputs(rows: 400, columns: columns)
         var moments = try InputMoments(columns: columns)
         moments.add(x.span, rows: 400, on: pool)
-        let importance = moments.importance
+        let importance = try moments.importance
         try moments.close(damping: 0.01)
         var factor = try FeedbackFactor(columns: columns)
         factor.factorize(moments)

@@ -22,6 +22,8 @@ public struct CalibrationPlan: Sendable {
 
     /// Chunks that are read.
     public var chunkCount: Int { chunks.count }
+    /// Tokens that the model was trained to read at once.
+    public var trainedLength: Int { configuration.contextLength }
     /// Tokens that are read.
     public var tokenCount: Int { chunkCount * chunkLength }
     /// The steps that calibrating is made of.
@@ -75,7 +77,8 @@ public struct CalibrationPlan: Sendable {
         availableChunks = encoding.ids.count / length
         guard availableChunks > 0 else {
             throw .invalidOption(
-                name: "calibration text", value: "\(encoding.ids.count) tokens",
+                name: "calibration text",
+                value: "\(encoding.ids.count) token\(encoding.ids.count == 1 ? "" : "s") in \(calibration.name)",
                 expected: "a chunk of \(length) tokens or more")
         }
         let count = min(availableChunks, calibration.chunks)
@@ -158,6 +161,7 @@ public struct CalibrationPlan: Sendable {
     /// What the new file says about it, by the keys of llama.cpp's quantiser where it has some.
     var metadata: GGUFMetadata {
         var metadata = GGUFMetadata()
+        if matrices.isEmpty { return metadata }
         metadata["quantize.imatrix.dataset"] = .string(name)
         metadata["quantize.imatrix.entries_count"] = .uint32(UInt32(clamping: matrices.count))
         metadata["quantize.imatrix.chunks_count"] = .uint32(UInt32(clamping: chunkCount))

@@ -73,7 +73,7 @@ struct CalibrationRun {
         _ layer: Linear, _ moments: inout InputMoments, _ work: inout Work
     ) throws(ModelError) -> Linear? {
         let tensors = layer.parts.map { plan.matrices[$0.name] }
-        let importance = moments.importance
+        let importance = try moments.importance
         if tensors.contains(where: { $0.map(plan.usesFeedback) ?? false }) {
             try moments.close(damping: Self.damping)
             work.factor.factorize(moments)

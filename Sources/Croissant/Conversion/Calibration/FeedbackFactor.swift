@@ -11,30 +11,38 @@ package struct FeedbackFactor: ~Copyable {
     /// Bytes of a factor of `columns` rows.
     static func byteCount(columns: Int) -> Int { columns * columns * MemoryLayout<Float>.stride }
 
-    /// Factorises the inverse of a closed H.
+    /// Factorises the inverse of a closed H, whose diagonal is about 1.
     ///
     /// H is positive definite, but rounding errors of the inverse may leave a matrix that is not: then ever more is added
-    /// to the diagonal.
+    /// to the diagonal, until H is as good as the unit matrix, and errors are fed to no one.
     package mutating func factorize(_ moments: borrowing InputMoments) {
         columns = moments.columns
         var constant: Float = 0
         while !Self.factorize(moments.hessian, columns, adding: constant, into: &elements) {
-            constant = constant == 0 ? 1e-4 * Self.largest(moments.hessian, columns) : constant * 10
+            guard constant < Float(columns) else { return Self.setUnit(&elements, columns) }
+            constant = constant == 0 ? 1e-3 : constant * 10
         }
     }
 
-    /// The largest number on the diagonal.
-    private static func largest(_ hessian: Span<Float>, _ columns: Int) -> Float {
-        (0..<columns).reduce(0) { max($0, hessian[$1 * columns + $1]) }
+    private static func setUnit(_ elements: inout FloatBuffer, _ columns: Int) {
+        var u = elements.mutableSlice(0..<columns * columns)
+        for index in u.indices { u[index] = index % (columns + 1) == 0 ? 1 : 0 }
     }
 
+    /// Whether there is a factor, of numbers: LAPACK takes what is none for positive.
     private static func factorize(
         _ hessian: Span<Float>, _ columns: Int, adding constant: Float, into elements: inout FloatBuffer
     ) -> Bool {
         var u = elements.mutableSlice(0..<columns * columns)
         for index in u.indices { u[index] = hessian[index] }
         for column in 0..<columns { u[column * columns + column] += constant }
-        return BLAS.factor(&u, n: columns) && BLAS.invert(&u, n: columns) && BLAS.factor(&u, n: columns)
+        guard BLAS.factor(&u, n: columns), BLAS.invert(&u, n: columns), BLAS.factor(&u, n: columns) else {
+            return false
+        }
+        return (0..<columns).allSatisfy { column in
+            let element = u[column * columns + column]
+            return element > 0 && element.isFinite
+        }
     }
 
     /// U in rows of as many floats as there are columns; what is below its diagonal means nothing.

@@ -77,24 +77,35 @@ package struct InputMoments: ~Copyable {
     }
 
     /// The mean square of each element of the inputs: how much an error of its column counts by itself.
+    ///
+    /// - Throws: ``ModelError/invalidOption(name:value:expected:)`` where inputs were no numbers.
     package var importance: [Float] {
-        let sums = sums.span
-        let distance = isDiagonal ? 1 : columns + 1
-        return (0..<columns).map { sums[$0 * distance] / Float(max(count, 1)) }
+        get throws(ModelError) {
+            let sums = sums.span
+            let distance = isDiagonal ? 1 : columns + 1
+            let squares = (0..<columns).map { sums[$0 * distance] / Float(max(count, 1)) }
+            guard squares.allSatisfy(\.isFinite) else {
+                throw .invalidOption(
+                    name: "calibration text", value: "infinite activations",
+                    expected: "a text that the model can read")
+            }
+            return squares
+        }
     }
 
-    /// Makes the mean of the sums, both triangles of it, with `damping` times the mean of the diagonal added to the
-    /// diagonal: spans of inputs that were never seen, or hardly, would otherwise be free to become anything.
+    /// Below this, inputs are nothing: the inverse of their moments would be no number.
+    private static let leastMean: Float = 1e-30
+
+    /// Makes the mean of the sums, both triangles of it, in units of the mean of the diagonal, and adds `damping` to the
+    /// diagonal: spans of inputs that were never seen, or hardly, would otherwise be free to become anything. Rounding
+    /// depends on no such unit, and none can be too small or too large for what H is put through.
     ///
     /// - Throws: ``ModelError/invalidOption(name:value:expected:)`` where inputs were no numbers.
     package mutating func close(damping: Float) throws(ModelError) {
         precondition(!isDiagonal, "there is no matrix")
-        let mean = Float(importance.reduce(0) { $0 + Double($1) } / Double(columns))
-        guard mean.isFinite else {
-            throw .invalidOption(
-                name: "calibration text", value: "infinite activations", expected: "a text that the model can read")
-        }
-        Self.close(&sums, columns, factor: 1 / Float(max(count, 1)), adding: mean > 0 ? damping * mean : 1)
+        let mean = Float(try importance.reduce(0) { $0 + Double($1) } / Double(columns))
+        let unit = mean > Self.leastMean ? 1 / (Float(max(count, 1)) * mean) : 0
+        Self.close(&sums, columns, factor: unit, adding: unit > 0 ? damping : 1)
     }
 
     private static func close(_ sums: inout FloatBuffer, _ columns: Int, factor: Float, adding constant: Float) {
