@@ -2,14 +2,15 @@
 # What quantisation costs: the demonstration model in every type, judged by what it was not trained on.
 #
 #     python3 Models/Training/documents.py texts
-#     Models/measure.sh croissant-nano-F32.gguf texts/calibration.txt >Models/quality.jsonl && Benchmarks/report.sh
+#     Models/measure.sh croissant-nano-F32.gguf texts >Models/quality.jsonl && Benchmarks/report.sh
 #
-# The file is the converted checkpoint (see Models/README.md), the text what quantisers are calibrated with. Needs jq.
+# The file is the converted checkpoint (see Models/README.md), the folder has the held-out texts, and one to calibrate
+# quantisers with. Needs jq.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-original=${1:?"usage: $0 FILE.gguf TEXT [TYPE…]: the demonstration model in F32, and a text to calibrate with"}
-calibration=${2:?"usage: $0 FILE.gguf TEXT [TYPE…]"}
+original=${1:?"usage: $0 FILE.gguf FOLDER [TYPE…]: the demonstration model in F32, and what documents.py has drawn"}
+texts=${2:?"usage: $0 FILE.gguf FOLDER [TYPE…]"}
 shift 2
 types=("$@")
 [ ${#types[@]} -gt 0 ] || types=(
@@ -27,14 +28,14 @@ exact() {
         all=$((all + 1))
         [ "$("$program" generate -m "$1" --chat --temp 0 -n 96 --stop $'\n' -q -p "Translate into $2: $given")" = "$expected" ] &&
             right=$((right + 1))
-    done < <(awk -F '\t' -v OFS='\t' -v given="$3" '{ print $given, $(3 - given) }' Models/held-out.tsv)
+    done < <(awk -F '\t' -v OFS='\t' -v given="$3" '{ print $given, $(3 - given) }' "$texts/held-out.tsv")
     jq -n "$right / $all"
 }
 
 # The divergence from the original, as JSON.
 divergence() { "$program" perplexity -m "$1" --kl-divergence "$work/logits" -q --json; }
 
-"$program" perplexity -m "$original" -f Models/held-out.txt --save-logits "$work/logits" -q >/dev/null
+"$program" perplexity -m "$original" -f "$texts/held-out.txt" --save-logits "$work/logits" -q >/dev/null
 for type in "${types[@]}"; do
     file=$work/$type.gguf
     "$program" quantize "$original" "$file" "$type" -q
@@ -44,7 +45,7 @@ for type in "${types[@]}"; do
     case $type in
         *F32 | *F16) calibrated=null ;;
         *)
-            "$program" quantize "$original" "$file" "$type" --calibration "$calibration" --calibration-chunks 128 -q
+            "$program" quantize "$original" "$file" "$type" --calibration "$texts/calibration.txt" --calibration-chunks 128 -q
             calibrated=$(divergence "$file" | jq .divergence.mean.value)
             ;;
     esac

@@ -147,7 +147,7 @@ def main():
     folder = pathlib.Path(sys.argv[1])
     pairs = held_out_pairs(1, 300)
     (folder / "held-out.tsv").write_text("".join(f"{en}\t{fr}\n" for en, fr in pairs))
-    stories = held_out_stories(1, 150)
+    stories = held_out_stories(1, 900)
     (folder / "held-out.txt").write_text("".join(f"{story[index % 2]}\n" for index, story in enumerate(stories)))
     # Of another seed than the training's, and like it without what is held out.
     writer = Writer("calibration")

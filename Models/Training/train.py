@@ -6,7 +6,7 @@
 writes a checkpoint in Hugging Face's layout (config.json, model.safetensors, tokenizer.json …), which `croissant-gguf
 convert` takes, and measures it: exact match of held-out translations, greedy, both directions. The tokenizer is made by
 CroissantLLM's recipe. The corpus is drawn again each time; the same seed gives the same corpus and the same first weights.
-On two processor cores it takes some hours, on a graphics card three minutes.
+On a graphics card it takes some 200 s, on two busy processor cores 3.6 s a step: four hours.
 """
 
 import argparse
