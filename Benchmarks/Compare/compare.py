@@ -14,13 +14,14 @@ import statistics
 import subprocess
 import sys
 
+from program import EXECUTABLE
+
 HERE = pathlib.Path(__file__).resolve().parent
-EXECUTABLE = HERE.parent.parent / ".build" / "release" / "croissant-gguf"
 
 
 def ours(path: str, options: argparse.Namespace) -> dict:
     """One process of croissant-gguf."""
-    command = [str(EXECUTABLE), "bench", "-m", path, "-q", "-o", "json", "-t", str(options.threads)]
+    command = [EXECUTABLE, "bench", "-m", path, "-q", "-o", "json", "-t", str(options.threads)]
     command += ["-p", str(options.p), "-n", str(options.n), "-d", str(options.d), "-r", str(options.r)]
     if options.c:
         command += ["-c", str(options.c)]

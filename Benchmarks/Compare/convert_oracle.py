@@ -1,6 +1,6 @@
 """Compares what `convert` makes of checkpoints with what Hugging Face's own programs compute: logits and tokens.
 
-    python3 -m venv venv && venv/bin/pip install torch==2.13.0 transformers==5.24.0 tokenizers==0.23.3 sentencepiece
+    python3 -m venv venv && venv/bin/pip install -r Benchmarks/Compare/oracles.txt
     swift build -c release
     venv/bin/python Benchmarks/Compare/convert_oracle.py ../shared/data/text [--keep FOLDER]
 
@@ -24,7 +24,9 @@ try:
 except ImportError as error:
     raise SystemExit(f"{error}: nothing to compare with (see the first lines of this script)") from error
 
-EXECUTABLE = pathlib.Path(__file__).resolve().parent.parent.parent / ".build" / "release" / "croissant-gguf"
+from program import EXECUTABLE
+
+transformers.utils.logging.disable_progress_bar()
 TOLERANCE = 1e-4
 LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -140,7 +142,7 @@ def save(folder: pathlib.Path, config, tokenizer: Tokenizer, dtype: torch.dtype,
 
 def run(*arguments: object) -> str:
     """Standard output of our program."""
-    result = subprocess.run([str(EXECUTABLE), *map(str, arguments)], stdout=subprocess.PIPE, check=False)
+    result = subprocess.run([EXECUTABLE, *map(str, arguments)], stdout=subprocess.PIPE, check=False)
     if result.returncode:
         raise SystemExit(f"failed: {' '.join(map(str, arguments))}")
     return result.stdout.decode()

@@ -19,9 +19,8 @@ import tempfile
 
 import numpy
 from logits_file import Divergence, LogitsFile, encode, header
+from program import EXECUTABLE
 
-HERE = pathlib.Path(__file__).resolve().parent
-EXECUTABLE = HERE.parent.parent / ".build" / "release" / "croissant-gguf"
 
 
 def own_logits(options: argparse.Namespace, base: LogitsFile, chunk: int) -> numpy.ndarray:
@@ -30,7 +29,7 @@ def own_logits(options: argparse.Namespace, base: LogitsFile, chunk: int) -> num
     tokens[0] = options.bos
     ids = ",".join(str(token) for token in tokens[:-1])
     with tempfile.NamedTemporaryFile(suffix=".npy") as file:
-        command = [str(EXECUTABLE), "generate", "-m", options.model, "-q", "--ids", ids, "-n", "0"]
+        command = [EXECUTABLE, "generate", "-m", options.model, "-q", "--ids", ids, "-n", "0"]
         # Passes of the same size, so that no rounding differs.
         command += ["-c", str(base.length), "-b", str(min(512, base.length // 2))]
         command += ["--logits", file.name, "-t", str(options.threads)]
@@ -57,7 +56,7 @@ def flattened(report: dict) -> dict[str, float]:
 def judge(options: argparse.Namespace) -> None:
     """Prints every figure of both, and ends with status 1 where one differs."""
     base = LogitsFile(pathlib.Path(options.logits).read_bytes())
-    command = [str(EXECUTABLE), "perplexity", "-m", options.model, "--kl-divergence", options.logits]
+    command = [EXECUTABLE, "perplexity", "-m", options.model, "--kl-divergence", options.logits]
     command += ["-q", "--json", "-t", str(options.threads)]
     report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     ours = flattened(report)

@@ -17,14 +17,13 @@ import sys
 import numpy
 from llama_logits import Peer
 from logits_file import log_softmax, standard_error
+from program import EXECUTABLE
 
-HERE = pathlib.Path(__file__).resolve().parent
-EXECUTABLE = HERE.parent.parent / ".build" / "release" / "croissant-gguf"
 
 
 def ours(options: argparse.Namespace) -> dict:
     """What croissant-gguf measures."""
-    command = [str(EXECUTABLE), "perplexity", "-m", options.model, "-f", options.file, "-q", "--json"]
+    command = [EXECUTABLE, "perplexity", "-m", options.model, "-f", options.file, "-q", "--json"]
     command += ["-c", str(options.c), "-t", str(options.threads)]
     if options.chunks:
         command += ["--chunks", str(options.chunks)]

@@ -14,9 +14,8 @@ import subprocess
 import sys
 
 from llama_cpp import Llama
+from program import EXECUTABLE, ROOT
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-EXECUTABLE = ROOT / ".build" / "release" / "croissant-gguf"
 HEROES = "fox mouse owl turtle bear frog baker witch king squirrel".split()
 LIMIT = 300
 

@@ -1,6 +1,6 @@
 """Compares our tokens with those of Hugging Face's `tokenizers` for CroissantLLM's recipe, line by line.
 
-    python3 -m venv venv && venv/bin/pip install tokenizers==0.23.3 numpy
+    python3 -m venv venv && venv/bin/pip install -r Benchmarks/Compare/oracles.txt
     swift build -c release
     venv/bin/python Benchmarks/Compare/tokenizer_oracle.py ../shared/data/text [--lines 10000]
     venv/bin/python Benchmarks/Compare/tokenizer_oracle.py --golden Tests/CroissantTests/Golden/croissant
@@ -29,8 +29,8 @@ try:
 except ImportError as error:
     raise SystemExit(f"{error}: nothing to compare with (see the first lines of this script)") from error
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-EXECUTABLE = ROOT / ".build" / "release" / "croissant-gguf"
+from program import EXECUTABLE, ROOT
+
 SPECIAL = ["<unk>", "<s>", "</s>", "<pad>", *(f"<extra_id_{index}>" for index in range(100))]
 CHAT = ["<|im_start|>", "<|im_end|>"]
 
@@ -170,7 +170,7 @@ def ours(gguf: pathlib.Path, lines: list[str], *options: object) -> list[list[in
     """Our ids of each line. A special token that no line has stands between lines: what lies between special tokens is
     prepared by itself, so that one run does for all."""
     text = "<extra_id_99>".join(lines)
-    command = [str(EXECUTABLE), "tokenize", "-m", str(gguf), "--ids", "--no-bos", *map(str, options)]
+    command = [EXECUTABLE, "tokenize", "-m", str(gguf), "--ids", "--no-bos", *map(str, options)]
     result = subprocess.run(command, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if result.returncode:
         raise SystemExit(f"failed: {' '.join(command)}: {result.stderr.decode()}")
@@ -223,7 +223,7 @@ def main() -> None:
         root = options.keep or pathlib.Path(temporary)
         checkpoint(root / "checkpoint", tokenizer)
         whole, published = root / "converted.gguf", root / "published.gguf"
-        subprocess.run([str(EXECUTABLE), "convert", str(root / "checkpoint"), str(whole), "-q"], check=True)
+        subprocess.run([EXECUTABLE, "convert", str(root / "checkpoint"), str(whole), "-q"], check=True)
         strip(whole, published)
         print(f"{tokenizer.get_vocab_size()} tokens trained on {len(trained)} lines; {len(tests)} lines to compare, "
               f"{sum(map(len, expected))} tokens", flush=True)
