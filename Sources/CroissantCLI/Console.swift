@@ -77,6 +77,11 @@ enum Console {
         note(label("warning", .yellow) + " " + text)
     }
 
+    /// Says what could be done next.
+    static func hint(_ text: String) {
+        note(label("hint", .cyan) + " " + text)
+    }
+
     /// Rewrites the line that the cursor is on; only for terminals.
     static func replaceLine(_ text: String) {
         // The terminal cuts what is wider than it is by now, instead of beginning a second line that could not be
@@ -88,7 +93,7 @@ enum Console {
     /// Says why the work failed, and ends the program.
     static func fail(_ failure: Failure) -> Never {
         note(label("error", .red) + " " + failure.message.escaped)
-        if let hint = failure.hint { note(label("hint", .cyan) + " " + hint.escaped) }
+        if let text = failure.hint { hint(text.escaped) }
         end(failure.status)
     }
 

@@ -11,7 +11,8 @@ struct CroissantCommand: ParsableCommand {
         commandName: "croissant-gguf",
         abstract: "Runs GGUF language models on the CPU: CroissantLLM first.",
         discussion: """
-            Results go to standard output, everything else to standard error.
+            Without arguments, the model that is built in tells a story (demo). Results go to standard output, \
+            everything else to standard error.
             Exit status: 0 done, 1 the work failed, 64 wrong usage, 130 interrupted by \
             Ctrl-C, 143 ended by SIGTERM, 129 by SIGHUP.
             """,
@@ -34,7 +35,7 @@ struct CroissantCommand: ParsableCommand {
         Interruption.install()
         do {
             try refuseUnknownCommand()
-            var command = try CommandLine.arguments.count > 1 ? parseAsRoot() : withoutArguments()
+            var command = try isBare ? withoutArguments() : parseAsRoot()
             try command.run()
             Console.end(0)
         } catch let failure as Failure {
@@ -54,10 +55,16 @@ struct CroissantCommand: ParsableCommand {
         }
     }
 
+    /// Whether the command line says at most how much is to be said.
+    private static var isBare: Bool {
+        CommandLine.arguments.dropFirst().allSatisfy { ["-q", "--quiet", "-v", "--verbose"].contains($0) }
+    }
+
     /// What is done where nothing is asked for: the prompt that is piped in, or the demonstration.
     private static func withoutArguments() throws -> any ParsableCommand {
         let prompt = isatty(STDIN_FILENO) == 1 ? "" : try TextInput.standardInput(missing: "no prompt")
-        return try prompt.isEmpty ? Demo.parse([]) : Generate.parse(["--prompt", prompt])
+        let options = Array(CommandLine.arguments.dropFirst())
+        return try prompt.isEmpty ? Demo.parse(options) : Generate.parse(options + ["--prompt", prompt])
     }
 
     /// Prints what the parser has to say: help and the version are results, everything else is wrong usage.
@@ -88,9 +95,9 @@ struct CroissantCommand: ParsableCommand {
     /// Refuses a first word that is no command, which the default command would call an unexpected argument.
     private static func refuseUnknownCommand() throws {
         let names = configuration.subcommands.map { "\($0)".lowercased() }
-        guard let word = CommandLine.arguments.dropFirst().first, !word.hasPrefix("-"), word != "help",
-            !names.contains(word)
-        else { return }
+        var words = CommandLine.arguments.dropFirst()
+        if words.first == "help" { words = words.dropFirst() }
+        guard let word = words.first, !word.hasPrefix("-"), !names.contains(word) else { return }
         let isFile = FileManager.default.fileExists(atPath: word)
         throw Failure(
             "unknown command: \(word) (expected \(names.joined(separator: ", ")))",

@@ -1,38 +1,42 @@
 import ArgumentParser
 import Croissant
 
-/// How tokens are chosen.
+/// How tokens are chosen. What is not given is as the model's makers advise, or else the default.
 struct SamplingOptions: ParsableArguments {
     @Option(
         name: .customLong("temp"), parsing: .unconditional,
-        help: ArgumentHelp("Temperature; 0 always takes the most likely token.", valueName: "t"))
-    var temperature: Float = 0.8
+        help: ArgumentHelp("Temperature; 0 always takes the most likely token. (default: 0.8)", valueName: "t"))
+    var temperature: Float?
 
     @Option(
-        parsing: .unconditional, help: ArgumentHelp("Keep the K most likely tokens; 0 keeps all.", valueName: "k"))
-    var topK = 40
+        parsing: .unconditional,
+        help: ArgumentHelp("Keep the K most likely tokens; 0 keeps all. (default: 40)", valueName: "k"))
+    var topK: Int?
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Keep the most likely tokens that together reach this probability; 1 keeps all.", valueName: "p"))
-    var topP: Float = 0.95
+            "Keep the most likely tokens that together reach this probability; 1 keeps all. (default: 0.95)",
+            valueName: "p"))
+    var topP: Float?
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Keep tokens with at least this share of the most likely one's probability; 0 keeps all.", valueName: "p"))
-    var minP: Float = 0.05
+            "Keep tokens with at least this share of the most likely one's probability; 0 keeps all. (default: 0.05)",
+            valueName: "p"))
+    var minP: Float?
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Divide the logits of recent tokens by this; 1 is no penalty.", valueName: "x"))
-    var repeatPenalty: Float = 1
+        help: ArgumentHelp("Divide the logits of recent tokens by this; 1 is no penalty. (default: 1)", valueName: "x"))
+    var repeatPenalty: Float?
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("How many recent tokens penalties look at; -1 for the whole context.", valueName: "n"))
-    var repeatLastN = 64
+        help: ArgumentHelp(
+            "How many recent tokens penalties look at; -1 for the whole context. (default: 64)", valueName: "n"))
+    var repeatLastN: Int?
 
     @Option(
         parsing: .unconditional,
@@ -52,22 +56,34 @@ struct SamplingOptions: ParsableArguments {
     var seed: UInt64? = nil
 
     func validate() throws {
-        do { try parameters.validate() } catch { throw ValidationError("\(error)") }
+        do { try parameters(advised: nil).validate() } catch { throw ValidationError("\(error)") }
     }
 
     /// The parameters as the library takes them.
-    var parameters: SamplingParameters {
-        var parameters = SamplingParameters()
-        parameters.temperature = temperature
-        parameters.topK = topK
-        parameters.topP = topP
-        parameters.minP = minP
-        parameters.repeatPenalty = repeatPenalty
-        parameters.repeatLastN = repeatLastN
+    func parameters(advised: SamplingParameters?) -> SamplingParameters {
+        var parameters = advised ?? SamplingParameters()
+        func set<Value>(_ parameter: WritableKeyPath<SamplingParameters, Value>, _ value: Value?) {
+            if let value { parameters[keyPath: parameter] = value }
+        }
+        set(\.temperature, temperature)
+        set(\.topK, topK)
+        set(\.topP, topP)
+        set(\.minP, minP)
+        set(\.repeatPenalty, repeatPenalty)
+        set(\.repeatLastN, repeatLastN)
         parameters.presencePenalty = presencePenalty
         parameters.frequencyPenalty = frequencyPenalty
         parameters.seed = seed
         return parameters
+    }
+}
+
+extension SamplingParameters {
+    /// What a verbose run says about them.
+    var text: String {
+        guard temperature > 0 else { return "the most likely token" }
+        return "temperature \(temperature), top-k \(topK), top-p \(topP), min-p \(minP), "
+            + "repeat penalty \(repeatPenalty) over \(repeatLastN) tokens"
     }
 }
 

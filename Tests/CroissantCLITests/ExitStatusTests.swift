@@ -37,6 +37,7 @@ struct ExitStatusTests {
         arguments: [
             ["generate", "-m", "x", "--no-such-flag"],
             ["frobnicate"],
+            ["help", "frobnicate"],
             ["x.gguf"],
             ["generate", "-m"],
             ["generate", "-m", "x", "-p", "a", "-n", "-5"],

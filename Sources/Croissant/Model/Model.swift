@@ -82,6 +82,11 @@ public final class Model: Sendable {
     public var chatFormat: ChatFormat? {
         file.metadata["tokenizer.chat_template"]?.asString.flatMap(ChatFormat.init(template:))
     }
+    /// How those who made the model advise to sample from it, as the file says (`general.sampling.*`) or as they have
+    /// published it; nil without advice.
+    public var advisedSampling: SamplingParameters? {
+        SamplingParameters.advice(in: file.metadata, for: configuration)
+    }
     /// The kernels in use.
     public var instructionSet: InstructionSet { transformer.backend.kernels.instructionSet }
     /// The threads in use.

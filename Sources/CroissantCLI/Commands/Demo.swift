@@ -17,6 +17,11 @@ struct Demo: ParsableCommand {
         transform: seedValue)
     var seed: UInt64? = nil
 
+    @Option(
+        help: ArgumentHelp("Write the model to a file instead, for a command that needs one.", valueName: "file.gguf"),
+        completion: .file())
+    var save: String?
+
     @OptionGroup var output: OutputOptions
 
     /// Whom the story may be about, in the words of both languages that the model knows.
@@ -30,7 +35,14 @@ struct Demo: ParsableCommand {
     ]
 
     func run() throws {
-        let model = try Model.load(try GGUFFile.demonstration(), RuntimeOptions(), output: output)
+        let file = try GGUFFile.demonstration()
+        guard let save else { return try show(file) }
+        _ = try file.copy(to: save, metadata: file.metadata)
+        if !output.quiet { Console.note("wrote \(save.escaped): the demonstration model") }
+    }
+
+    private func show(_ file: GGUFFile) throws {
+        let model = try Model.load(file, RuntimeOptions(), output: output)
         guard let format = model.chatFormat else { throw ModelError.noTokenizer(path: model.file.path) }
         var sampling = SamplingParameters()
         sampling.temperature = 0.7

@@ -9,7 +9,8 @@ struct Generate: ParsableCommand {
         abstract: "Completes a prompt, token by token.",
         discussion: """
             The prompt comes from -p, -f, --ids or standard input. The continuation goes to standard output as it is \
-            generated, timings to standard error.
+            generated, timings to standard error. Where no option says otherwise, tokens are chosen as the makers of the \
+            model advise (general.sampling.* in the file, and what CroissantLLM's authors have published).
             """)
 
     @OptionGroup var model: ModelArguments
@@ -29,7 +30,7 @@ struct Generate: ParsableCommand {
 
     @Flag(
         help:
-            "Write the prompt as a user's message of a conversation, for a model that answers (ChatML); its marks count as marks within it, too."
+            "Write the prompt as a user's message of a conversation (ChatML), for a model that answers; special tokens in it are read as such."
     )
     var chat = false
 
@@ -94,7 +95,8 @@ struct Generate: ParsableCommand {
         try model.check()  // Before the prompt is waited for.
         let given = try readPrompt()
         if self.model.model == nil && !output.quiet {
-            Console.note("no -m: this is the demonstration model, which knows a small French and English world")
+            Console.note(
+                "the built-in demonstration model, which knows a small French and English world (-m FILE for another)")
         }
         var options = runtime.options()
         options.allLogits = logits != nil
@@ -140,12 +142,17 @@ struct Generate: ParsableCommand {
         limits.stopStrings = stop
         limits.ignoresEndOfGeneration = ignoreEndOfGeneration
         limits.showsSpecialTokens = special
+        let parameters = sampling.parameters(advised: model.advisedSampling)
+        if output.verbose {
+            let source = model.advisedSampling == nil ? "" : " (by the model's advice, where no option says otherwise)"
+            Console.note("sampling: \(parameters.text)\(source)")
+        }
         var generation =
             switch input {
             case .text(let text):
-                try Generator(session, prompt: text, sampling: sampling.parameters, limits: limits)
+                try Generator(session, prompt: text, sampling: parameters, limits: limits)
             case .ids(let ids):
-                try Generator(session, promptTokens: ids, sampling: sampling.parameters, limits: limits)
+                try Generator(session, promptTokens: ids, sampling: parameters, limits: limits)
             }
         warnAbout(generation.dropped)
 
@@ -160,8 +167,9 @@ struct Generate: ParsableCommand {
         while let token = try generation.nextToken() {
             // As any last token does, the one at which the user stops brings all text that was held back.
             let piece = token.text + (Interruption.isRequested ? generation.cancel() : "")
+            text += piece
             if json {
-                text += piece
+                continue
             } else if jsonl {
                 let reason = generation.finishReason?.rawValue
                 try Console.writeJSON(JSONToken(id: token.id, text: piece, finishReason: reason), pretty: false)
@@ -176,7 +184,13 @@ struct Generate: ParsableCommand {
             memory: Host.Memory(plan), model: model.file.path)
         if json { try Console.writeJSON(result) }
         if !json && !jsonl { try Console.writeLine() }
-        if !output.quiet { report(result, fed: generation.metrics.promptTokens, finishReason) }
+        if !output.quiet {
+            report(result, fed: generation.metrics.promptTokens, finishReason)
+            if text.isEmpty, result.tokens.count <= 1, finishReason == .endOfGeneration, !chat, model.chatFormat != nil
+            {
+                Console.hint("this model answers messages: --chat writes the prompt as one")
+            }
+        }
         try Interruption.check()
     }
 
@@ -189,7 +203,7 @@ struct Generate: ParsableCommand {
 
     private func report(_ result: Result, fed: Int, _ reason: FinishReason) {
         let timings = result.timings
-        var parts = ["prompt \(fed) tokens, \(timings.promptPerSecond.formatted(places: 1)) t/s"]
+        var parts = ["prompt \(fed) token\(fed == 1 ? "" : "s"), \(timings.promptPerSecond.formatted(places: 1)) t/s"]
         // The first token comes with the prompt: one alone has no speed.
         let speed = result.tokens.count > 1 ? ", \(timings.generationPerSecond.formatted(places: 1)) t/s" : ""
         parts.append("generated \(result.tokens.count)" + speed)
