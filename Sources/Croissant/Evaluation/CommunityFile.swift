@@ -35,7 +35,7 @@ struct CommunityFile {
         return Finding(
             .note, .mixedTypes, "\(configuration.architectureName).feed_forward_length",
             "mixed types: rows of \(length) hold no whole blocks of \(Self.superBlock), so that in place of "
-                + "\(recipe.name) such tensors are \(counts)",
+                + "\(recipe.name) there are \(counts)",
             remedy: "none is needed here; for programs without these types, quantise all of it as Q8_0 or Q4_0")
     }
 
@@ -108,9 +108,12 @@ struct CommunityFile {
 
     /// CroissantLLM was trained with 2048 positions, and nothing extends them.
     private var contextLength: Finding? {
-        guard let configuration, tokenizer?.hasCroissantTokens == true || hasCroissantShape else { return nil }
+        guard let configuration else { return nil }
         let key = "\(configuration.architectureName).context_length"
         let length = configuration.contextLength
+        // A smaller model with its tokenizer may have been trained with less.
+        let isLong = tokenizer?.hasCroissantTokens == true && length >= Self.croissantContext
+        guard configuration.isCroissant || isLong else { return nil }
         guard length != Self.croissantContext else {
             return Finding(
                 .note, .contextLength, key,
@@ -124,10 +127,4 @@ struct CommunityFile {
     }
 
     private static let croissantContext = 2048
-
-    private var hasCroissantShape: Bool {
-        guard let configuration else { return false }
-        return configuration.layers == 24 && configuration.embeddingLength == 2048
-            && configuration.feedForwardLength == 5504 && configuration.heads == 16
-    }
 }

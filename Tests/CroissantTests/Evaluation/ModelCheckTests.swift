@@ -322,16 +322,19 @@ struct CommunityFileTests {
         file.metadata["llama.context_length"] = .uint32(4096)
         let warning = try #require(try file.check().of(.contextLength).first)
         #expect(warning.severity == .warning && warning.remedy == "run it with -c 2048")
+        // A small model with its tokenizer, such as the one that is built in.
+        file.metadata["llama.context_length"] = .uint32(512)
+        #expect(try file.check().of(.contextLength).isEmpty)
     }
 
     @Test(
         "1: rows that hold no blocks of 256, in the files where it matters",
         .enabled(if: TestData.isPresent, "needs ../shared/data"),
         arguments: [
-            ("Q4_K_M", "in place of Q4_K such tensors are 1 Q5_0, 1 Q8_0"),
-            ("Q5_K_M", "in place of Q5_K such tensors are 1 Q5_1, 1 Q8_0"),
-            ("Q2_K", "in place of Q2_K such tensors are 2 Q4_0"),
-            ("IQ4_XS", "in place of IQ4_XS such tensors are 2 IQ4_NL"), ("Q4_0", nil), ("Q8_0", nil), ("f32", nil),
+            ("Q4_K_M", "in place of Q4_K there are 1 Q5_0, 1 Q8_0"),
+            ("Q5_K_M", "in place of Q5_K there are 1 Q5_1, 1 Q8_0"),
+            ("Q2_K", "in place of Q2_K there are 2 Q4_0"),
+            ("IQ4_XS", "in place of IQ4_XS there are 2 IQ4_NL"), ("Q4_0", nil), ("Q8_0", nil), ("f32", nil),
         ] as [(String, String?)])
     func mixedTypes(name: String, expected: String?) throws {
         let check = try ModelCheck(GGUFFile(path: TestData.path("random-mha-\(name).gguf")))
