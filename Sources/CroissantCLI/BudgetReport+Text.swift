@@ -59,7 +59,9 @@ extension BudgetReport {
             try Console.write(table.string(for: lines, style: Style.pipe) ?? "")
         }
         try Console.writeLine()
-        try Console.writeLine("fits in: the least budget that holds it, of \(budgets.joined(separator: ", "))")
+        try Console.writeLine(
+            "fits in: the least budget that holds it, of \(budgets.joined(separator: ", ")), where need be")
+        try Console.writeLine("with weights left in the rows of the file, which are smaller and slower")
     }
 
     /// The rows by a value of theirs, in the order in which the values first come.
