@@ -21,10 +21,13 @@ struct DemonstrationModelTests {
     }()
 
     private static func answer(_ question: String) throws -> String {
-        let model = try model.get()
-        let format = try #require(model.chatFormat)
         var limits = GenerationLimits(maximumTokens: 96)
         limits.stopStrings = ["\n"]
+        return try answer(question, of: try model.get(), limits)
+    }
+
+    private static func answer(_ question: String, of model: Model, _ limits: GenerationLimits) throws -> String {
+        let format = try #require(model.chatFormat)
         var generation = try Generator(
             Session(model), prompt: format.prompt(question), sampling: .greedy, limits: limits)
         var text = ""
@@ -42,6 +45,27 @@ struct DemonstrationModelTests {
             if try Self.answer("Translate into \(language): \(given)") == expected { right += 1 }
         }
         #expect(right * 10 >= pairs.count * 9, "\(right) of \(pairs.count)")
+    }
+
+    /// Questions, and what llama.cpp answers with the same weights (Benchmarks/Compare/same_text.py --golden).
+    private static let answers: [[String]] = {
+        let path = URL(filePath: #filePath).appending(path: "../../Golden/answers.json").standardizedFileURL
+        return (try? JSONDecoder().decode([[String]].self, from: Data(contentsOf: path))) ?? []
+    }()
+
+    @Test("In floats, it answers to the letter what llama.cpp answers with the same weights")
+    func sameText() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let path = folder.file("floats.gguf")
+        var options = Quantizer.Options(mix: QuantizationMix(.f32))
+        options.allowsRequantization = true
+        try Quantizer(GGUFFile.demonstration(), options: options).write(to: path, threads: 2)
+        let model = try Model(contentsOf: path)
+        #expect(Self.answers.count == 30)
+        for answer in Self.answers {
+            #expect(try Self.answer(answer[0], of: model, GenerationLimits(maximumTokens: 300)) == answer[1])
+        }
     }
 
     @Test("It has what CroissantLLM's files have: no byte tokens, ChatML, rows that no 256 divide, several ends")
