@@ -4,10 +4,10 @@ Block n of a seed always holds the same documents, whichever process draws it. A
 English side: it is in no training document, be it alone, in a conversation or in a story.
 """
 
+import argparse
 import hashlib
 import pathlib
 import random
-import sys
 
 from grammar import World, english, french
 from stories import Storyteller
@@ -143,8 +143,11 @@ def held_out_stories(seed: int, count: int) -> list[tuple[str, str]]:
 
 
 def main():
-    """Writes what the model is judged by, and a text to calibrate quantisers with: `documents.py FOLDER`."""
-    folder = pathlib.Path(sys.argv[1])
+    """Writes what the model is judged by, and a text to calibrate quantisers with."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("folder", type=pathlib.Path, help="where held-out.tsv, held-out.txt and calibration.txt go")
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
     pairs = held_out_pairs(1, 300)
     (folder / "held-out.tsv").write_text("".join(f"{en}\t{fr}\n" for en, fr in pairs))
     stories = held_out_stories(1, 900)

@@ -79,9 +79,9 @@ class Storyteller:
     def __init__(self, world: World):
         self.world = world
 
-    def story(self, hero: Noun | None = None) -> tuple[Hero, list[tuple[str, str]]]:
+    def story(self) -> tuple[Hero, list[tuple[str, str]]]:
         world = self.world
-        noun = hero or world.one(HEROES)
+        noun = world.one(HEROES)
         first = Hero(world, noun, world.one(VIRTUES))
         second = Hero(world, world.one([each for each in HEROES if each is not noun]), world.one([None, *VIRTUES]))
         plot = world.one([self.lost, self.hungry, self.gift, self.rain, self.race, self.afraid])
