@@ -98,6 +98,7 @@ public struct GGUFSplitter: Sendable {
         }
 
         func publish() throws(GGUFError) { try writer.publish() }
+        func withdraw() { writer.withdraw() }
     }
 
     /// Writes the shards. All appear under their names when the last one is complete, the first one last.
@@ -123,7 +124,13 @@ public struct GGUFSplitter: Sendable {
             guard isComplete else { return false }
             sealed.append(try Sealed(writer))
         }
-        for shard in sealed.reversed() { try shard.publish() }
+        for (index, shard) in sealed.enumerated().reversed() {
+            do throws(GGUFError) { try shard.publish() } catch {
+                // Some of the parts, or some beside those of another file, are no model.
+                for published in sealed[(index + 1)...] { published.withdraw() }
+                throw error
+            }
+        }
         return true
     }
 }

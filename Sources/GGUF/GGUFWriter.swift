@@ -175,6 +175,9 @@ public struct GGUFWriter: ~Copyable, Sendable {
     /// Gives the sealed file its name.
     mutating func publish() throws(GGUFError) { try output.publish() }
 
+    /// Removes the published file: one of several, of which another could not be published.
+    func withdraw() { output.withdraw() }
+
     private func requireComplete() throws(GGUFError) {
         guard current < tensors.count else { return }
         throw .tensorSize(tensors[current].name, expected: tensors[current].byteCount, found: written)

@@ -342,6 +342,9 @@ package struct OutputFile: ~Copyable {
         }
     }
 
+    /// Removes what `publish()` has put there.
+    package func withdraw() { unsafe unlink(path) }
+
     private mutating func flush() throws(GGUFError) {
         if !buffer.isEmpty { try writeThrough(buffer.rawBytes) }
         buffer.removeAll(keepingCapacity: true)
@@ -361,7 +364,8 @@ package struct OutputFile: ~Copyable {
     }
 
     private static func folder(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
+        // By bytes, as the system sees it: a character may be a slash with an accent.
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+        return slash == path.startIndex ? "/" : String(decoding: path.utf8[..<slash], as: UTF8.self)
     }
 }

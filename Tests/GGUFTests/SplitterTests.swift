@@ -110,6 +110,26 @@ struct SplitterTests {
         #expect(try folder.names == ["whole.gguf"])
     }
 
+    @Test("where one part cannot get its name, none of them stays")
+    func unpublished() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let file = try makeFile(in: folder)
+        let splitter = try GGUFSplitter(file, prefix: folder.file("part"), maximumTensors: 2)
+        let obstacle = splitter.shards.path(at: 1)
+        #expect(throws: GGUFError.system(operation: "rename", path: obstacle, code: EISDIR)) {
+            try splitter.write { done in
+                if done == file.tensorBytes {
+                    try? FileManager.default.createDirectory(atPath: obstacle, withIntermediateDirectories: true)
+                }
+                return true
+            }
+        }
+        #expect(try folder.names.count == 2)
+        try FileManager.default.removeItem(atPath: obstacle)
+        #expect(try folder.names == ["whole.gguf"])
+    }
+
     @Test("shards that are read are not replaced, a file that is not split is not merged")
     func refusals() throws {
         let folder = try TemporaryFolder()

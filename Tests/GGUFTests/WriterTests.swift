@@ -36,6 +36,17 @@ struct WriterTests {
         #expect(try folder.names.isEmpty)
     }
 
+    @Test("the temporary file is in the same folder, whatever the name begins with")
+    func folder() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        try FileManager.default.createDirectory(atPath: folder.file("sub"), withIntermediateDirectories: false)
+        // A slash and a combining accent are one character.
+        var writer = try GGUFWriter(path: folder.file("sub/\u{301}x.gguf"), metadata: [:], tensors: declarations)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("sub")).count == 1)
+        try writer.write(Sample.data(16).span, of: "a")
+    }
+
     @Test("a file that is there stays until the new one is complete")
     func replaces() throws {
         let folder = try TemporaryFolder()

@@ -152,6 +152,9 @@ struct SafetensorsTests {
             try problem(#"{"weight_map": {"a": "../model.safetensors"}}"#)
                 == "bad value: model.safetensors.index.json, weight_map.a (expected the name of a .safetensors file in "
                 + "the same folder, found \"../model.safetensors\")")
+        // The slash and an accent are one character.
+        let accented = try #require(try problem("{\"weight_map\": {\"a\": \"../\u{301}x.safetensors\"}}"))
+        #expect(accented.contains("the name of a .safetensors file in the same folder"))
         #expect(
             try problem(#"{"weight_map": {"a": "other.safetensors"}}"#)
                 == "missing file: FOLDER (expected \"other.safetensors\", which model.safetensors.index.json names, "

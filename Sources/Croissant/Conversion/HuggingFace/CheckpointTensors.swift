@@ -39,7 +39,8 @@ struct CheckpointTensors: Sendable {
         for (tensor, node) in try index["weight_map"].members() {
             let name = try node.string()
             // An index must not reach out of its folder.
-            guard name.hasSuffix(".safetensors"), !name.contains("/"), !name.utf8.contains(0) else {
+            let reachesOut = name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
+            guard name.hasSuffix(".safetensors"), !reachesOut else {
                 throw node.error(expected: "the name of a .safetensors file in the same folder")
             }
             if !names.contains(name) { names.append(name) }
