@@ -11,8 +11,10 @@ struct ConvertReport: Encodable {
     let type: String
     let isDryRun: Bool
     let tensors: [Tensor]
+    let weights: Int
     /// Bytes of all tensors in the file.
     let bytesAfter: Int
+    let bitsPerWeight: Double
     /// What was left out of the file.
     let warnings: [String]
     /// Seconds that the work took; absent where it was not done.
@@ -43,7 +45,9 @@ struct ConvertReport: Encodable {
                 typeBefore: tensor.checkpointName.map { _ in tensor.sourceType.name },
                 typeAfter: tensor.declaration.type.name, bytesAfter: tensor.byteCount)
         }
+        weights = tensors.reduce(0) { $0 + $1.dimensions.reduce(1, *) }
         bytesAfter = converter.tensorBytes
+        bitsPerWeight = weights == 0 ? 0 : 8 * Double(bytesAfter) / Double(weights)
         warnings = converter.warnings
         self.seconds = seconds
         peakMemory = HostMemory.peakResident
@@ -55,13 +59,16 @@ struct ConvertReport: Encodable {
             [
                 Column("tensor" <- $0.name),
                 Column("shape" <- $0.dimensions.map(String.init).joined(separator: " x ")),
-                Column("from" <- $0.typeBefore ?? ""), Column("to" <- $0.typeAfter),
-                Column("bytes" <- $0.bytesAfter, align: .right),
+                Column("type" <- $0.typeBefore ?? ""), Column("new type" <- $0.typeAfter),
+                Column("new size" <- ByteCount($0.bytesAfter).description, align: .right),
             ]
         }
-        return (table.string(for: tensors, style: Style.pipe) ?? "") + "\n\n\(tensors.count) tensors, \(summary)"
+        return (table.string(for: tensors, style: Style.pipe) ?? "")
+            + "\n\(tensors.count) tensors, \(weights.abbreviated) weights: \(summary)"
     }
 
     /// The size in words.
-    var summary: String { "\(ByteCount(bytesAfter)) of \(type) weights" }
+    var summary: String {
+        "\(ByteCount(bytesAfter)) of \(type) weights, \(bitsPerWeight.formatted(places: 2)) bits each"
+    }
 }

@@ -298,7 +298,10 @@ struct ModelConverterTests {
         var checkpoint = try CheckpointFixture(golden: "llama")
         checkpoint.files["README.md"] = """
             ---
-            license: "mit"
+            license: "mit"  # see LICENSE
+            license_name: the usual # one
+            model_creator: l'école
+            datasets: [ "a, b/c", 'd/e', l'eau]
             language:
             - fr
             - en
@@ -316,6 +319,12 @@ struct ModelConverterTests {
             ##"{"chat_template": "{{ messages }}", "eos_token": "<|im_end|>", "bos_token": {"content": "<|begin|>"}}"##
         let metadata = try convert(checkpoint).metadata
         #expect(metadata["general.license"] == .string("mit"))
+        #expect(metadata["general.license.name"] == .string("the usual"))
+        #expect(metadata["general.organization"] == .string("l'école"))
+        #expect(metadata["general.dataset.count"] == .uint32(3))
+        #expect(metadata["general.dataset.0.organization"] == .string("a, b"))
+        #expect(metadata["general.dataset.1.repo_url"] == .string("https://huggingface.co/datasets/d/e"))
+        #expect(metadata["general.dataset.2.name"] == .string("l'eau"))
         #expect(metadata["general.languages"]?.asArray?.asStrings == ["fr", "en"])
         #expect(metadata["general.tags"]?.asArray?.asStrings == ["a", "b"])
         #expect(metadata["general.base_model.count"] == .uint32(1))

@@ -5,9 +5,15 @@ struct CheckpointProvenance {
     /// The lines between the two `---` at the top of README.md: a little YAML, of which `key: value` and lists of one
     /// level are read.
     private var card: [String: [String]] = [:]
+    /// The repository that it was fetched from, such as "croissantllm/CroissantLLMBase".
+    private let repository: String?
 
-    /// Reads the model card of `folder`, if it has one.
+    /// Reads the model card of `folder`, if it has one. In the cache of Hugging Face's programs, a folder above it is
+    /// called `models--ORGANIZATION--NAME`.
     init(_ folder: CheckpointFolder) throws(ConversionError) {
+        let cached = folder.path.split(separator: "/").last { $0.hasPrefix("models--") }?.dropFirst("models--".count)
+        repository = cached.flatMap { $0.contains("--") ? $0.replacing("--", with: "/", maxReplacements: 1) : nil }
+            .map(String.init)
         guard let text = try folder.text("README.md") else { return }
         card = Self.frontMatter(of: text)
     }
@@ -31,7 +37,7 @@ struct CheckpointProvenance {
                 key = name
                 let rest = Substring(content[content.index(after: colon)...].trimmed)
                 if rest.hasPrefix("["), rest.hasSuffix("]") {
-                    values[name] = rest.dropFirst().dropLast().split(separator: ",").compactMap { scalar($0) }
+                    values[name] = Self.elements(rest.dropFirst().dropLast()).compactMap { scalar($0) }
                 } else if let value = scalar(rest) {
                     values[name] = [value]
                 }
@@ -42,13 +48,29 @@ struct CheckpointProvenance {
         return values
     }
 
+    /// What commas part, those within quotation marks aside.
+    private static func elements(_ text: Substring) -> [Substring] {
+        var quotation: Character?
+        var isStart = true
+        return text.split { character in
+            if character == quotation {
+                quotation = nil
+            } else if isStart, character == "\"" || character == "'" {
+                quotation = character
+            }
+            isStart = quotation == nil && (character == "," || isStart && character.isWhitespace)
+            return character == "," && quotation == nil
+        }
+    }
+
     /// A value in one line, without its quotation marks; nil for nothing, for texts of several lines and for mappings.
     private static func scalar(_ text: Substring) -> String? {
-        let value = text.trimmed
-        guard let first = value.first, !"|>{&*".contains(first), !value.contains(": ") else { return nil }
-        if first == "\"" || first == "'", value.count >= 2, value.last == first {
-            return String(value.dropFirst().dropLast())
+        var value = text.trimmed
+        if let first = value.first, first == "\"" || first == "'", let end = value.dropFirst().firstIndex(of: first) {
+            return String(value[value.index(after: value.startIndex)..<end])
         }
+        if let comment = value.firstRange(of: " #") { value = value[..<comment.lowerBound].trimmed }
+        guard let first = value.first, !"|>{&*#".contains(first), !value.contains(": ") else { return nil }
         return String(value)
     }
 
@@ -58,6 +80,19 @@ struct CheckpointProvenance {
         func set(_ key: String, _ name: String) {
             if let value = card[name]?.first { metadata["general.\(key)"] = .string(value) }
         }
+        func setRepository(_ path: String, _ prefix: String, _ site: String) {
+            let parts = path.split(separator: "/", maxSplits: 1).map(String.init)
+            metadata["\(prefix).name"] = .string(parts.last ?? path)
+            if parts.count == 2 {
+                metadata["\(prefix).organization"] = .string(parts[0])
+                metadata["\(prefix).repo_url"] = .string(site + path)
+            }
+        }
+        if let repository {
+            metadata["general.organization"] = .string(String(repository.prefix { $0 != "/" }))
+            metadata["general.repo_url"] = .string("https://huggingface.co/\(repository)")
+        }
+        set("organization", "model_creator")
         set("license", "license")
         set("license.name", "license_name")
         set("license.link", "license_link")
@@ -65,13 +100,12 @@ struct CheckpointProvenance {
         let bases = card["base_model"] ?? []
         if !bases.isEmpty { metadata["general.base_model.count"] = .uint32(UInt32(bases.count)) }
         for (index, base) in bases.enumerated() {
-            let parts = base.split(separator: "/", maxSplits: 1).map(String.init)
-            let prefix = "general.base_model.\(index)"
-            metadata["\(prefix).name"] = .string(parts.last ?? base)
-            if parts.count == 2 {
-                metadata["\(prefix).organization"] = .string(parts[0])
-                metadata["\(prefix).repo_url"] = .string("https://huggingface.co/\(base)")
-            }
+            setRepository(base, "general.base_model.\(index)", "https://huggingface.co/")
+        }
+        let datasets = card["datasets"] ?? []
+        if !datasets.isEmpty { metadata["general.dataset.count"] = .uint32(UInt32(datasets.count)) }
+        for (index, dataset) in datasets.enumerated() {
+            setRepository(dataset, "general.dataset.\(index)", "https://huggingface.co/datasets/")
         }
         for (key, name) in [("languages", "language"), ("tags", "tags")] {
             if let values = card[name], !values.isEmpty {
