@@ -14,8 +14,8 @@ texts=${2:?"usage: $0 FILE.gguf FOLDER [TYPE…]"}
 shift 2
 types=("$@")
 [ ${#types[@]} -gt 0 ] || types=(
-    F32 F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS MXFP4 Q3_K_L Q3_K_M Q3_K_S
-    Q2_K TQ2_0)
+    F32 F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS NVFP4 MXFP4 Q3_K_L Q3_K_M
+    Q3_K_S IQ3_M IQ3_S IQ3_XS IQ3_XXS Q2_K Q2_K_S IQ2_M IQ2_S IQ2_XS IQ2_XXS Q2_0 IQ1_M IQ1_S TQ2_0 TQ1_0 Q1_0)
 program=${CROISSANT_GGUF:-.build/release/croissant-gguf}
 [ -x "$program" ] || swift build -c release --product croissant-gguf
 work=$(mktemp -d)
