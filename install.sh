@@ -18,8 +18,10 @@ trap 'rm -rf "$work"' EXIT
 for shell in bash zsh fish; do
     "$program" --generate-completion-script "$shell" >"$work/$shell"
 done
-# An empty line is no paragraph in the language of manual pages.
-sed 's/^$/.Pp/' .build/plugins/GenerateManual/outputs/CroissantCLI/croissant-gguf.1 >"$work/manual"
+# To what the plugin makes, defaults and whole sections are added.
+"$program" --experimental-dump-help >"$work/help"
+awk -f Manual/page.awk "$work/help" .build/plugins/GenerateManual/outputs/CroissantCLI/croissant-gguf.1 >"$work/manual"
+cat Manual/sections.mdoc >>"$work/manual"
 
 install -D -m 755 "$program" "$target/bin/croissant-gguf"
 install -D -m 644 "$work/manual" "$target/share/man/man1/croissant-gguf.1"

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # What install.sh installs works: the program from another folder, completions that complete, and a manual page that
-# renders.
+# renders, with examples that run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+repository=$PWD
 prefix=$(mktemp -d)
 trap 'rm -rf "$prefix"' EXIT
 
@@ -45,10 +46,28 @@ for shell in zsh fish; do
 done
 
 page=$prefix/share/man/man1/croissant-gguf.1
-for section in NAME SYNOPSIS DESCRIPTION; do grep -qx ".Sh $section" "$page"; done
+for section in NAME SYNOPSIS DESCRIPTION ENVIRONMENT "EXIT STATUS" EXAMPLES; do
+    [ "$(grep -cx ".Sh $section" "$page")" = 1 ]
+done
+# The lines of a section, or of an option of a command.
+part() { sed -n "/^$1\$/,/^\.$2 /p" "$page"; }
+part '.Sh EXIT STATUS' 'Sh EXAMPLES' | grep -cxF '.It 130' >/dev/null
+part '.It Fl -temp Ar t' It | grep -cxF '(default: 0.8)' >/dev/null
+part '.It Fl -prefill Ar how' It | grep -cxF '(values: auto, sgemm, int8, int16; default: auto)' >/dev/null
 if command -v groff >/dev/null; then
     # Warnings of the renderer are mistakes of the page.
     [ -z "$(groff -mdoc -Tascii -ww "$page" 2>&1 >"$prefix/page")" ]
     # Bold letters are printed twice.
     for word in quantize --memory-budget; do sed 's/.\x08//g' "$prefix/page" | grep -c -e "$word" >/dev/null; done
 fi
+
+# Its examples work.
+(
+    cd "$prefix/files"
+    rm model.gguf
+    croissant-gguf quantize --quiet --allow-requantize "$repository/Models/croissant-nano-Q6_K.gguf" model.gguf F16
+    for _ in {1..40}; do echo "The bear cleans the old table. L'ours nettoie la vieille table."; done >text.txt
+    sed -n '/^\.Bd/,/^\.Ed/{/^\.[BE]d/d;s/\\(dq/"/g;s/\\e$/\\/;p}' "$page" >examples
+    [ "$(grep -c '^croissant-gguf ' examples)" = 6 ]
+    bash -euxo pipefail examples >results
+)

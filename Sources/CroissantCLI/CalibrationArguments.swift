@@ -7,13 +7,13 @@ import GGUF
 struct CalibrationArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "A text like what the model will read and write: weights are rounded by what it makes of them. Files are as large as without, and nearer to the original.",
+            "A text like what the model will read and write: weights are rounded so that what the model makes of this text changes least. The file is as large as without, and nearer to the original.",
             valueName: "file"), completion: .file())
     var calibration: String?
 
     @Option(
         help: ArgumentHelp(
-            "gptq feeds rounding errors forward to weights that make up for them; importance only lets errors count by their inputs. (default: gptq)",
+            "gptq feeds rounding errors forward to weights that make up for them; importance only weighs each error by the input that it meets. (default: gptq)",
             valueName: "how"))
     var calibrationMethod: Quantizer.Calibration.Method?
 

@@ -20,7 +20,7 @@ struct OutputOptions: ParsableArguments {
 struct RuntimeArguments: ParsableArguments {
     @Option(
         name: [.customShort("c"), .customLong("ctx-size")], parsing: .unconditional,
-        help: ArgumentHelp("Context length in tokens; 0 for the model's.", valueName: "n"))
+        help: ArgumentHelp("Context length in tokens; 0 for the model's, or 512 for perplexity.", valueName: "n"))
     var contextLength = 0
 
     @Option(
@@ -65,7 +65,7 @@ struct RuntimeArguments: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Hard limit on the memory of the process, such as 1.2GiB: refused before loading when it cannot hold.",
+            "Hard limit on the memory of the process, such as 1.2GiB: what would exceed it is refused before it is loaded.",
             valueName: "size"),
         transform: byteCount)
     var memoryBudget: ByteCount?

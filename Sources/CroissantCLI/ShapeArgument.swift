@@ -16,8 +16,9 @@ struct ShapeArgument: ExpressibleByArgument {
     /// What a file looks like, for the help of commands.
     static let fileHelp = """
         A FILE.json for --shape looks like this:
-        {"name": "tiny", "contextLength": 512, "embeddingLength": 256,
-         "layers": 2, "feedForwardLength": 704, "heads": 4,
+        {"name": "tiny", "contextLength": 512,
+         "embeddingLength": 256, "layers": 2,
+         "feedForwardLength": 704, "heads": 4,
          "keyValueHeads": 4, "vocabularySize": 512}
         """
 

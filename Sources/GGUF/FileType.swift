@@ -1,7 +1,8 @@
 // swift-format-ignore: AlwaysUseLowerCamelCase
 /// The recipe that a file was quantised with: `general.file_type`, llama.cpp's `llama_ftype`.
 ///
-/// It names a mix of tensor types, and what the tensors really are is written with each of them.
+/// It names a mix of tensor types, and what the tensors really are is written with each of them. "Bpw" is bits per
+/// weight.
 public enum FileType: UInt32, Sendable, CaseIterable {
     /// All tensors F32.
     case f32 = 0
@@ -78,15 +79,16 @@ public enum FileType: UInt32, Sendable, CaseIterable {
 }
 
 extension FileType {
-    /// Added to the value in a file by programs that guessed the type from the tensors.
+    /// Added to the value in a file by programs that guessed the type from the tensors (`LLAMA_FTYPE_GUESSED`).
     public static let guessedFlag: UInt32 = 1024
 
-    /// The type that `general.file_type` gives, with or without `guessedFlag`; nil for removed and unknown values.
+    /// The type that `fileValue`, that of `general.file_type`, gives, with or without ``guessedFlag``; nil for removed
+    /// and unknown values.
     public init?(fileValue: UInt32) {
         self.init(rawValue: fileValue & ~Self.guessedFlag)
     }
 
-    /// The type of a short name such as "Q4_K_M", in upper or lower case.
+    /// The type of the ``shortName`` `name`, such as "Q4_K_M", in upper or lower case; nil where there is none.
     public init?(name: String) {
         let wanted = name.uppercased()
         guard let type = Self.allCases.first(where: { $0.shortName == wanted }) else { return nil }

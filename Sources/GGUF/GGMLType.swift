@@ -1,8 +1,9 @@
 // swift-format-ignore: AlwaysUseLowerCamelCase
 /// How the elements of a tensor are stored: a plain number type, or blocks of quantised weights.
 ///
-/// The raw value is the `ggml_type` id of a GGUF file. Everything there is to know about a type on disk is one row of
-/// the table behind `name`, `blockSize` and `blockBytes`; what can be computed with it is the business of the kernels.
+/// The raw value is the `ggml_type` id of a GGUF file, and the layouts of blocks are ggml's (`ggml-common.h`).
+/// Everything there is to know about the size of a type on disk is one row of the table behind ``name``, ``blockSize``
+/// and ``blockBytes``; what can be computed with it is the business of the kernels.
 public enum GGMLType: UInt32, Sendable, CaseIterable {
     /// 32-bit floats.
     case f32 = 0
@@ -66,7 +67,7 @@ public enum GGMLType: UInt32, Sendable, CaseIterable {
     case tq1_0 = 34
     /// Ternary weights, four to a byte.
     case tq2_0 = 35
-    /// OCP microscaling: E2M1 weights, one E8M0 exponent per 32.
+    /// E2M1 weights, one E8M0 exponent per 32 (OCP Microscaling Formats 1.0).
     case mxfp4 = 39
     /// E2M1 weights, one UE4M3 scale per 16.
     case nvfp4 = 40
@@ -139,14 +140,14 @@ extension GGMLType {
     /// Bytes of a block.
     public var blockBytes: Int { layout.blockBytes }
 
-    /// Storage per weight, scales included.
+    /// Bits that a weight takes, scales included.
     public var bitsPerWeight: Double { Double(8 * blockBytes) / Double(blockSize) }
 
     /// Whether files hold tensors of this type. Not so for Q8_1 and Q8_K, which exist while a product is computed, and
     /// whose size differs from program to program.
     public var isStoredInFiles: Bool { self != .q8_1 && self != .q8_K }
 
-    /// The type of a name such as "Q4_K", in upper or lower case.
+    /// The type of the `name` that ggml prints, such as "Q4_K", in upper or lower case; nil where there is none.
     public init?(name: String) {
         let wanted = name.uppercased()
         guard let type = Self.allCases.first(where: { $0.name == wanted }) else { return nil }
@@ -161,7 +162,7 @@ extension GGMLType {
         return overflow ? nil : bytes
     }
 
-    /// What an id that ggml has withdrawn once stood for; nil for every other id.
+    /// The name of the type that `id`, which ggml has withdrawn, once stood for; nil for every other id.
     public static func removedName(id: UInt32) -> String? {
         switch id {
         case 4: "Q4_2"

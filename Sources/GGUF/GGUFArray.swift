@@ -68,6 +68,8 @@ extension GGUFArray {
     }
 
     /// Element `index` as a value of its own: for printing, not for loops over a vocabulary.
+    ///
+    /// - Precondition: `index` is in `0..<count`.
     public subscript(index: Int) -> GGUFValue {
         switch self {
         case .uint8(let values): .uint8(values[index])

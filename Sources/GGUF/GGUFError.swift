@@ -7,7 +7,7 @@ public struct GGUFLocation: Sendable, Equatable, CustomStringConvertible {
     /// What the bytes belong to, such as `key "general.name"`; nil where they are no part of a named thing.
     public let item: String?
 
-    /// Byte `offset` of the file at `path`.
+    /// Byte `offset`, counted from 0, of the file at `path`, in `item` where that has a name.
     public init(path: String, offset: Int, item: String? = nil) {
         self.path = path
         self.offset = offset
@@ -40,18 +40,18 @@ public enum GGUFError: Error, Sendable, Equatable {
 
     // The start of the file.
 
-    /// The file does not begin with "GGUF" but with `found`.
+    /// The file does not begin with the bytes of "GGUF" but with those of `found`.
     case notGGUF(String, found: [UInt8])
     /// The file was written for big-endian machines.
     case bigEndian(String)
-    /// A version that this reader does not know.
+    /// A version that this reader does not know: it reads 2 and 3.
     case unsupportedVersion(String, found: UInt32)
 
     // The header.
 
     /// The file ends before `what` does: `needed` bytes from `location` on, where `available` are left.
     case truncated(what: String, GGUFLocation, needed: UInt64, available: Int)
-    /// A count that the rest of the file cannot hold, whatever it contains.
+    /// A count, `found`, that the rest of the file, `available` bytes, cannot hold, whatever it contains.
     case impossibleCount(what: String, GGUFLocation, found: UInt64, available: Int)
     /// A field with a value that the format does not allow.
     case invalidField(String, GGUFLocation, expected: String, found: String)
@@ -71,15 +71,16 @@ public enum GGUFError: Error, Sendable, Equatable {
 
     /// A tensor that no file may have, for the reason given second.
     case invalidTensor(String, String, expected: String, found: String)
-    /// A tensor type id that is not known.
+    /// A tensor type that is not known; `id` is its `ggml_type`.
     case unknownTensorType(tensor: String, id: UInt32)
-    /// A tensor type that ggml has withdrawn.
+    /// A tensor type that ggml has withdrawn; `id` is its `ggml_type`.
     case removedTensorType(tensor: String, id: UInt32, name: String)
     /// Two tensors of the same name.
     case duplicateTensor(String)
-    /// A tensor whose offset, relative to the tensor data, is not a multiple of the alignment.
+    /// A tensor whose offset, relative to the tensor data, is not a multiple of the alignment, both in bytes.
     case misalignedTensor(String, offset: UInt64, alignment: Int)
-    /// A tensor that ends after the file does; `offset` is relative to the tensor data, which begins at `dataOffset`.
+    /// A tensor that ends after the file does. All are bytes; `offset` is relative to the tensor data, which begins at
+    /// `dataOffset`.
     case tensorOutOfBounds(String, offset: UInt64, byteCount: Int, dataOffset: Int, fileSize: Int)
     /// A tensor that begins, at byte `offset` of the file, before the one in front of it ends.
     case overlappingTensors(String, with: String, offset: Int, end: Int)
@@ -98,9 +99,10 @@ public enum GGUFError: Error, Sendable, Equatable {
     indirect case inShard(String, GGUFError)
     /// The file is not one of several.
     case notSplit(String)
-    /// What a shard may have, `limit` bytes, is less than `what` takes with the header in front of it.
+    /// What a shard may have, `limit` bytes, is less than the `needed` ones that `what` takes with the header in front
+    /// of it.
     case shardTooSmall(what: String, needed: Int, limit: Int)
-    /// More shards than can be numbered.
+    /// More shards than can be numbered: ``GGUFShards/limit``.
     case tooManyShards(found: Int)
 
     // Writing.
@@ -113,7 +115,7 @@ public enum GGUFError: Error, Sendable, Equatable {
     case invalidName(String, String)
     /// Bytes of a tensor out of the declared order; `expected` is nil where all tensors are complete.
     case tensorOutOfOrder(String, expected: String?)
-    /// More or fewer bytes than declared.
+    /// More or fewer bytes, `found`, than declared, `expected`.
     case tensorSize(String, expected: Int, found: Int)
 }
 

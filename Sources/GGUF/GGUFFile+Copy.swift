@@ -9,8 +9,8 @@ extension GGUFFile {
     /// - Parameters:
     ///   - path: where the file appears once it is complete; not one of the files that the tensors are read from.
     ///   - metadata: its key–value pairs.
-    ///   - progress: called now and then with the bytes of tensors written so far; returning false stops, and leaves no
-    ///     file behind.
+    ///   - progress: called now and then with the bytes of tensors written so far, of ``tensorBytes``; returning false
+    ///     stops, and leaves no file behind.
     /// - Returns: whether the file was written.
     /// - Throws: ``GGUFError/outputIsInput(_:)`` for a path that is read from,
     ///   ``GGUFError/system(operation:path:code:)`` where reading or writing fails.

@@ -1,4 +1,5 @@
-/// A GGUF file, or all the shards of a split one: mapped, parsed and checked.
+/// A GGUF file, or all the shards of a split one: mapped, parsed and checked against [the
+/// specification](https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
 ///
 /// ```swift
 /// let file = try GGUFFile(path: "model.gguf")
@@ -21,9 +22,9 @@ public struct GGUFFile: Sendable {
     }
     /// The tensors in the order of the file, shard after shard.
     public let tensors: [TensorInfo]
-    /// The alignment of tensors in the first shard.
+    /// The alignment of tensors in the first shard, in bytes: a power of two from 8 to 2^31.
     public let alignment: Int
-    /// Where the tensor data of the first shard begins.
+    /// Bytes from the start of the first shard to its tensor data.
     public let tensorDataOffset: Int
 
     private let shards: MappedShards
@@ -71,14 +72,16 @@ public struct GGUFFile: Sendable {
         self.indices = indices
     }
 
-    /// The tensor of that name, or nil.
+    /// The tensor called `name`; nil where there is none.
+    ///
+    /// Complexity: O(1).
     public func tensor(named name: String) -> TensorInfo? {
         indices[name].map { tensors[$0] }
     }
 
-    /// The bytes of a tensor of this file, in place.
+    /// The bytes of `tensor` of this file, in place: ``TensorInfo/byteCount`` of them, row after row.
     ///
-    /// - Precondition: the tensor is one of `tensors`.
+    /// - Precondition: the tensor is one of ``tensors``.
     @_lifetime(borrow self)
     public func bytes(of tensor: TensorInfo) -> RawSpan {
         shards.bytes(tensor.offset..<tensor.offset + tensor.byteCount, ofShard: tensor.shardIndex)

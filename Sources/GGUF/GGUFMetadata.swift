@@ -1,8 +1,9 @@
 /// The key–value pairs of a file, in the order of the file.
 ///
-/// `metadata["general.name"]` gives a value of any type. The typed look-ups `string(_:)`, `int(_:)`, … return nil for a
-/// key that is absent and throw for one of another type, so that a damaged file is not taken for a file without the
-/// key; `require(_:as:)` throws in both cases.
+/// `metadata["general.name"]` gives a value of any type. The typed look-ups ``string(_:)``, ``int(_:)``, … return nil
+/// for a key that is absent and throw for one of another type, so that a damaged file is not taken for a file without
+/// the key; ``require(_:as:)`` throws in both cases. Which keys there are, and of which types, says [GGUF's
+/// specification](https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
 public struct GGUFMetadata: Sendable, Equatable {
     /// The keys, in the order of the file.
     public private(set) var keys: [String] = []
@@ -66,7 +67,9 @@ extension GGUFMetadata: Sequence {
 }
 
 extension GGUFMetadata: ExpressibleByDictionaryLiteral {
-    /// The pairs in the order given. Keys must differ.
+    /// The pairs in the order given.
+    ///
+    /// - Precondition: no key is given twice.
     public init(dictionaryLiteral elements: (String, GGUFValue)...) {
         for (key, value) in elements {
             precondition(self[key] == nil, "the same metadata key twice")
@@ -124,9 +127,10 @@ extension GGUFLookup where Result == GGUFStrings {
 }
 
 extension GGUFMetadata {
-    /// The value of `key`; nil when absent.
+    /// The value of `key`, converted by `lookup`, such as `.int`; nil when absent.
     ///
-    /// - Throws: `GGUFError.wrongValueType` when it is of another type.
+    /// - Throws: ``GGUFError/wrongValueType(key:expected:found:)`` when it is of another type, or does not fit the
+    ///   result.
     public func value<T>(_ key: String, as lookup: GGUFLookup<T>) throws(GGUFError) -> T? {
         guard let value = self[key] else { return nil }
         guard let result = lookup.convert(value) else {
@@ -135,35 +139,54 @@ extension GGUFMetadata {
         return result
     }
 
-    /// The value of `key`.
+    /// The value of `key`, converted by `lookup`, such as `.int`.
     ///
-    /// - Throws: `GGUFError.missingKey` when absent, `GGUFError.wrongValueType` when it is of another type.
+    /// - Throws: ``GGUFError/missingKey(_:expected:)`` when absent, ``GGUFError/wrongValueType(key:expected:found:)``
+    ///   when it is of another type, or does not fit the result.
     public func require<T>(_ key: String, as lookup: GGUFLookup<T>) throws(GGUFError) -> T {
         guard let value = try value(key, as: lookup) else { throw .missingKey(key, expected: lookup.name) }
         return value
     }
 
-    /// The text of `key`; nil when absent, throws when not a string.
+    /// The text of `key`; nil when absent.
+    ///
+    /// - Throws: ``GGUFError/wrongValueType(key:expected:found:)`` where the value is of another type.
     public func string(_ key: String) throws(GGUFError) -> String? { try value(key, as: .string) }
 
-    /// The integer of `key`, of any integer type; nil when absent, throws when not an integer or too large.
+    /// The integer of `key`, of any integer type; nil when absent.
+    ///
+    /// - Throws: ``GGUFError/wrongValueType(key:expected:found:)`` where the value is of another type, or larger than
+    ///   an `Int`.
     public func int(_ key: String) throws(GGUFError) -> Int? { try value(key, as: .int) }
 
-    /// The number of `key`; nil when absent, throws when not a number.
+    /// The number of `key`; nil when absent.
+    ///
+    /// - Throws: ``GGUFError/wrongValueType(key:expected:found:)`` where the value is of another type.
     public func float(_ key: String) throws(GGUFError) -> Float? { try value(key, as: .float) }
 
-    /// The boolean of `key`; nil when absent, throws when not a boolean.
+    /// The boolean of `key`; nil when absent.
+    ///
+    /// - Throws: ``GGUFError/wrongValueType(key:expected:found:)`` where the value is of another type.
     public func bool(_ key: String) throws(GGUFError) -> Bool? { try value(key, as: .bool) }
 
-    /// The integers of `key`; nil when absent, throws when not an array of integers that fit.
+    /// The integers of `key`; nil when absent.
+    ///
+    /// - Throws: ``GGUFError/wrongValueType(key:expected:found:)`` where the value is of another type, or has a number
+    ///   larger than an `Int`.
     public func ints(_ key: String) throws(GGUFError) -> [Int]? { try value(key, as: .ints) }
 
-    /// The numbers of `key`; nil when absent, throws when not an array of numbers.
+    /// The numbers of `key`; nil when absent.
+    ///
+    /// - Throws: ``GGUFError/wrongValueType(key:expected:found:)`` where the value is of another type.
     public func floats(_ key: String) throws(GGUFError) -> [Float]? { try value(key, as: .floats) }
 
-    /// The strings of `key`; nil when absent, throws when not an array of strings.
+    /// The strings of `key`; nil when absent.
+    ///
+    /// - Throws: ``GGUFError/wrongValueType(key:expected:found:)`` where the value is of another type.
     public func strings(_ key: String) throws(GGUFError) -> [String]? { try value(key, as: .strings) }
 
-    /// The strings of `key` with their exact bytes; nil when absent, throws when not an array of strings.
+    /// The strings of `key` with their exact bytes; nil when absent.
+    ///
+    /// - Throws: ``GGUFError/wrongValueType(key:expected:found:)`` where the value is of another type.
     public func exactStrings(_ key: String) throws(GGUFError) -> GGUFStrings? { try value(key, as: .exactStrings) }
 }

@@ -14,7 +14,8 @@ public struct GGUFShards: Sendable, Hashable {
     /// The most shards that five digits and a 16-bit `split.no` can number.
     public static let limit = 65535
 
-    /// The shards `prefix-00001-of-<count>.gguf` and so on.
+    /// The shards `prefix-00001-of-<count>.gguf` and so on: `prefix` is their path up to the number, `count` their
+    /// number.
     ///
     /// - Precondition: `count` is in `1...limit`.
     public init(prefix: String, count: Int) {
@@ -23,7 +24,7 @@ public struct GGUFShards: Sendable, Hashable {
         self.count = count
     }
 
-    /// The shards that `path` is one of, and which; nil where the name does not follow the convention.
+    /// The shards that `path` is one of, and which, counted from 0; nil where the name does not follow the convention.
     public static func parse(path: String) -> (shards: GGUFShards, index: Int)? {
         // "-NNNNN-of-NNNNN.gguf", from the back.
         guard path.hasSuffix(".gguf") else { return nil }
@@ -35,7 +36,9 @@ public struct GGUFShards: Sendable, Hashable {
         return (GGUFShards(prefix: String(decoding: path.utf8.dropLast(20), as: UTF8.self), count: count), number - 1)
     }
 
-    /// The path of shard `index`, from 0.
+    /// The path of shard `index`, counted from 0.
+    ///
+    /// - Precondition: `index` is in `0..<count`.
     public func path(at index: Int) -> String {
         precondition(index >= 0 && index < count, "shard index out of range")
         return "\(prefix)-\(Self.padded(index + 1))-of-\(Self.padded(count)).gguf"
@@ -44,7 +47,10 @@ public struct GGUFShards: Sendable, Hashable {
     /// The paths of all shards, the first first.
     public var paths: [String] { (0..<count).map(path(at:)) }
 
-    /// What the metadata of shard `index` says about the split; `tensorCount` is that of all shards together.
+    /// What the metadata of shard `index`, counted from 0, says about the split; `tensorCount` is the number of tensors
+    /// in all shards together.
+    ///
+    /// - Precondition: `index` is in `0...65535`.
     public func metadata(at index: Int, tensorCount: Int) -> [(key: String, value: GGUFValue)] {
         [
             (Self.numberKey, .uint16(UInt16(index))),

@@ -1,7 +1,8 @@
-/// Splits a file into shards that are small enough, by the published convention: `prefix-00001-of-00003.gguf`.
+/// Splits a file into shards that are small enough, by the convention of llama.cpp's `gguf-split`:
+/// `prefix-00001-of-00003.gguf`.
 ///
-/// The first shard has all the metadata, the others only their number. Tensors keep their order, and each shard takes as
-/// many as it may.
+/// The first shard has all the metadata, the others only their number. Tensors keep their order, and each shard takes
+/// as many as it may.
 public struct GGUFSplitter: Sendable {
     /// The names of the shards.
     public let shards: GGUFShards
@@ -17,8 +18,10 @@ public struct GGUFSplitter: Sendable {
     ///   - prefix: the path of the shards up to the hyphen in front of their numbers.
     ///   - maximumSize: the most bytes of a shard, its header among them; any number when nil.
     ///   - maximumTensors: the most tensors in a shard, at least 1; any number when nil.
-    /// - Throws: `GGUFError.shardTooSmall` where a tensor or the metadata is larger than a shard may be,
-    ///   `GGUFError.tooManyShards`, `GGUFError.outputIsNoFile` for a prefix without a name.
+    /// - Throws: ``GGUFError/shardTooSmall(what:needed:limit:)`` where a tensor or the metadata is larger than a shard
+    ///   may be, ``GGUFError/tooManyShards(found:)`` for more than ``GGUFShards/limit``,
+    ///   ``GGUFError/outputIsNoFile(_:found:)`` for a prefix without a name.
+    /// - Precondition: `maximumTensors` is at least 1, or nil.
     public init(
         _ file: GGUFFile, prefix: String, maximumSize: Int? = nil, maximumTensors: Int? = nil
     ) throws(GGUFError) {
@@ -103,8 +106,8 @@ public struct GGUFSplitter: Sendable {
 
     /// Writes the shards. All appear under their names when the last one is complete, the first one last.
     ///
-    /// - Parameter progress: called now and then with the bytes of tensors written so far; returning false stops, and
-    ///   leaves no file behind.
+    /// - Parameter progress: called now and then with the bytes of tensors written so far, of ``GGUFFile/tensorBytes``;
+    ///   returning false stops, and leaves no file behind.
     /// - Returns: whether the files were written.
     /// - Throws: ``GGUFError/outputIsInput(_:)`` for a shard that is read from,
     ///   ``GGUFError/system(operation:path:code:)`` where reading or writing fails.
@@ -140,10 +143,11 @@ extension GGUFFile {
     ///
     /// - Parameters:
     ///   - path: where it appears once it is complete; not one of the shards.
-    ///   - progress: called now and then with the bytes of tensors written so far; returning false stops, and leaves no
-    ///     file behind.
+    ///   - progress: called now and then with the bytes of tensors written so far, of ``tensorBytes``; returning false
+    ///     stops, and leaves no file behind.
     /// - Returns: whether the file was written.
-    /// - Throws: `GGUFError.notSplit` for a file that does not say that it is one of several.
+    /// - Throws: ``GGUFError/notSplit(_:)`` for a file that does not say that it is one of several, and what
+    ///   ``copy(to:metadata:progress:)`` throws.
     @discardableResult
     public func merge(to path: String, progress: ((Int) -> Bool)? = nil) throws(GGUFError) -> Bool {
         guard metadata[GGUFShards.countKey] != nil else { throw .notSplit(self.path) }

@@ -14,7 +14,7 @@ public struct GGUFStrings: Sendable, Equatable {
     /// No strings.
     public init() {}
 
-    /// The UTF-8 of each string.
+    /// The UTF-8 of each of `strings`.
     public init(_ strings: some Sequence<String>) {
         for string in strings { append(utf8: string.utf8) }
     }
@@ -25,7 +25,7 @@ public struct GGUFStrings: Sendable, Equatable {
         storage.reserveCapacity(byteCount)
     }
 
-    /// Adds a string given as bytes, which need not be valid UTF-8.
+    /// Adds a string given as `bytes`, which need not be valid UTF-8.
     public mutating func append(utf8 bytes: some Sequence<UInt8>) {
         storage.append(contentsOf: bytes)
         ends.append(storage.count)
@@ -38,11 +38,15 @@ public struct GGUFStrings: Sendable, Equatable {
     }
 
     /// The exact bytes of string `position`, copied.
+    ///
+    /// - Precondition: `position` is in `0..<count`.
     public func bytes(at position: Int) -> [UInt8] {
         Array(storage[range(at: position)])
     }
 
     /// The exact bytes of string `position`, in place.
+    ///
+    /// - Precondition: `position` is in `0..<count`.
     @_lifetime(borrow self)
     public func utf8(at position: Int) -> Span<UInt8> {
         storage.span.extracting(range(at: position))
@@ -76,6 +80,8 @@ extension GGUFStrings: RandomAccessCollection, ExpressibleByArrayLiteral {
     public var endIndex: Int { ends.count }
 
     /// String `position`, with U+FFFD for what is not valid UTF-8.
+    ///
+    /// - Precondition: `position` is in `0..<count`.
     public subscript(position: Int) -> String {
         String(decoding: storage[range(at: position)], as: UTF8.self)
     }

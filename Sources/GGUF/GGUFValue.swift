@@ -1,4 +1,4 @@
-/// The type of a metadata value, with its id in the file.
+/// The type of a metadata value, with its id in the file: the specification's `gguf_metadata_value_type`.
 public enum GGUFValueType: UInt32, Sendable, CaseIterable {
     /// Unsigned 8-bit integer.
     case uint8 = 0

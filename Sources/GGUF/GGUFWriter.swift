@@ -11,21 +11,26 @@
 public struct GGUFWriter: ~Copyable, Sendable {
     /// A tensor to be written.
     public struct Declaration: Sendable, Hashable {
-        /// The name, at most `nameLimit` bytes.
+        /// The name, of 1 to ``GGUFWriter/nameLimit`` bytes.
         public let name: String
         /// One to four sizes; the first is the length of a row, in whole blocks of `type`.
         public let dimensions: [Int]
         /// How the elements are stored.
         public let type: GGMLType
 
-        /// A tensor to be written.
+        /// A tensor to be written. What is wrong with it, the writer says.
+        ///
+        /// - Parameters:
+        ///   - name: of 1 to ``GGUFWriter/nameLimit`` bytes.
+        ///   - dimensions: one to four sizes, the length of a row first.
+        ///   - type: how the elements are stored.
         public init(name: String, dimensions: [Int], type: GGMLType) {
             self.name = name
             self.dimensions = dimensions
             self.type = type
         }
 
-        /// The tensor of a file as it is, or in another type.
+        /// `tensor`, of a file, as it is, or in another `type`.
         public init(_ tensor: TensorInfo, type: GGMLType? = nil) {
             self.init(name: tensor.name, dimensions: tensor.dimensions, type: type ?? tensor.type)
         }
@@ -53,12 +58,17 @@ public struct GGUFWriter: ~Copyable, Sendable {
     ///
     /// - Parameters:
     ///   - path: where the file will be. A file that is there is replaced in `finish()`.
-    ///   - version: 3, or 2 for old readers.
-    ///   - metadata: the key–value pairs; `general.alignment` among them sets the alignment of the tensors.
+    ///   - version: 3, the default, or 2 for old readers.
+    ///   - metadata: the key–value pairs; `general.alignment` among them sets the alignment of the tensors, 32 bytes
+    ///     where it is absent.
     ///   - tensors: the tensors, in the order in which they will be written.
-    ///   - inputs: files that must not be overwritten, because the tensors are read from them.
-    /// - Throws: ``GGUFError`` for names, types or sizes that a file cannot have, for a path that is one of `inputs`,
-    ///   and where the file cannot be made.
+    ///   - inputs: paths of files that must not be overwritten, because the tensors are read from them.
+    /// - Throws: ``GGUFError/invalidName(_:_:)``, ``GGUFError/duplicateTensor(_:)``,
+    ///   ``GGUFError/invalidTensor(_:_:expected:found:)`` or ``GGUFError/invalidAlignment(found:limit:)`` for names,
+    ///   types or sizes that a file cannot have, ``GGUFError/outputIsInput(_:)`` for a path that is one of `inputs`,
+    ///   ``GGUFError/outputIsNoFile(_:found:)`` or ``GGUFError/system(operation:path:code:)`` where the file cannot be
+    ///   made.
+    /// - Precondition: `version` is 2 or 3.
     public init(
         path: String, version: UInt32 = 3, metadata: GGUFMetadata, tensors: [Declaration], inputs: [String] = []
     ) throws(GGUFError) {
@@ -129,10 +139,11 @@ public struct GGUFWriter: ~Copyable, Sendable {
         8 + tensor.name.utf8.count + 4 + 8 * tensor.dimensions.count + 4 + 8
     }
 
-    /// Writes the next bytes of `tensor`: all of it, or a part.
+    /// Writes the next `bytes` of the tensor whose name is `tensor`: all of it, or a part.
     ///
-    /// - Throws: `GGUFError.tensorOutOfOrder` where another tensor is due, `.tensorSize` where these are more bytes
-    ///   than declared, `.system` where writing fails (disk full).
+    /// - Throws: ``GGUFError/tensorOutOfOrder(_:expected:)`` where another tensor is due,
+    ///   ``GGUFError/tensorSize(_:expected:found:)`` where these are more bytes than declared,
+    ///   ``GGUFError/system(operation:path:code:)`` where writing fails (disk full).
     public mutating func write(_ bytes: RawSpan, of tensor: String) throws(GGUFError) {
         guard current < tensors.count else { throw .tensorOutOfOrder(tensor, expected: nil) }
         let due = tensors[current]
@@ -149,7 +160,7 @@ public struct GGUFWriter: ~Copyable, Sendable {
         written = 0
     }
 
-    /// Writes the next bytes of `tensor` from an array's span.
+    /// Writes the next `bytes` of the tensor whose name is `tensor` from an array's span.
     ///
     /// - Throws: as for raw spans.
     public mutating func write(_ bytes: Span<UInt8>, of tensor: String) throws(GGUFError) {
@@ -158,8 +169,8 @@ public struct GGUFWriter: ~Copyable, Sendable {
 
     /// Flushes the file to the disk and gives it its name, replacing what is there.
     ///
-    /// - Throws: `GGUFError.tensorSize` where a tensor is incomplete, `.system` where writing fails. Nothing is left
-    ///   behind then.
+    /// - Throws: ``GGUFError/tensorSize(_:expected:found:)`` where a tensor is incomplete,
+    ///   ``GGUFError/system(operation:path:code:)`` where writing fails. Nothing is left behind then.
     public consuming func finish() throws(GGUFError) {
         try requireComplete()
         try output.commit()

@@ -25,8 +25,8 @@ import Darwin
 
     /// The first byte, for as long as this object lives.
     @unsafe package let base: UnsafeRawPointer
-    /// The file system and the number in it, by which a file is known whatever happens to its path; nil for bytes that are
-    /// part of the program.
+    /// The file system and the number in it, by which a file is known whatever happens to its path; nil for bytes that
+    /// are part of the program.
     private let identity: (device: dev_t, number: ino_t)?
     /// nil where there is none, or too many files are open to keep this one so.
     private let descriptor: Int32?
@@ -47,8 +47,9 @@ import Darwin
 
     /// Opens and maps the file at `path`.
     ///
-    /// - Throws: `GGUFError.fileNotFound`, `.permissionDenied`, `.isDirectory`, `.notARegularFile`, `.emptyFile`, or
-    ///   `.system` for anything else that the system reports.
+    /// - Throws: ``GGUFError/fileNotFound(_:)``, ``GGUFError/permissionDenied(_:)``, ``GGUFError/isDirectory(_:)``,
+    ///   ``GGUFError/notARegularFile(_:found:)``, ``GGUFError/emptyFile(_:)``, or
+    ///   ``GGUFError/system(operation:path:code:)`` for anything else that the system reports.
     public convenience init(path: String) throws(GGUFError) { try self.init(path: path, mayStayOpen: true) }
 
     /// The same for tests of what is closed at once.
@@ -107,8 +108,8 @@ import Darwin
         case dontNeed
     }
 
-    /// Tells the kernel what is going to happen to `range`, rounded outwards to whole pages. Only speed depends on it,
-    /// so that failures are ignored.
+    /// Tells the kernel, by `advice`, what is going to happen to `range`, in bytes from the start, rounded outwards to
+    /// whole pages. Only speed depends on it, so that failures are ignored.
     ///
     /// - Precondition: `range` lies within the file.
     public func advise(_ advice: Advice, range: Range<Int>) {
@@ -168,8 +169,8 @@ import Darwin
         return nil
     }
 
-    /// Whether the address space has room beside the mapping for what a header becomes, as it may not below `ulimit -v`:
-    /// a program that is refused a few bytes for an array ends in a trap.
+    /// Whether the address space has room beside the mapping for what a header becomes, as it may not below
+    /// `ulimit -v`: a program that is refused a few bytes for an array ends in a trap.
     private static var hasRoom: Bool {
         let size = 32 << 20
         guard let start = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),

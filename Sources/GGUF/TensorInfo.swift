@@ -13,7 +13,7 @@ public struct TensorInfo: Sendable, Hashable {
     /// The number of the shard that holds the tensor, from 0; 0 in a file that is not split.
     public let shardIndex: Int
 
-    /// Elements in a row.
+    /// The number of elements in a row.
     public var columns: Int { dimensions[0] }
 
     /// The number of rows: the product of all sizes but the first.

@@ -36,14 +36,9 @@ private func relativeError(
 
 @Suite("Quantisers find blocks at least as good as others', the same on every instruction set")
 struct QuantizerTests {
-    @Test("Every type that files contain has a quantiser")
+    @Test("Every type that has kernels has a quantiser")
     func isComplete() {
-        #expect(
-            quantizedTypes.map(\.name) == [
-                "F32", "F16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K",
-                "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "F64", "IQ1_M", "BF16",
-                "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0", "Q2_0",
-            ])
+        #expect(quantizedTypes == types)
     }
 
     @Test(

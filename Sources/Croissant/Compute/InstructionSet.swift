@@ -1,6 +1,7 @@
 /// A set of instructions that kernels are written for.
 ///
-/// The best one that the machine can run is chosen at run time; `--isa` and ``RuntimeOptions`` can force another.
+/// The best one that the machine can run is chosen at run time; ``RuntimeOptions/instructionSet`` can force another.
+/// The raw values are the names that the program's `--isa` takes.
 public enum InstructionSet: String, Sendable, CaseIterable {
     /// Plain C: the reference that every other set is tested against.
     case scalar

@@ -11,27 +11,29 @@ public enum ConversionError: Error, Sendable, Equatable {
     case model(ModelError)
     /// The converted tokenizer would be one that cannot be used.
     case tokenizer(TokenizerError)
-    /// A file that a checkpoint needs is not in its folder.
+    /// A file that a checkpoint needs, `expected`, is not in its folder.
     case missingFile(folder: String, expected: String)
-    /// The path of a checkpoint does not lead to a folder but to a thing of another kind, or to nothing.
+    /// The path of a checkpoint does not lead to a folder but to a thing of another kind, `found`, or to nothing.
     case notAFolder(String, found: String?)
-    /// A file has no bytes, or is a folder.
+    /// The file named has no bytes, or is a folder.
     case notAFile(String, expected: String, found: String)
-    /// Text that is not JSON.
+    /// Text that is not JSON (RFC 8259), from byte `offset` of the file on.
     case notJSON(file: String, offset: Int, expected: String, found: String)
-    /// A value of a JSON file makes no sense, or is missing.
+    /// A value of a JSON file makes no sense, or is missing; `key` is the path to it, empty for the whole file.
     case invalidField(file: String, key: String, expected: String, found: String)
     /// A value asks for something that is not done here: ignoring it would give wrong results.
     case unsupported(feature: String, file: String, key: String, found: String)
-    /// A file of tensors, or one tensor in it, is not what the format says.
+    /// The file of tensors named, or `item`, one tensor in it, is not what [the format of
+    /// safetensors](https://github.com/huggingface/safetensors#format) says.
     case invalidTensorFile(String, item: String?, problem: String, expected: String, found: String)
-    /// A SentencePiece model is not what its format says.
+    /// The SentencePiece model named is not what its format (`sentencepiece_model.proto`) says, at byte `offset`.
     case invalidTokenizerModel(String, offset: Int, expected: String, found: String)
-    /// A tensor that the architecture needs is not in the checkpoint.
+    /// The tensor named, which the architecture needs, is not in the checkpoint. `expected` is its shape, as there: the
+    /// length of a row last.
     case missingTensor(String, expected: [Int])
-    /// A tensor is in the checkpoint that nothing is known of: leaving it out would give wrong results.
+    /// The tensor named is in the checkpoint, and nothing is known of it: leaving it out would give wrong results.
     case unexpectedTensor(String, file: String)
-    /// A tensor has another shape than the configuration asks for.
+    /// A tensor has another shape than the configuration asks for, both with the length of a row last.
     case wrongShape(tensor: String, expected: [Int], found: [Int])
 }
 

@@ -12,9 +12,14 @@ public struct MetadataEdit: Sendable {
 
     /// Sets some keys and removes others.
     ///
+    /// - Parameters:
+    ///   - file: the file, which is not changed.
+    ///   - values: the keys to set, new ones among them, and their values; of several for one key the last counts.
+    ///   - keys: the keys to remove, once `values` are set.
     /// - Throws: `GGUFError.missingKey` in ``ModelError/file(_:)`` for a key to be removed that is not there,
-    ///   `GGUFError.invalidName` for those that say how a file is split; and what loading would throw, where a file that
-    ///   loads becomes one that does not. One that does not load may be edited in any way: it has to be mended somehow.
+    ///   `GGUFError.invalidName` for those that say how a file is split; and what loading would throw, where a file
+    ///   that loads becomes one that does not. One that does not load may be edited in any way: it has to be mended
+    ///   somehow.
     public init(
         of file: GGUFFile, setting values: [(key: String, value: GGUFValue)], removing keys: [String] = []
     ) throws(ModelError) {

@@ -18,7 +18,7 @@ public struct ModelConverter: Sendable {
         public let checkpointName: String?
         /// How the checkpoint stores it.
         public let sourceType: GGMLType
-        /// Its name, sizes and type in the file.
+        /// Its name, sizes (the length of a row first) and type in the file.
         public let declaration: GGUFWriter.Declaration
         /// Bytes in the file.
         public let byteCount: Int
@@ -53,8 +53,8 @@ public struct ModelConverter: Sendable {
     ///   - folder: the folder with config.json.
     ///   - name: what `general.name` says; nil for nothing.
     ///   - mix: the types of the matrices; nil for the type that the checkpoint has them in.
-    /// - Throws: ``ConversionError`` for a folder, a configuration, a tokenizer or a tensor file that is missing,
-    ///   damaged, or asks for something that cannot be converted.
+    /// - Throws: ``ConversionError``, by its cases, for a folder, a configuration, a tokenizer or a tensor file that is
+    ///   missing, damaged, or asks for something that cannot be converted.
     public init(folder: String, name: String? = nil, mix: QuantizationMix? = nil) throws(ConversionError) {
         let folder = CheckpointFolder(path: folder)
         let config = try folder.json("config.json")
@@ -109,7 +109,7 @@ public struct ModelConverter: Sendable {
         self.metadata = metadata
     }
 
-    /// Bytes of all tensors.
+    /// Bytes of all tensors together, in the file to be written.
     public var tensorBytes: Int { tensors.reduce(0) { $0 + $1.byteCount } }
 
     private static func tensor(_ source: CheckpointLayout.Source, type: GGMLType) throws(ConversionError) -> Tensor {
@@ -151,12 +151,14 @@ extension ModelConverter {
     ///
     /// - Parameters:
     ///   - path: where it appears once it is complete.
-    ///   - threads: threads that round weights.
-    ///   - progress: called now and then with the bytes of tensors written so far; returning false stops, and leaves no
-    ///     file behind.
+    ///   - threads: threads that round weights, 1 to 512; one for each physical core when nil.
+    ///   - progress: called now and then with the bytes of tensors written so far, of ``tensorBytes``; returning false
+    ///     stops, and leaves no file behind.
     /// - Returns: whether the file was written.
-    /// - Throws: `ConversionError.model` with `invalidWeight` for a weight that is no number or that its type cannot
-    ///   hold; `.file` where writing fails. Nothing is left behind then.
+    /// - Throws: ``ConversionError/model(_:)`` with ``ModelError/invalidWeight(tensor:index:value:expected:)`` for a
+    ///   weight that is no number or that its type cannot hold, and ``ModelError/invalidOption(name:value:expected:)``
+    ///   for a number of threads that makes no sense; ``ConversionError/file(_:)`` where reading or writing fails.
+    ///   Nothing is left behind then.
     @discardableResult
     public func write(
         to path: String, threads: Int? = nil, progress: ((Int) -> Bool)? = nil

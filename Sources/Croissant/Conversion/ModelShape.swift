@@ -2,22 +2,32 @@
 public struct ModelShape: Sendable, Equatable, Decodable {
     /// What `general.name` says.
     public var name: String
-    /// Positions.
+    /// Positions that it is trained for, 1 to 2^24.
     public var contextLength: Int
-    /// Elements of the residual stream.
+    /// Elements of the residual stream, 1 to 65536: a multiple of twice ``heads``.
     public var embeddingLength: Int
-    /// Transformer blocks.
+    /// Transformer blocks, 1 to 1024.
     public var layers: Int
-    /// Elements inside the feed-forward network.
+    /// Elements inside the feed-forward network, 1 to 262144.
     public var feedForwardLength: Int
-    /// Query heads.
+    /// Query heads, a multiple of ``keyValueHeads``.
     public var heads: Int
-    /// Key/value heads.
+    /// Key/value heads, at least 1.
     public var keyValueHeads: Int
-    /// Tokens.
+    /// Tokens in the vocabulary, 512 to 2^20.
     public var vocabularySize: Int
 
-    /// A shape of these sizes. ``ModelSynthesizer`` checks whether they make sense together.
+    /// A shape of these sizes. ``ModelSynthesizer`` and ``ShapePlanner`` check whether they make sense together.
+    ///
+    /// - Parameters:
+    ///   - name: what `general.name` says.
+    ///   - contextLength: positions.
+    ///   - embeddingLength: elements of the residual stream.
+    ///   - layers: transformer blocks.
+    ///   - feedForwardLength: elements inside the feed-forward network.
+    ///   - heads: query heads.
+    ///   - keyValueHeads: key/value heads.
+    ///   - vocabularySize: tokens in the vocabulary.
     public init(
         name: String, contextLength: Int, embeddingLength: Int, layers: Int, feedForwardLength: Int, heads: Int,
         keyValueHeads: Int, vocabularySize: Int
@@ -32,7 +42,8 @@ public struct ModelShape: Sendable, Equatable, Decodable {
         self.vocabularySize = vocabularySize
     }
 
-    /// CroissantLLMChat (arXiv 2402.00786): 1.3 billion weights, a feed-forward length that is no multiple of 256.
+    /// CroissantLLMChat (Faysse et al. 2024, arXiv 2402.00786): 1.3 billion weights, a feed-forward length that is no
+    /// multiple of 256.
     public static let croissant = ModelShape(
         name: "CroissantLLM-shaped random weights", contextLength: 2048, embeddingLength: 2048, layers: 24,
         feedForwardLength: 5504, heads: 16, keyValueHeads: 16, vocabularySize: 32002)

@@ -17,6 +17,10 @@ public struct ModelSynthesizer: Sendable {
 
     /// Prepares a file of `shape` in the types of `mix`.
     ///
+    /// - Parameters:
+    ///   - shape: the sizes.
+    ///   - mix: the types of the matrices, one of ``mixes``.
+    ///   - seed: the seed of the weights, 0 by default.
     /// - Throws: ``ModelError/invalidHyperparameter(key:value:expected:)`` or
     ///   ``ModelError/invalidOption(name:value:expected:)`` for a shape or a mix that no model can have.
     public init(shape: ModelShape, mix: QuantizationMix, seed: UInt64 = 0) throws(ModelError) {
@@ -46,6 +50,10 @@ public struct ModelSynthesizer: Sendable {
 
     /// Prepares a file of `shape` with all matrices in `type`.
     ///
+    /// - Parameters:
+    ///   - shape: the sizes.
+    ///   - type: the type of the matrices, one of ``types``.
+    ///   - seed: the seed of the weights, 0 by default.
     /// - Throws: what ``init(shape:mix:seed:)`` throws, and ``ModelError/invalidOption(name:value:expected:)`` where
     ///   a row is no whole number of blocks of `type`.
     public init(shape: ModelShape, type: GGMLType, seed: UInt64 = 0) throws(ModelError) {
@@ -73,7 +81,7 @@ public struct ModelSynthesizer: Sendable {
             .map { QuantizationMix(pure: $0) }
     }
 
-    /// Bytes of all tensors.
+    /// Bytes of all tensors together.
     public var tensorBytes: Int {
         declarations.reduce(0) { $0 + ($1.type.byteCount(elements: $1.dimensions.reduce(1, *)) ?? 0) }
     }
@@ -82,9 +90,9 @@ public struct ModelSynthesizer: Sendable {
     ///
     /// - Parameters:
     ///   - path: where it appears once it is complete.
-    ///   - threads: threads that draw and round weights.
-    ///   - progress: called now and then with the bytes of tensors written so far; returning false stops, and leaves no
-    ///     file behind.
+    ///   - threads: threads that draw and round weights, 1 to 512; one for each physical core when nil.
+    ///   - progress: called now and then with the bytes of tensors written so far, of ``tensorBytes``; returning false
+    ///     stops, and leaves no file behind.
     /// - Returns: whether the file was written.
     /// - Throws: ``ModelError/file(_:)`` where writing fails, ``ModelError/invalidOption(name:value:expected:)`` for
     ///   a number of threads that makes no sense.

@@ -13,10 +13,10 @@ public struct QuantizationMix: Sendable, Hashable {
 
     private let kind: Kind
 
-    /// The published recipe.
+    /// The published recipe that `fileType` names.
     public init(_ fileType: FileType) { kind = .published(fileType) }
 
-    /// One type for all matrices whose rows are whole blocks of it.
+    /// One type for all matrices whose rows are whole blocks of it; the others get a larger one that fits.
     public init(pure type: GGMLType) { kind = .pure(type) }
 
     /// The recipe of a name such as "Q4_K_M", in upper or lower case; of a name that only a tensor type has, such as
@@ -47,7 +47,7 @@ public struct QuantizationMix: Sendable, Hashable {
     /// The same with one type for all matrices: the one that most of them get.
     public var pure: QuantizationMix { QuantizationMix(pure: baseType) }
 
-    /// What `general.file_type` says about such a file; nil where there is no number for it.
+    /// What `general.file_type` says about such a file: GGUF's number; nil where there is none for it.
     public var fileType: FileType? {
         switch kind {
         case .published(let fileType): fileType
@@ -218,8 +218,8 @@ enum TensorRole {
 
     var isValue: Bool { self == .value || self == .queryKeyValue }
 
-    /// Whether a tensor is one that quantisers touch: a matrix of weights, and none of those whose few numbers decide too
-    /// much.
+    /// Whether a tensor is one that quantisers touch: a matrix of weights, and none of those whose few numbers decide
+    /// too much.
     static func isQuantized(_ tensor: QuantizationMix.Tensor) -> Bool {
         let name = tensor.name
         guard name.hasSuffix("weight"), tensor.dimensions.dropFirst().contains(where: { $0 > 1 }) else { return false }

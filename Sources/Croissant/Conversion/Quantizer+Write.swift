@@ -4,19 +4,23 @@ import Synchronization
 extension Quantizer {
     /// Writes the new file.
     ///
-    /// Threads take pieces of tensors, of whatever tensor is next; while they make the blocks of some, one of them writes
-    /// those before. Memory is some mebibytes for each thread, whatever the size of the file.
+    /// Threads take pieces of tensors, of whatever tensor is next; while they make the blocks of some, one of them
+    /// writes those before. Memory is some mebibytes for each thread, whatever the size of the file.
     ///
     /// - Parameters:
     ///   - path: where it appears once it is complete; not one of the files that are read.
-    ///   - threads: threads that quantise; one for each core when nil. The file is the same with any number.
-    ///   - progress: called now and then with the bytes of tensors that have been read; returning false stops, and leaves
-    ///     no file behind.
-    ///   - calibrating: called now and then before any of that, where the file is calibrated, with the steps that are done;
-    ///     returning false stops, and leaves no file behind.
+    ///   - threads: threads that quantise, 1 to 512; one for each physical core when nil. The file is the same with any
+    ///     number.
+    ///   - progress: called now and then with the bytes of tensors that have been read, of ``sourceBytes``; returning
+    ///     false stops, and leaves no file behind.
+    ///   - calibrating: called now and then before any of that, where the file is calibrated, with the steps that are
+    ///     done, of ``CalibrationPlan/steps``; returning false stops, and leaves no file behind.
     /// - Returns: whether the file was written.
-    /// - Throws: ``ModelError/invalidWeight(tensor:index:value:expected:)`` for a weight that is no number, or larger than
-    ///   its new type can express; ``ModelError/file(_:)`` where writing fails.
+    /// - Throws: ``ModelError/invalidOption(name:value:expected:)`` for a number of threads that makes no sense;
+    ///   ``ModelError/invalidWeight(tensor:index:value:expected:)`` for a weight that is no number, or larger than its
+    ///   new type can express; ``ModelError/overMemory(needed:available:)`` or
+    ///   ``ModelError/outOfMemory(bytes:purpose:)`` for memory that there is not; ``ModelError/file(_:)`` where reading
+    ///   or writing fails.
     @discardableResult
     public func write(
         to path: String, threads: Int? = nil, progress: ((Int) -> Bool)? = nil, calibrating: ((Int) -> Bool)? = nil

@@ -18,14 +18,16 @@ public struct Quantizer: Sendable {
         public var mix: QuantizationMix
         /// Types for some of the matrices in place of those of the recipe; of several that match, the last one counts.
         public var overrides: [TypeOverride] = []
-        /// The type of the output matrix, or of what takes its place, over everything else; that of the recipe when nil.
+        /// The type of the output matrix, or of what takes its place, over everything else; that of the recipe when
+        /// nil.
         public var outputType: GGMLType?
         /// The type of the token embedding, over everything else; that of the recipe when nil.
         public var embeddingType: GGMLType?
-        /// Whether weights may be quantised that are already.
+        /// Whether weights may be quantised that are already. By default that is an error: rounding errors would add
+        /// up.
         public var allowsRequantization = false
-        /// A text to calibrate with; nil for rounding that knows nothing but the weights. Types are the same with it and
-        /// without, so that files are as large.
+        /// A text to calibrate with; nil, the default, for rounding that knows nothing but the weights. Types are the
+        /// same with it and without, so that files are as large.
         public var calibration: Calibration?
 
         /// The types of a recipe.
@@ -34,12 +36,17 @@ public struct Quantizer: Sendable {
 
     /// A type for all matrices whose names match.
     public struct TypeOverride: Sendable, Hashable {
-        /// A regular expression that is looked for anywhere in the name, in any case.
+        /// A regular expression that is looked for anywhere in the name, in any case: of characters, `.`, `[a-z]`,
+        /// `[^…]`, `\d`, `\w`, `\s`, groups, `|`, `*`, `+`, `?`, `{2,3}`, `^` and `$`.
         public let pattern: String
         /// The type.
         public let type: GGMLType
 
-        /// A type for all matrices in whose names `pattern` is found.
+        /// A type for all matrices in whose names `pattern`, a regular expression, is found.
+        ///
+        /// - Parameters:
+        ///   - pattern: what ``pattern`` says; whether it is a regular expression, a ``Quantizer`` finds out.
+        ///   - type: one of ``Quantizer/types``.
         public init(pattern: String, type: GGMLType) {
             self.pattern = pattern
             self.type = type
@@ -52,7 +59,7 @@ public struct Quantizer: Sendable {
         public let source: TensorInfo
         /// The type that it gets.
         public let type: GGMLType
-        /// Bytes that it takes then.
+        /// Bytes that it takes in the new file.
         public let byteCount: Int
         /// The type that was asked for, where its blocks do not divide the rows; nil elsewhere.
         public let substituted: GGMLType?
@@ -75,11 +82,15 @@ public struct Quantizer: Sendable {
 
     /// Decides over all tensors of `file`.
     ///
+    /// - Parameters:
+    ///   - file: the file to be rewritten.
+    ///   - options: what its tensors become.
     /// - Throws: ``ModelError/requantization(tensor:type:)`` for weights that are quantised already, unless that is
     ///   allowed; ``ModelError/unsupportedType(tensor:type:expected:)`` for those that cannot be read;
-    ///   ``ModelError/invalidOption(name:value:expected:)`` for types that nothing is quantised to and patterns that are no
-    ///   regular expressions; with a text to calibrate with, whatever keeps the model from being run, and a text that is
-    ///   too short.
+    ///   ``ModelError/invalidOption(name:value:expected:)`` for types that nothing is quantised to and patterns that
+    ///   are no regular expressions. With a text to calibrate with, ``ModelError/noTokenizer(path:)``, what
+    ///   ``MemoryPlan/init(file:options:)`` throws for a model that cannot be run, and
+    ///   ``ModelError/invalidOption(name:value:expected:)`` for a text that is shorter than a chunk.
     public init(_ file: GGUFFile, options: Options) throws(ModelError) {
         kernels = Kernels(Kernels.bestInstructionSet)
         self.file = file
@@ -96,7 +107,7 @@ public struct Quantizer: Sendable {
         }
     }
 
-    /// The types that could be asked for.
+    /// The types that could be asked for: all that weights can be rounded to here.
     public static var types: [GGMLType] { ModelSynthesizer.types }
 
     /// Bytes of all tensors of the file that is read.
@@ -104,7 +115,7 @@ public struct Quantizer: Sendable {
     /// Bytes of all tensors of the new file.
     public var byteCount: Int { tensors.reduce(0) { $0 + $1.byteCount } }
 
-    /// Weights of all tensors.
+    /// The number of weights, of all tensors together.
     public var weights: Int { tensors.reduce(0) { $0 + $1.source.elementCount } }
 
     /// What the new file says about itself.

@@ -13,6 +13,7 @@ public struct ShapePlanner: Sendable {
 
     /// Prepares plans for models of `shape`.
     ///
+    /// - Parameter shape: the sizes.
     /// - Throws: ``ModelError/invalidHyperparameter(key:value:expected:)`` for a shape that no model can have.
     public init(_ shape: ModelShape) throws(ModelError) {
         self.shape = shape
@@ -24,7 +25,7 @@ public struct ShapePlanner: Sendable {
 
     /// The model in the types of `mix`.
     ///
-    /// - Throws: ``ModelError`` where the mix has a type that the rows of the shape are no whole blocks of.
+    /// - Throws: ``ModelError/file(_:)`` where the mix has a type that the rows of the shape are no whole blocks of.
     public func model(in mix: QuantizationMix) throws(ModelError) -> PlannedModel {
         var tensors: [TensorInfo] = []
         do throws(GGUFError) {
@@ -47,12 +48,13 @@ public struct PlannedModel: Sendable {
     fileprivate let tensors: [TensorInfo]
     fileprivate let tokenizerBytes: Int
 
-    /// Bytes of all tensors.
+    /// Bytes of all tensors together.
     public var weightBytes: Int { tensors.reduce(0) { $0 + $1.byteCount } }
 
-    /// Its plan.
+    /// Its plan, were it run with `options`.
     ///
-    /// - Throws: ``ModelError/overBudget(planned:budget:remedy:)`` where it is larger than the budget of `options`.
+    /// - Throws: ``ModelError/overBudget(planned:budget:remedy:)`` where it is larger than the budget of `options`,
+    ///   ``ModelError/invalidOption(name:value:expected:)`` for options that make no sense.
     public func plan(_ options: RuntimeOptions) throws(ModelError) -> MemoryPlan {
         try MemoryPlan(configuration, tensors: tensors, tokenizerBytes: tokenizerBytes, options: options)
     }

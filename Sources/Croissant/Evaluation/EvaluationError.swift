@@ -6,17 +6,20 @@ public enum EvaluationError: Error, Sendable, Equatable {
     case model(ModelError)
     /// A file of logits cannot be read or written.
     case file(GGUFError)
-    /// The text does not fill one chunk.
+    /// The text, of `found` tokens, does not fill one chunk of `needed`.
     case tooFewTokens(found: Int, needed: Int)
-    /// A logit that is no number, or a token that the model holds impossible: its weights are damaged.
+    /// A logit that is no number, or a token that the model holds impossible: its weights are damaged. `chunk` and
+    /// `position`, within the chunk, count from 0.
     case notFinite(chunk: Int, position: Int)
-    /// The file of logits is not what it should be, for the reason given second.
+    /// The file of logits at the path given first is not what it should be, for the reason given second.
     case invalidLogitsFile(String, String, expected: String, found: String)
-    /// The file of logits has another length than its header asks for.
+    /// The file of logits at the path given has another length, in bytes, than its header asks for.
     case logitsFileSize(String, expected: Int, found: Int)
-    /// The logits are those of a model with another vocabulary.
+    /// The logits in the file at the path given are those of a vocabulary of `found` tokens, and the model's has
+    /// `expected`.
     case otherVocabulary(String, expected: Int, found: Int)
-    /// Logits for one position that no probabilities give; `chunk` and `position` count from 0.
+    /// The file at the path given has logits for one position that no probabilities give; `chunk` and `position`,
+    /// within the chunk, count from 0.
     case invalidLogits(String, chunk: Int, position: Int)
 }
 

@@ -12,37 +12,39 @@ import Darwin
 ///
 /// The numbers are those that llama.cpp's `llama-perplexity --kl-divergence` prints.
 public struct DivergenceStatistics: Sendable {
-    /// Of the model.
+    /// The perplexity of the model that is judged.
     public private(set) var perplexity = PerplexityEstimate()
-    /// Of the model that the logits were saved from, as far as the file holds them.
+    /// The perplexity of the model that the logits were saved from. The file holds these with 16 bits, and none more
+    /// than 16 nats below the most likely token's.
     public private(set) var basePerplexity = PerplexityEstimate()
-    /// ln(perplexity / base perplexity): the mean of the differences of both losses.
+    /// ln(``perplexity`` / ``basePerplexity``), in nats: the mean of the differences of both losses.
     public private(set) var logRatio = SampleMean()
-    /// The Kullback–Leibler divergence of each position, sum of p_base ln(p_base / p), in nats. Tokens with p_base below
-    /// exp(-16), of which the file knows no more than that, are left out.
+    /// The Kullback–Leibler divergence of each position, sum of p_base ln(p_base / p), in nats. Tokens with p_base
+    /// below exp(-16), of which the file knows no more than that, are left out.
     public private(set) var divergence = Distribution()
-    /// By how much the probability of the text's own token changes: p - p_base.
+    /// By how much the probability of the text's own token changes, from -1 to 1: p - p_base.
     public private(set) var probabilityChange = Distribution()
-    /// The share of positions where both models hold the same token most likely.
+    /// The share of positions, 0 to 1, where both models hold the same token most likely.
     public private(set) var sameTop = SampleMean()
     private var squaredChange = SampleMean()
 
     /// Nothing compared yet.
     public init() {}
 
-    /// Positions that were compared.
+    /// The number of positions that were compared.
     public var count: Int { logRatio.count }
 
-    /// The root of the mean square of ``probabilityChange``.
+    /// The root of the mean square of ``probabilityChange``, 0 to 1.
     public var rootMeanSquareChange: Double { squaredChange.value.squareRoot() }
-    /// The standard error of ``rootMeanSquareChange``, that of the mean square carried through the root.
+    /// The standard error of ``rootMeanSquareChange``, that of the mean square carried through the root; nil for fewer
+    /// than two positions.
     public var rootMeanSquareChangeError: Double? {
         squaredChange.error.map { rootMeanSquareChange > 0 ? $0 / (2 * rootMeanSquareChange) : 0 }
     }
 
     /// Values with their mean and their quantiles.
     public struct Distribution: Sendable {
-        /// In the order of the text.
+        /// One value for each position that was compared, in the order of the text.
         public private(set) var values: [Double] = []
         /// Their mean.
         public private(set) var mean = SampleMean()
@@ -50,8 +52,10 @@ public struct DivergenceStatistics: Sendable {
         /// No values.
         public init() {}
 
-        /// The values below which the given shares of all values lie, between two values in proportion; nil without
-        /// any. The quantile of 0.5 is the median, those of 0 and 1 are the extremes.
+        /// The values below which the given shares of all values lie, between two values in proportion: one for each of
+        /// `shares`, which are cut to 0 to 1. 0.5 gives the median, 0 and 1 give the extremes. Nil without any values.
+        ///
+        /// Complexity: O(n log n) for n values.
         public func quantiles(_ shares: [Double]) -> [Double]? {
             guard !values.isEmpty else { return nil }
             let sorted = values.sorted()
@@ -137,7 +141,7 @@ package struct PositionDivergence: BitwiseCopyable, Sendable {
 public struct KLDivergence: ~Copyable {
     /// What all chunks so far give.
     public private(set) var statistics = DivergenceStatistics()
-    /// Chunks that are done.
+    /// The number of chunks that are done, of ``chunks``.
     public private(set) var doneChunks = 0
     private let base: LogitsFile
     private var feeder: ChunkFeeder
@@ -147,8 +151,8 @@ public struct KLDivergence: ~Copyable {
     ///
     /// - Parameters:
     ///   - model: the model to judge, whose vocabulary has as many tokens as that of `base`.
-    ///   - base: the logits to compare with, in nats below the most likely token's, and the tokens that they belong to.
-    ///   - chunks: the most chunks to take; all when nil.
+    ///   - base: the logits to compare with, and the tokens that they belong to.
+    ///   - chunks: the most chunks to take, 1 or more; all when nil.
     /// - Throws: ``EvaluationError/otherVocabulary(_:expected:found:)`` for logits of another vocabulary,
     ///   ``EvaluationError/model(_:)`` for a model that was loaded otherwise or for which there is no memory.
     public init(_ model: Model, base: LogitsFile, chunks: Int? = nil) throws(EvaluationError) {
@@ -164,7 +168,7 @@ public struct KLDivergence: ~Copyable {
     public var chunks: TokenChunks { feeder.chunks }
     /// The memory that was planned.
     public var plan: MemoryPlan { feeder.plan }
-    /// Tokens that have been fed so far.
+    /// Tokens that have been fed so far, of ``TokenChunks/fedTokens``.
     public var fedTokens: Int { feeder.fedTokens }
 
     /// Compares the next chunk.

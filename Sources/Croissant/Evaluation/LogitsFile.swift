@@ -78,13 +78,16 @@ struct LogitsLayout: Sendable {
 public struct LogitsFile: Sendable {
     /// The path.
     public let path: String
-    /// The tokens of all chunks, one after the other.
+    /// The tokens of all chunks, one after the other: ``chunkCount`` times ``chunkLength`` ids below
+    /// ``vocabularySize``.
     public let tokens: [Int32]
     let layout: LogitsLayout
     let file: MappedFile
 
-    /// Opens a file, and checks its header, its length and its tokens.
+    /// Opens a file, and checks its header, its length and its tokens. The logits themselves are checked as they are
+    /// read.
     ///
+    /// - Parameter path: a file in the layout of llama.cpp's `llama-perplexity --save-all-logits`.
     /// - Throws: ``EvaluationError/file(_:)`` for a file that cannot be read,
     ///   ``EvaluationError/invalidLogitsFile(_:_:expected:found:)`` or
     ///   ``EvaluationError/logitsFileSize(_:expected:found:)`` for one that is something else or cut off.
@@ -129,16 +132,19 @@ public struct LogitsFile: Sendable {
         self.file = file
     }
 
-    /// Throws unless the logits are those of a vocabulary of `size` tokens.
+    /// Checks that the logits can be compared with those of a model with a vocabulary of `size` tokens.
+    ///
+    /// - Throws: ``EvaluationError/otherVocabulary(_:expected:found:)`` where they are those of a vocabulary of another
+    ///   size.
     public func check(vocabularySize size: Int) throws(EvaluationError) {
         guard vocabularySize == size else { throw .otherVocabulary(path, expected: size, found: vocabularySize) }
     }
 
-    /// Tokens in a chunk.
+    /// Tokens in a chunk: at least ``TokenChunks/minimumLength``.
     public var chunkLength: Int { layout.chunkLength }
     /// Tokens in the vocabulary.
     public var vocabularySize: Int { layout.vocabularySize }
-    /// Chunks.
+    /// The number of chunks, at least 1.
     public var chunkCount: Int { layout.chunkCount }
 }
 
@@ -180,8 +186,8 @@ public struct LogitsFileWriter: ~Copyable {
     /// - Parameters:
     ///   - path: where the file will be.
     ///   - chunks: the chunks of the text, whose scored positions have a row each.
-    ///   - vocabularySize: the tokens of a row.
-    ///   - inputs: files that must not be overwritten.
+    ///   - vocabularySize: the tokens of a row: ``ModelConfiguration/vocabularySize``.
+    ///   - inputs: paths of files that must not be overwritten.
     /// - Throws: ``EvaluationError/file(_:)`` where the file cannot be made,
     ///   ``EvaluationError/invalidLogitsFile(_:_:expected:found:)`` for more than the format has numbers for.
     public init(

@@ -75,17 +75,18 @@ public struct ModelCheck: Sendable {
         case contextLength
     }
 
-    /// The number of findings of a severity.
+    /// The number of findings of `severity`.
     public func count(_ severity: Severity) -> Int { findings.count { $0.severity == severity } }
 
     /// Checks an open file.
     ///
     /// - Parameters:
     ///   - file: the file; what is wrong with it becomes findings.
-    ///   - threads: threads that read tensors; one for each core when nil.
+    ///   - threads: threads that read tensors, 1 to 512; one for each physical core when nil.
     ///   - progress: called now and then with the bytes of tensors that were read; returning false stops.
-    /// - Throws: ``ModelError/invalidOption(name:value:expected:)``, or ``ModelError/outOfMemory(bytes:purpose:)``:
-    ///   nothing about the file is thrown.
+    /// - Throws: ``ModelError/invalidOption(name:value:expected:)`` for a number of threads that makes no sense,
+    ///   ``ModelError/outOfMemory(bytes:purpose:)`` where there is no room for what they read. Nothing about the file
+    ///   is thrown.
     public init(
         _ file: GGUFFile, threads: Int? = nil, progress: ((Int) -> Bool)? = nil
     ) throws(ModelError) {

@@ -14,9 +14,9 @@ public struct PerplexityEstimate: Sendable, Equatable {
     /// Nothing scored yet.
     public init() {}
 
-    /// Tokens that were scored.
+    /// The number of tokens that were scored.
     public var scored: Int { loss.count }
-    /// exp(loss): as many equally likely tokens would be as hard to guess among.
+    /// exp(``loss``), 1 or more: as many equally likely tokens would be as hard to guess among. 1 before any is scored.
     public var perplexity: Double { exp(loss.value) }
     /// The standard error of ``perplexity``, that of the loss carried through the exponential; nil for fewer than two
     /// tokens.
@@ -42,7 +42,7 @@ public struct PerplexityEstimate: Sendable, Equatable {
 public struct Perplexity: ~Copyable {
     /// What all chunks so far give.
     public private(set) var estimate = PerplexityEstimate()
-    /// Chunks that are done.
+    /// The number of chunks that are done, of ``chunks``.
     public private(set) var doneChunks = 0
     private var feeder: ChunkFeeder
     private var writer: LogitsFileWriter?
@@ -69,8 +69,8 @@ public struct Perplexity: ~Copyable {
     ///
     /// - Parameters:
     ///   - model: the model.
-    ///   - text: the text, of at least one chunk.
-    ///   - chunks: the most chunks to take; all when nil.
+    ///   - text: the text, of at least one chunk. Texts of control tokens in it are plain text.
+    ///   - chunks: the most chunks to take, 1 or more; all when nil.
     /// - Throws: ``EvaluationError/tooFewTokens(found:needed:)`` for a text shorter than a chunk, and what
     ///   ``init(_:_:savingTo:)`` throws.
     public init(_ model: Model, text: String, chunks: Int? = nil) throws(EvaluationError) {
@@ -85,7 +85,7 @@ public struct Perplexity: ~Copyable {
     public var chunks: TokenChunks { feeder.chunks }
     /// The memory that was planned.
     public var plan: MemoryPlan { feeder.plan }
-    /// Tokens that have been fed so far.
+    /// Tokens that have been fed so far, of ``TokenChunks/fedTokens``.
     public var fedTokens: Int { feeder.fedTokens }
 
     /// Measures the next chunk.

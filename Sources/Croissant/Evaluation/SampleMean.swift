@@ -2,7 +2,7 @@
 public struct SampleMean: Sendable, Equatable {
     /// The number of values.
     public private(set) var count = 0
-    /// Their mean; 0 without any.
+    /// Their mean, in their unit; 0 without any.
     public private(set) var value = 0.0
     /// The sum of the squared distances from the mean (Welford, 1962), which sums of squares would lose to rounding.
     private var squares = 0.0

@@ -20,10 +20,10 @@ public struct TokenChunks: Sendable {
     /// Whole chunks of tokens.
     ///
     /// - Parameters:
-    ///   - tokens: of the whole text; at least one chunk.
-    ///   - length: of a chunk, ``minimumLength`` or more.
+    ///   - tokens: the ids of the whole text; at least one chunk.
+    ///   - length: tokens in a chunk, ``minimumLength`` or more.
     ///   - beginning: what takes the place of the first token of each chunk: the BOS of a model that wants one.
-    ///   - limit: the most chunks to take; all when nil.
+    ///   - limit: the most chunks to take, 1 or more; all when nil.
     /// - Throws: ``EvaluationError/tooFewTokens(found:needed:)`` for less than one chunk,
     ///   ``EvaluationError/model(_:)`` for a length or a limit that makes no sense.
     public init(
@@ -47,6 +47,9 @@ public struct TokenChunks: Sendable {
     /// The tokens of a text to be cut into chunks: with the model's BOS, without its EOS, and with the texts of control
     /// tokens taken for plain text.
     ///
+    /// - Parameters:
+    ///   - text: the text, of any length.
+    ///   - model: the model whose tokenizer is used.
     /// - Throws: ``EvaluationError/model(_:)`` for a model without a tokenizer.
     public static func encoding(of text: String, _ model: Model) throws(EvaluationError) -> Tokenizer.Encoding {
         guard let tokenizer = model.tokenizer else { throw .model(.noTokenizer(path: model.file.path)) }
@@ -83,8 +86,8 @@ public struct TokenChunks: Sendable {
 }
 
 extension RuntimeOptions {
-    /// The same options with what evaluating chunks of `length` tokens takes: a context of one chunk, and passes of at
-    /// most half of one that keep all their logits.
+    /// The same options with what evaluating chunks of `length` tokens, ``TokenChunks/minimumLength`` or more, takes: a
+    /// context of one chunk, and passes of at most half of one that keep all their logits.
     public func evaluating(chunksOf length: Int) -> RuntimeOptions {
         var options = self
         options.contextLength = length

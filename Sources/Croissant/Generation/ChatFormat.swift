@@ -6,15 +6,19 @@ public enum ChatFormat: String, Sendable, CaseIterable {
     /// `<|im_start|>user`, the message, `<|im_end|>`: CroissantLLMChat, Qwen, SmolLM and others.
     case chatML = "ChatML"
 
-    /// The format of a template; nil where it is none of these.
+    /// The format of `template`, Jinja text as `tokenizer.chat_template` holds it; nil where it is none of these.
     public init?(template: String) {
         guard template.contains("<|im_start|>"), template.contains("<|im_end|>") else { return nil }
         self = .chatML
     }
 
-    /// The prompt that asks for an answer to one message.
+    /// The prompt that asks for an answer to one message: text to be encoded with its control tokens.
     ///
-    /// Marks in the message are read as marks: what comes from strangers has to be cleared of them before.
+    /// Marks in the messages are read as marks: what comes from strangers has to be cleared of them before.
+    ///
+    /// - Parameters:
+    ///   - message: what the user says.
+    ///   - system: instructions that precede it; none when nil.
     public func prompt(_ message: String, system: String? = nil) -> String {
         switch self {
         case .chatML:

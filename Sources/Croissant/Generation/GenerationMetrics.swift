@@ -2,16 +2,16 @@
 public struct GenerationMetrics: Sendable {
     /// Prompt tokens that were fed.
     public var promptTokens = 0
-    /// The time to feed them.
+    /// The wall-clock time to feed them.
     public var promptTime = Duration.zero
     /// Tokens that were generated.
     public var generatedTokens = 0
-    /// The time from the end of the prompt to the last token.
+    /// The wall-clock time to compute and choose them, without what the caller does in between.
     public var generationTime = Duration.zero
 
-    /// Prompt tokens a second.
+    /// Prompt tokens a second; 0 before any time has passed.
     public var promptSpeed: Double { Self.rate(promptTokens, promptTime) }
-    /// Generated tokens a second. The first one came with the prompt's logits and is not counted.
+    /// Generated tokens a second; 0 before the second one. The first came with the prompt's logits and is not counted.
     public var generationSpeed: Double { Self.rate(max(0, generatedTokens - 1), generationTime) }
 
     private static func rate(_ count: Int, _ time: Duration) -> Double {

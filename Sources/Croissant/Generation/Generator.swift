@@ -16,19 +16,21 @@ public enum FinishReason: String, Sendable {
 
 /// How far a generation goes.
 public struct GenerationLimits: Sendable {
-    /// Tokens to generate; until the end or the context is full when nil.
+    /// The most tokens to generate, 0 or more; until the model ends or the context is full when nil, the default.
     public var maximumTokens: Int?
-    /// Texts that end the generation; they are not part of the result.
+    /// Texts that end the generation and are no part of the result: none by default, empty ones ignored. See
+    /// ``StopMatcher``.
     public var stopStrings: [String] = []
-    /// Whether tokens that mark the end are taken as any other.
+    /// Whether tokens of ``Tokenizer/endOfGeneration`` are taken as any other. By default the first one ends the
+    /// generation.
     public var ignoresEndOfGeneration = false
-    /// Whether special tokens appear in the text.
+    /// Whether control and unknown tokens appear in the text. By default they are left out.
     public var showsSpecialTokens = false
 
     /// No limits but the model's own.
     public init() {}
 
-    /// At most `maximumTokens` tokens.
+    /// At most `maximumTokens` tokens, 0 or more; no limit but the model's own when nil.
     public init(maximumTokens: Int?) { self.maximumTokens = maximumTokens }
 
     /// Throws ``ModelError/invalidOption(name:value:expected:)`` for a limit that makes no sense.
@@ -41,9 +43,10 @@ public struct GenerationLimits: Sendable {
 
 /// One token of a generation.
 public struct GeneratedToken: Sendable {
-    /// Its id.
+    /// Its id, from 0 to below ``ModelConfiguration/vocabularySize``.
     public let id: Int32
-    /// The text that became certain with it: empty while a character or a possible stop string is incomplete.
+    /// The text that became certain with it: empty while a character or a possible stop string is incomplete, and for a
+    /// model without a tokenizer.
     public let text: String
 }
 
@@ -56,7 +59,7 @@ public struct GeneratedToken: Sendable {
 public struct Generator: ~Copyable {
     /// The session that runs; ``takeSession()`` gives it back.
     private var session: Session
-    /// The tokens of the prompt, with what the tokenizer put before them.
+    /// The tokens of the prompt, with the BOS that the tokenizer put before them.
     public let prompt: [Int32]
     /// Characters of the prompt that the vocabulary has no token for, and that were left out.
     public let dropped: [Unicode.Scalar]
@@ -66,7 +69,7 @@ public struct Generator: ~Copyable {
     public private(set) var finishReason: FinishReason?
     /// What it took.
     public private(set) var metrics = GenerationMetrics()
-    /// The seed of the draws.
+    /// The seed of the draws: that of the sampling parameters, or the random one in its place.
     public var seed: UInt64 { sampler.seed }
 
     private var sampler: Sampler
@@ -75,8 +78,18 @@ public struct Generator: ~Copyable {
     private let limits: GenerationLimits
     private var hasStarted = false
 
-    /// Continues text.
+    /// Continues text, encoded with what the model's file wants before it, such as BOS.
     ///
+    /// Texts of control tokens in the prompt, such as `</s>` or `<|im_start|>`, become those tokens: text from
+    /// strangers is better encoded with `parseSpecial: false` (``Tokenizer/encode(_:addBOS:parseSpecial:)``) and given
+    /// as tokens.
+    ///
+    /// - Parameters:
+    ///   - session: the sequence to go on with; the prompt is fed from its ``Session/position`` on, once generation
+    ///     starts.
+    ///   - text: the prompt, of at least one token.
+    ///   - sampling: how tokens are chosen.
+    ///   - limits: where to stop.
     /// - Throws: ``ModelError/contextExceeded(tokens:capacity:)`` for a prompt that the session has no room for,
     ///   ``ModelError/invalidOption(name:value:expected:)`` for sampling, limits or an empty prompt that make no sense,
     ///   ``ModelError/noTokenizer(path:)``. The session is gone then.
@@ -89,10 +102,18 @@ public struct Generator: ~Copyable {
         try self.init(session, encoding.ids, dropped: encoding.dropped, sampling, limits)
     }
 
-    /// Continues tokens, exactly as they are.
+    /// Continues tokens, exactly as they are: nothing is put before them.
     ///
-    /// - Throws: ``ModelError/contextExceeded(tokens:capacity:)``, ``ModelError/invalidToken(id:vocabularySize:)`` or
-    ///   ``ModelError/invalidOption(name:value:expected:)``. The session is gone then.
+    /// - Parameters:
+    ///   - session: the sequence to go on with; the prompt is fed from its ``Session/position`` on, once generation
+    ///     starts.
+    ///   - promptTokens: at least one id, each from 0 to below ``ModelConfiguration/vocabularySize``.
+    ///   - sampling: how tokens are chosen.
+    ///   - limits: where to stop.
+    /// - Throws: ``ModelError/contextExceeded(tokens:capacity:)`` for more tokens than the session has room for,
+    ///   ``ModelError/invalidToken(id:vocabularySize:)`` for an id outside the vocabulary,
+    ///   ``ModelError/invalidOption(name:value:expected:)`` for sampling or limits that make no sense, or no tokens.
+    ///   The session is gone then.
     public init(
         _ session: consuming Session, promptTokens: [Int32], sampling: SamplingParameters = SamplingParameters(),
         limits: GenerationLimits = GenerationLimits()

@@ -15,7 +15,8 @@ public struct Session: ~Copyable {
     ///
     /// - Parameters:
     ///   - model: the model, which the session keeps.
-    ///   - contextLength: positions that the cache holds; what the model was loaded with when nil.
+    ///   - contextLength: positions that the cache holds, as for ``RuntimeOptions/contextLength``; what the model was
+    ///     loaded with when nil.
     /// - Throws: ``ModelError/overBudget(planned:budget:remedy:)`` or ``ModelError/outOfMemory(bytes:purpose:)`` where
     ///   this context needs more than the model's budget or the system allows, and
     ///   ``ModelError/invalidOption(name:value:expected:)`` for a length that makes no sense.
@@ -37,9 +38,9 @@ public struct Session: ~Copyable {
         self.scratch = scratch
     }
 
-    /// Positions that the context holds.
+    /// Positions that the context holds: at least 1.
     public var contextLength: Int { plan.contextLength }
-    /// Positions that are in use.
+    /// Positions that are in use, from 0 to ``contextLength``: the next token is fed at this one.
     public var position: Int { cache.count }
 
     /// Bytes of the buffers that it owns, by the names of the plan's items.
@@ -47,9 +48,11 @@ public struct Session: ~Copyable {
         ["KV cache": cache.byteCount, "activations": activations.byteCount, "scratch": scratch.byteCount]
     }
 
-    /// Forgets all positions from `position` on, for instance to try another continuation.
+    /// Forgets all positions from `position` on, for instance to try another continuation. There are no ``logits``
+    /// then.
     ///
-    /// - Precondition: `position` is not beyond ``position``.
+    /// - Parameter position: what ``position`` becomes: the number of tokens to keep.
+    /// - Precondition: `position` is at least 0, and not beyond ``position``.
     public mutating func rewind(to position: Int) {
         cache.truncate(to: position)
         logitRows = 0
@@ -66,8 +69,9 @@ public struct Session: ~Copyable {
     /// Feeds tokens, in passes of at most the plan's batch size.
     ///
     /// - Parameters:
-    ///   - tokens: ids below the vocabulary's size, at most as many as positions are free.
-    ///   - logits: which logits are wanted afterwards.
+    ///   - tokens: ids from 0 to below ``ModelConfiguration/vocabularySize``, at most as many as positions are free.
+    ///   - logits: which logits are wanted afterwards, in ``logits``; there are none where `progress` stops before the
+    ///     last pass.
     ///   - progress: called after each pass with the number of tokens done; returning false stops there.
     /// - Returns: the number of tokens that were fed.
     /// - Throws: ``ModelError/contextExceeded(tokens:capacity:)`` or ``ModelError/invalidToken(id:vocabularySize:)``,
@@ -88,10 +92,16 @@ public struct Session: ~Copyable {
         return done
     }
 
-    /// Feeds tokens and hands over the logits (rows, vocabulary) of every position, pass by pass.
+    /// Feeds tokens and hands over the logits of every one of them, pass by pass.
     ///
     /// The model must have been loaded with ``RuntimeOptions/allLogits``.
     ///
+    /// - Parameters:
+    ///   - tokens: ids from 0 to below ``ModelConfiguration/vocabularySize``, at most as many as positions are free.
+    ///   - body: called after each pass, at most ``MemoryPlan/batchSize`` tokens, in the order of the tokens. Its
+    ///     `tokens` are indices of the array `tokens`, which begin at 0 wherever in the context the session is. Its
+    ///     `logits` have the shape (`tokens.count`, ``ModelConfiguration/vocabularySize``), row after row: row i tells
+    ///     what follows token `tokens.lowerBound + i`. They are overwritten by the next pass.
     /// - Throws: ``ModelError/invalidOption(name:value:expected:)`` for a model that was loaded otherwise, and what
     ///   ``evaluate(_:logits:progress:)`` throws, before anything is fed.
     public mutating func evaluateAll(
@@ -108,8 +118,9 @@ public struct Session: ~Copyable {
         }
     }
 
-    /// The logits (rows, vocabulary) of the last pass: those of its last token, unless all were asked for; empty where
-    /// none were. Sampling leaves them with its penalties applied.
+    /// The logits of the last pass, of shape (rows, ``ModelConfiguration/vocabularySize``): one row, of the last token;
+    /// a row for each token of the pass after ``evaluateAll(_:_:)``; none where none were asked for. Before a softmax,
+    /// and as the model gives them: sampling leaves them with its penalties applied.
     public var logits: Span<Float> {
         @_lifetime(borrow self)
         get { activations.logits.span.extracting(0..<logitRows * model.configuration.vocabularySize) }

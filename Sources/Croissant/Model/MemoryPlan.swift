@@ -9,9 +9,9 @@ public import GGUF
 public struct MemoryPlan: Sendable {
     /// One allocation, or a group of them with one purpose.
     public struct Item: Sendable {
-        /// What it is for.
+        /// What it is for: one of the names of ``MemoryPlan/items``.
         public let name: String
-        /// Its size.
+        /// Its size in bytes.
         public let byteCount: Int
         /// Whether it is the page cache's copy of a file rather than memory of the process's own.
         public let isFileBacked: Bool
@@ -32,7 +32,7 @@ public struct MemoryPlan: Sendable {
     public var weights: WeightPlacement { residence.placement }
     /// Positions that the KV cache holds.
     public let contextLength: Int
-    /// Prompt tokens in one pass.
+    /// The most prompt tokens in one pass, no more than ``contextLength``.
     public let batchSize: Int
     /// Compute threads.
     public let threads: Int
@@ -54,13 +54,13 @@ public struct MemoryPlan: Sendable {
     /// Bytes of the vocabulary and of the tokenizer's tables.
     package let tokenizerBytes: Int
 
-    /// All items together: the most that the process will have in memory.
+    /// All items together: the most bytes that the process will have in memory.
     public var byteCount: Int { items.reduce(0) { $0 + $1.byteCount } }
 
     /// All of it but the pages of mapped files, which the kernel may take back.
     package var ownBytes: Int { items.reduce(0) { $1.isFileBacked ? $0 : $0 + $1.byteCount } }
 
-    /// What a session allocates, of all that.
+    /// Bytes that a session allocates, of all that: KV cache, activations and scratch.
     public var sessionBytes: Int { cache.byteCount + activations.byteCount + scratch.byteCount }
 
     /// Plans a model of `configuration` with the `tensors` of its file.
@@ -86,11 +86,16 @@ public struct MemoryPlan: Sendable {
         throw .overBudget(planned: byteCount, budget: budget.bytes, remedy: remedy.text)
     }
 
-    /// Plans the model in `file`.
+    /// Plans the model in `file`, without a look at its weights.
     ///
+    /// - Parameters:
+    ///   - file: the file.
+    ///   - options: how the model is to be run.
     /// - Throws: ``ModelError/overBudget(planned:budget:remedy:)`` for a plan above the budget of `options`,
-    ///   ``ModelError/invalidOption(name:value:expected:)`` for options that make no sense, and what is wrong with the
-    ///   metadata and the tensors of the file.
+    ///   ``ModelError/invalidOption(name:value:expected:)`` for options that make no sense, what
+    ///   ``ModelConfiguration/init(file:)`` throws, and ``ModelError/missingTensor(name:expected:)``,
+    ///   ``ModelError/unexpectedTensor(name:)``, ``ModelError/wrongShape(tensor:expected:found:)`` or
+    ///   ``ModelError/unsupportedType(tensor:type:expected:)`` for the tensors of the file.
     public init(file: GGUFFile, options: RuntimeOptions = RuntimeOptions()) throws(ModelError) {
         let configuration = try ModelConfiguration(file: file)
         try self.init(
@@ -155,16 +160,17 @@ public struct MemoryPlan: Sendable {
         self.items = items(placed)
     }
 
-    /// Throws where the plan needs more than the process's container may have: the kernel would end the process, without
-    /// a word, some time while it loads.
+    /// Throws where the plan needs more than the process's container may have: the kernel would end the process,
+    /// without a word, some time while it loads.
     package func check(containerLimit: Int?) throws(ModelError) {
         // Whole pages on both sides: the kernel has rounded a limit down, which was perhaps the plan itself.
         guard let containerLimit, ownBytes / HostMemory.pageSize > containerLimit / HostMemory.pageSize else { return }
         throw .overContainer(needed: ownBytes, limit: containerLimit)
     }
 
-    /// Throws where the system would refuse the memory of the plan, such as below `ulimit -v`: asked for all at once, it
-    /// is refused with an error. Much later it might be a few bytes somewhere that are refused, which no runtime survives.
+    /// Throws where the system would refuse the memory of the plan, such as below `ulimit -v`: asked for all at once,
+    /// it is refused with an error. Much later it might be a few bytes somewhere that are refused, which no runtime
+    /// survives.
     func checkAddressSpace() throws(ModelError) {
         // Freed at once, and never touched: it costs a system call or two.
         _ = try Buffer<UInt8>.allocate(ownBytes, purpose: "the model and a session")
@@ -183,18 +189,18 @@ public struct MemoryPlan: Sendable {
 // MARK: - The process
 
 extension MemoryPlan {
-    /// The process without what the other items list: program and libraries, as far as they are used, the Swift runtime,
-    /// the heap's small blocks.
+    /// The bytes of the process without what the other items list: program and libraries, as far as they are used, the
+    /// Swift runtime, the heap's small blocks.
     ///
-    /// Measured as the peak of processes (VmHWM) less all other items: in release builds 26 MiB for `generate -n 8` with
-    /// a full prompt and 33 MiB for `bench -p 512 -n 8`, which knows more about the machine; in debug builds up to 3 MiB
-    /// more. Neither the type of the weights (Q4_0, Q4_K_M, Q8_0, F16), the context (512, 2048) nor where weights are
-    /// made a difference. x86-64 Linux, Swift 6.3, OpenBLAS 0.3.21, models in CroissantLLM's shape. Most of it are pages
-    /// of Foundation and its data, so other versions of the libraries may take a little more or less.
+    /// Measured as the peak of processes (VmHWM) less all other items: in release builds 26 MiB for `generate -n 8`
+    /// with a full prompt and 33 MiB for `bench -p 512 -n 8`, which knows more about the machine; in debug builds up to
+    /// 3 MiB more. Neither the type of the weights (Q4_0, Q4_K_M, Q8_0, F16), the context (512, 2048) nor where weights
+    /// are made a difference. x86-64 Linux, Swift 6.3, OpenBLAS 0.3.21, models in CroissantLLM's shape. Most of it are
+    /// pages of Foundation and its data, so other versions of the libraries may take a little more or less.
     public static let processBytes = 36 << 20
 
-    /// What every thread adds to that: the used part of its stack, its part of the heap, and, where batches go through
-    /// the BLAS, the pages that this packs matrices into.
+    /// The bytes that every thread adds to that: the used part of its stack, its part of the heap, and, where batches
+    /// go through the BLAS, the pages that this packs matrices into.
     ///
     /// From 1 to 64 threads the peak grew by 70 KiB a thread with integer products, and by up to 240 KiB with the BLAS.
     public static let threadBytes = 256 << 10

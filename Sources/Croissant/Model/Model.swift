@@ -34,7 +34,8 @@ public final class Model: Sendable {
     /// - Parameters:
     ///   - path: the file, or the first part of a split one.
     ///   - options: how the model is run.
-    ///   - progress: told now and then how many bytes of the weights have been read, where they are read at all.
+    ///   - progress: called now and then, on the thread that loads, with the bytes of the weights that have been read,
+    ///     of ``weightBytes``; never where weights are mapped.
     /// - Throws: ``ModelError/file(_:)`` for a file that cannot be read or is not GGUF, and what
     ///   ``init(_:options:progress:)`` throws.
     public convenience init(
@@ -46,11 +47,23 @@ public final class Model: Sendable {
         try self.init(file, options: options, progress: progress)
     }
 
-    /// Loads an open file.
+    /// Loads an open file, which the model keeps.
     ///
-    /// - Throws: ``ModelError``: what the file asks for and is not computed, what is missing or damaged in it,
-    ///   options that make no sense, or memory that the budget, the container or the system does not allow. Each before
-    ///   the weights are read, except for what is wrong with these.
+    /// - Parameters:
+    ///   - file: the file; where weights are mapped, they stay in its mapping.
+    ///   - options: how the model is run.
+    ///   - progress: called now and then, on the thread that loads, with the bytes of the weights that have been read,
+    ///     of ``weightBytes``; never where weights are mapped.
+    /// - Throws: before weights are read, ``ModelError/unsupportedArchitecture(found:known:)`` or
+    ///   ``ModelError/unsupportedFeature(_:key:value:)`` for what the file asks for and is not computed;
+    ///   ``ModelError/invalidHyperparameter(key:value:expected:)``, ``ModelError/missingTensor(name:expected:)``,
+    ///   ``ModelError/unexpectedTensor(name:)``, ``ModelError/wrongShape(tensor:expected:found:)``,
+    ///   ``ModelError/unsupportedType(tensor:type:expected:)`` or ``ModelError/tokenizer(_:)`` for what is wrong with
+    ///   it; ``ModelError/invalidOption(name:value:expected:)`` for options that make no sense;
+    ///   ``ModelError/overBudget(planned:budget:remedy:)``, ``ModelError/overContainer(needed:limit:)`` or
+    ///   ``ModelError/outOfMemory(bytes:purpose:)`` for memory that there is not. While they are read,
+    ///   ``ModelError/file(_:)`` where that fails and ``ModelError/invalidWeight(tensor:index:value:expected:)`` for a
+    ///   norm, a bias or a RoPE factor that makes no sense.
     public init(
         _ file: GGUFFile, options: RuntimeOptions = RuntimeOptions(),
         progress: (@Sendable (_ bytes: Int) -> Void)? = nil
@@ -78,7 +91,7 @@ public final class Model: Sendable {
             promptBackend: backend.with(threads: plan.promptThreads))
     }
 
-    /// How conversations are written for it; nil where the file does not say so in a way that is known.
+    /// How conversations are written for it, by `tokenizer.chat_template`; nil where that is missing or not known.
     public var chatFormat: ChatFormat? {
         file.metadata["tokenizer.chat_template"]?.asString.flatMap(ChatFormat.init(template:))
     }
@@ -93,9 +106,9 @@ public final class Model: Sendable {
     public var threads: Int { transformer.backend.pool.threadCount }
     /// The threads in use for batches of a prompt.
     public var promptThreads: Int { transformer.promptBackend.pool.threadCount }
-    /// The weights of all tensors.
+    /// The number of weights, of all tensors together.
     public var parameterCount: Int { tensors.reduce(0) { $0 + $1.elementCount } }
-    /// Bytes of all tensors.
+    /// Bytes of all tensors together, as they are in the file.
     public var weightBytes: Int { tensors.reduce(0) { $0 + $1.byteCount } }
 
     /// Bytes that it holds, by the names of the plan's items; mapped weights are none of them.

@@ -1,6 +1,9 @@
 public import GGUF
 
 /// The sizes of a model, read from a file's metadata and checked against each other.
+///
+/// The keys, such as `llama.context_length`, are those of [GGUF's
+/// specification](https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
 public struct ModelConfiguration: Sendable {
     /// The name in `general.architecture`.
     public let architectureName: String
@@ -12,24 +15,25 @@ public struct ModelConfiguration: Sendable {
     public let layers: Int
     /// Elements inside the feed-forward network: `n_ff`.
     public let feedForwardLength: Int
-    /// Query heads.
+    /// Query heads, a multiple of ``keyValueHeads``.
     public let heads: Int
-    /// Key/value heads; as many as ``heads`` without grouped-query attention.
+    /// Key/value heads; as many as ``heads`` without grouped-query attention (Ainslie et al. 2023, arXiv 2305.13245).
     public let keyValueHeads: Int
-    /// Elements of a head.
+    /// Elements of a query, a key or a value of one head.
     public let headSize: Int
-    /// Tokens that the embedding matrix has rows for.
+    /// Tokens that the embedding matrix has rows for: the length of a row of logits.
     public let vocabularySize: Int
-    /// Added to the mean square inside RMSNorm.
+    /// Added to the mean square inside RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467); above 0.
     public let normEpsilon: Float
-    /// Elements of a head that RoPE turns.
+    /// Elements of a head that RoPE turns (Su et al. 2021, arXiv 2104.09864); an even number, at most ``headSize``.
     public let ropeDimensions: Int
-    /// The base of RoPE's frequencies.
+    /// The base of RoPE's frequencies, mostly 10000.
     public let ropeBase: Double
-    /// The factor that positions are divided by: all of them (linear scaling), or those of slow pairs only
-    /// (YaRN); 1 without scaling.
+    /// The factor that positions are divided by: all of them (linear scaling: Chen et al. 2023, arXiv 2306.15595), or
+    /// those of slow pairs only (YaRN: Peng et al. 2023, arXiv 2309.00071); 1 without scaling.
     public let ropeScale: Double
-    /// Positions that a query attends to, the nearest up to its own; nil where it attends to all.
+    /// Positions that a query attends to, the nearest up to its own (Mistral 7B: Jiang et al. 2023, arXiv 2310.06825);
+    /// nil where it attends to all.
     public let slidingWindow: Int?
     /// Keys below the architecture's name that nothing is known of, and that are ignored.
     public let unknownKeys: [String]
@@ -52,8 +56,12 @@ public struct ModelConfiguration: Sendable {
 
     /// Reads the sizes of `file`.
     ///
-    /// - Throws: ``ModelError`` for an architecture that is not known, a feature that is not computed, or a key that
-    ///   is missing or makes no sense.
+    /// - Throws: ``ModelError/unsupportedArchitecture(found:known:)`` for an architecture that is not known,
+    ///   ``ModelError/unsupportedFeature(_:key:value:)`` for what is not computed,
+    ///   ``ModelError/file(_:)`` for a key of another type,
+    ///   ``ModelError/invalidHyperparameter(key:value:expected:)`` for one that is missing or makes no sense, and
+    ///   ``ModelError/missingTensor(name:expected:)`` or ``ModelError/wrongShape(tensor:expected:found:)`` for the
+    ///   embedding matrix.
     public init(file: GGUFFile) throws(ModelError) {
         try self.init(metadata: file.metadata) { () throws(ModelError) in try Self.vocabularySize(file) }
     }

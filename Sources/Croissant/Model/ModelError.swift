@@ -6,39 +6,41 @@ public enum ModelError: Error, Sendable, Equatable {
     case file(GGUFError)
     /// The file's tokenizer is not one that works.
     case tokenizer(TokenizerError)
-    /// `general.architecture` is one that this runtime does not know.
+    /// `general.architecture` is `found`, none of those that this runtime knows.
     case unsupportedArchitecture(found: String, known: [String])
-    /// A metadata key asks for something that is not computed here: ignoring it would give wrong results.
+    /// The metadata key `key` asks, with `value`, for something that is not computed here: ignoring it would give wrong
+    /// results. `feature` says what.
     case unsupportedFeature(_ feature: String, key: String, value: String)
-    /// A metadata key has a value that makes no sense.
+    /// The metadata key `key` has a value that makes no sense; `expected` says which would.
     case invalidHyperparameter(key: String, value: String, expected: String)
-    /// A tensor that the architecture needs is not in the file. The shape is empty where it is not known.
+    /// A tensor that the architecture needs is not in the file. `expected` is its shape, the length of a row first;
+    /// empty where that is not known.
     case missingTensor(name: String, expected: [Int])
     /// A tensor is in the file that the architecture, as it is known here, has no use for: ignoring it would give wrong
     /// results.
     case unexpectedTensor(name: String)
-    /// A tensor does not have the shape that the metadata asks for.
+    /// A tensor does not have the shape that the metadata asks for. Shapes begin with the length of a row.
     case wrongShape(tensor: String, expected: [Int], found: [Int])
-    /// A tensor has a type that cannot be computed with here.
+    /// A tensor has a type that cannot be computed with here. `type` is its name, `expected` those of types that can.
     case unsupportedType(tensor: String, type: String, expected: String)
     /// A tensor has a number that makes no sense: one of few, each of which decides over every result, or one that the
-    /// type it is to have cannot express. The index counts elements.
+    /// type it is to have cannot express. `index` counts elements of the tensor from 0, row after row.
     case invalidWeight(tensor: String, index: Int, value: String, expected: String)
-    /// A tensor that is quantised already would be quantised again.
+    /// A tensor that is quantised already, in the type named, would be quantised again.
     case requantization(tensor: String, type: String)
-    /// The system refused memory.
+    /// The system refused so many bytes, which were for `purpose`.
     case outOfMemory(bytes: Int, purpose: String)
-    /// The plan is larger than the budget.
+    /// The plan is larger than the budget, both in bytes; `remedy` says what would fit, where something does.
     case overBudget(planned: Int, budget: Int, remedy: String?)
-    /// What the plan needs beside mapped files is more than the container may have.
+    /// What the plan needs beside mapped files is more than the container (cgroup) may have, both in bytes.
     case overContainer(needed: Int, limit: Int)
-    /// What is to be done takes more memory than there is.
+    /// Calibrating takes more memory than there is, both in bytes.
     case overMemory(needed: Int, available: Int)
-    /// More positions were asked for than the context holds.
+    /// More positions, `tokens` of them, were asked for than the `capacity` that the context holds.
     case contextExceeded(tokens: Int, capacity: Int)
-    /// An option has a value that does not work with this model or machine.
+    /// An option has a value that does not work, at all or with this model or machine; `expected` says which would.
     case invalidOption(name: String, value: String, expected: String)
-    /// A token id is outside the vocabulary.
+    /// A token id is outside the vocabulary: ids are from 0 to below `vocabularySize`.
     case invalidToken(id: Int, vocabularySize: Int)
     /// The file has no tokenizer, so text means nothing to it.
     case noTokenizer(path: String)
@@ -114,13 +116,17 @@ public struct ByteCount: Sendable, Hashable, Comparable, CustomStringConvertible
     /// `bytes` bytes.
     public init(_ bytes: Int) { self.bytes = bytes }
 
-    /// `count` times 2^20 bytes.
+    /// `count` times 2^20 bytes, rounded down to a byte.
+    ///
+    /// - Precondition: `count` is finite, and the bytes fit an `Int`.
     public static func mebibytes(_ count: Double) -> ByteCount { ByteCount(Int(count * 0x1p20)) }
 
-    /// `count` times 2^30 bytes.
+    /// `count` times 2^30 bytes, rounded down to a byte.
+    ///
+    /// - Precondition: `count` is finite, and the bytes fit an `Int`.
     public static func gibibytes(_ count: Double) -> ByteCount { ByteCount(Int(count * 0x1p30)) }
 
-    /// The smaller one comes first.
+    /// Whether `left` is fewer bytes than `right`.
     public static func < (left: ByteCount, right: ByteCount) -> Bool { left.bytes < right.bytes }
 
     /// Such as "774.0 MiB", "1.33 GiB" or "12 B".
@@ -132,7 +138,9 @@ public struct ByteCount: Sendable, Hashable, Comparable, CustomStringConvertible
         return "\(bytes) B"
     }
 
-    /// Reads "1.2GiB", "512 MiB", "800MB", "1000000": powers of 1024 with an i, of 1000 without; a bare number is bytes.
+    /// Reads "1.2GiB", "512 MiB", "800MB", "1000000", in upper or lower case: KiB, MiB, GiB and K, M, G are powers of
+    /// 1024; KB, MB, GB powers of 1000; a bare number is bytes. The result is nil where `text` is none of these, is
+    /// negative, or comes to 2^62 bytes.
     public init?(parsing text: String) {
         let units: [(suffix: String, factor: Double)] = [
             ("gib", 0x1p30), ("mib", 0x1p20), ("kib", 0x1p10), ("gb", 1e9), ("mb", 1e6), ("kb", 1e3), ("g", 0x1p30),

@@ -41,15 +41,16 @@ public struct StopMatcher: Sendable {
     /// The stop string that ended the text, once one has.
     public private(set) var found: String?
 
-    /// Watches for any of several strings. Empty ones are ignored.
+    /// Watches for any of `stops`. Empty strings among them are ignored.
     public init(_ stops: some Sequence<String>) {
         self.stops = stops.filter { !$0.isEmpty }.map(Stop.init)
     }
 
-    /// Takes more text.
+    /// Takes more text, a piece of any length. Once a stop string was found, it is all that is returned.
     ///
-    /// - Returns: The text that is now known to be no part of a stop string, and the stop string if one was found: it and
-    ///   what follows it are in no result.
+    /// - Parameter text: what follows the text that was fed before.
+    /// - Returns: The text that is now known to be no part of a stop string, and the stop string if one was found: it
+    ///   and what follows it are in no result.
     ///
     /// Complexity: O(length of `text` × number of stop strings).
     public mutating func feed(_ text: String) -> (emit: String, stop: String?) {

@@ -15,7 +15,7 @@ public struct StreamingDecoder: Sendable {
     ///   - tokenizer: what the tokens mean.
     ///   - previous: the token before the first that will be fed: the last one of the prompt. Nil at the start of a
     ///     text, where a first space is the prefix that encoding adds and no part of the text.
-    ///   - skipSpecial: whether control and unknown tokens are left out.
+    ///   - skipSpecial: whether control and unknown tokens are left out, as ``Tokenizer/decode(_:skipSpecial:)`` does.
     public init(_ tokenizer: Tokenizer, after previous: Int32? = nil, skipSpecial: Bool = true) {
         self.tokenizer = tokenizer
         self.skipSpecial = skipSpecial
@@ -26,7 +26,7 @@ public struct StreamingDecoder: Sendable {
     }
 
     /// Takes the next token and returns the characters that it completes, often none. Bytes that cannot become valid
-    /// UTF-8 any more are returned as U+FFFD at once.
+    /// UTF-8 any more are returned as U+FFFD at once. An `id` outside the vocabulary has no text.
     public mutating func feed(_ id: Int32) -> String {
         tokenizer.append(id, to: &pending, skipSpecial: skipSpecial, startsSection: &startsSection)
         let kept = Self.incompleteSuffix(of: pending)

@@ -2,6 +2,9 @@ public import GGUF
 
 /// Turns text into the tokens of a model, and tokens into text, as the metadata of a GGUF file describe.
 ///
+/// There are two kinds, named by `tokenizer.ggml.model`: SentencePiece's byte-pair encoding with scores ("llama": Kudo
+/// and Richardson 2018, arXiv 1808.06226) and the byte-level one with a list of merges ("gpt2": Radford et al. 2019).
+///
 /// ```swift
 /// let tokenizer = try Tokenizer(metadata: file.metadata)
 /// let ids = tokenizer.encode("Bonjour")            // begins with the file's BOS
@@ -12,20 +15,20 @@ public import GGUF
 /// vocabularies `▁` (U+2581) in a text comes back as a space. Everything is checked while loading: encoding and
 /// decoding do not fail.
 public struct Tokenizer: Sendable {
-    /// Begins a text.
+    /// The token that begins a text: nil where the vocabulary has none, as for the three below.
     public let bos: Int32?
-    /// Ends a text.
+    /// The token that ends a text.
     public let eos: Int32?
-    /// Stands for what the vocabulary cannot express.
+    /// The token that stands for what the vocabulary cannot express.
     public let unknown: Int32?
-    /// Fills up batches.
+    /// The token that fills up batches of unequal length.
     public let padding: Int32?
     /// Every token that ends an answer. Configurations of one model contradict each other here: a chat model's file may
     /// name either its end of turn or its end of text as EOS, so that both belong to the set.
     public let endOfGeneration: Set<Int32>
-    /// Whether the file wants `bos` before a text.
+    /// Whether the file wants ``bos`` before a text.
     public let addsBOS: Bool
-    /// Whether the file wants `eos` after a text.
+    /// Whether the file wants ``eos`` after a text.
     public let addsEOS: Bool
 
     private let vocabulary: Vocabulary
@@ -65,8 +68,10 @@ public struct Tokenizer: Sendable {
 
     /// Reads the `tokenizer.ggml.*` keys of a file.
     ///
-    /// - Throws: ``TokenizerError`` for a kind of tokenizer that is not known, or a vocabulary that is missing or
-    ///   does not work.
+    /// - Parameter metadata: the keys and values of the file.
+    /// - Throws: ``TokenizerError/missingKey(_:)`` for a file without a tokenizer,
+    ///   ``TokenizerError/unknownModel(found:known:)`` or ``TokenizerError/unknownPreTokenizer(found:known:)`` for one
+    ///   of a kind that is not known, and the other cases of ``TokenizerError`` for a vocabulary that does not work.
     public init(metadata: GGUFMetadata) throws(TokenizerError) {
         let reader = TokenizerMetadata(metadata: metadata)
         try reader.checkOptions()
@@ -184,17 +189,18 @@ extension Tokenizer {
     /// Number of tokens: ids are `0 ..< vocabularySize`.
     public var vocabularySize: Int { vocabulary.count }
 
-    /// Text of a token as the vocabulary writes it, with `▁` or `Ġ` for spaces; nil where there is no such id.
+    /// The text of token `id` as the vocabulary writes it, with `▁` or `Ġ` for spaces; nil where there is no such id.
     public func text(of id: Int32) -> String? {
         vocabulary.contains(id) ? vocabulary.string(of: id) : nil
     }
 
-    /// What a token is for; nil where there is no such id.
+    /// What token `id` is for; nil where there is no such id.
     public func kind(of id: Int32) -> TokenKind? {
         vocabulary.contains(id) ? vocabulary.kinds[Int(id)] : nil
     }
 
-    /// The token whose text, as the vocabulary writes it, is `text`: byte for byte, not by canonical equivalence.
+    /// The token whose text, as the vocabulary writes it, is `text`: byte for byte, not by canonical equivalence. Nil
+    /// where there is none.
     public func id(of text: String) -> Int32? {
         vocabulary.id(of: Array(text.utf8).span)
     }
@@ -203,28 +209,33 @@ extension Tokenizer {
 // MARK: - Encoding
 
 extension Tokenizer {
-    /// The tokens of a text, and what is missing from them.
+    /// The tokens of a text, and what is missing from them: what ``encoding(of:addBOS:parseSpecial:)`` gives.
     public struct Encoding: Sendable, Equatable {
-        /// The tokens.
+        /// The tokens: ids from 0 to below ``Tokenizer/vocabularySize``.
         public var ids: [Int32] = []
         /// Characters without a token in a vocabulary that has no byte tokens and no unknown token either. They are
         /// left out, in the order of the text. Empty for most models.
         public var dropped: [Unicode.Scalar] = []
     }
 
-    /// The tokens of a text.
+    /// The tokens of a text: ids from 0 to below ``vocabularySize``.
     ///
     /// - Parameters:
     ///   - text: the text, of any length.
-    ///   - addBOS: whether to begin with `bos`; nil does what the file says. `false` also leaves out `eos` in files that
-    ///     end texts with it, so that the result can be joined to other tokens.
-    ///   - parseSpecial: whether the texts of control tokens, such as `</s>`, become those tokens. With `false` they are
-    ///     ordinary text, and no input can produce a control token.
+    ///   - addBOS: whether to begin with ``bos``; nil, the default, does what the file says. `false` also leaves out
+    ///     ``eos`` in files that end texts with it, so that the result can be joined to other tokens.
+    ///   - parseSpecial: whether the texts of control tokens, such as `</s>`, become those tokens, as they do by
+    ///     default. With `false` they are ordinary text, and no input can produce a control token.
     public func encode(_ text: String, addBOS: Bool? = nil, parseSpecial: Bool = true) -> [Int32] {
         encoding(of: text, addBOS: addBOS, parseSpecial: parseSpecial).ids
     }
 
-    /// As `encode`, and says which characters the vocabulary cannot express.
+    /// As ``encode(_:addBOS:parseSpecial:)``, and says which characters the vocabulary cannot express.
+    ///
+    /// - Parameters:
+    ///   - text: the text, of any length.
+    ///   - addBOS: whether to begin with ``bos``; nil, the default, does what the file says.
+    ///   - parseSpecial: whether the texts of control tokens become those tokens, as they do by default.
     public func encoding(of text: String, addBOS: Bool? = nil, parseSpecial: Bool = true) -> Encoding {
         var result = Encoding()
         if addBOS ?? addsBOS, let bos { result.ids.append(bos) }
@@ -261,16 +272,20 @@ extension Tokenizer {
         if case .sentencePiece(let bpe) = algorithm { bpe.prefixesEverySection } else { true }
     }
 
-    /// The text of tokens. Ids outside the vocabulary have no text.
+    /// The text of tokens, with U+FFFD for bytes that are not valid UTF-8.
     ///
     /// - Parameters:
-    ///   - ids: the tokens.
-    ///   - skipSpecial: whether control and unknown tokens are left out.
+    ///   - ids: the tokens. Ids outside the vocabulary have no text.
+    ///   - skipSpecial: whether control and unknown tokens are left out, as they are by default.
     public func decode(_ ids: some Sequence<Int32>, skipSpecial: Bool = true) -> String {
         String(decoding: decodeBytes(ids, skipSpecial: skipSpecial), as: UTF8.self)
     }
 
     /// The text of tokens as bytes, which need not be valid UTF-8: byte tokens give exactly their byte.
+    ///
+    /// - Parameters:
+    ///   - ids: the tokens. Ids outside the vocabulary have no text.
+    ///   - skipSpecial: whether control and unknown tokens are left out, as they are by default.
     public func decodeBytes(_ ids: some Sequence<Int32>, skipSpecial: Bool = true) -> [UInt8] {
         var bytes: [UInt8] = []
         var startsSection = true

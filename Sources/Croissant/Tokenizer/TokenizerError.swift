@@ -4,7 +4,7 @@ public import GGUF
 public enum TokenizerError: Error, Equatable, Sendable {
     /// A metadata key has another type than the format gives it.
     case metadata(GGUFError)
-    /// A key without which there is no tokenizer is absent.
+    /// The key named, without which there is no tokenizer, is absent.
     case missingKey(String)
     /// `tokenizer.ggml.model` names a tokenizer that this library does not have.
     case unknownModel(found: String, known: [String])
@@ -12,7 +12,7 @@ public enum TokenizerError: Error, Equatable, Sendable {
     case unknownPreTokenizer(found: String, known: [String])
     /// `tokenizer.ggml.pre` is absent, so that nothing says how texts are cut into words.
     case missingPreTokenizer(known: [String])
-    /// A key asks for something that is done to no text here: ignoring it would give wrong tokens.
+    /// A key asks for something, `feature`, that is done to no text here: ignoring it would give wrong tokens.
     case unsupportedOption(key: String, feature: String)
     /// The list of tokens has no entry.
     case emptyVocabulary
@@ -20,13 +20,13 @@ public enum TokenizerError: Error, Equatable, Sendable {
     case vocabularyTooLarge(tokens: Int)
     /// An array that gives one value per token has another length than the list of tokens.
     case countMismatch(key: String, expected: Int, found: Int)
-    /// Two tokens have the same text, so that the text has no single id.
+    /// Two tokens, `first` and `second`, have the same text, so that the text has no single id.
     case duplicateToken(text: String, first: Int32, second: Int32)
-    /// A value of `tokenizer.ggml.token_type` that the format does not define.
+    /// A value of `tokenizer.ggml.token_type`, that of token `id`, is none of the format's, 1 to 6.
     case unknownTokenKind(id: Int32, found: Int)
-    /// A token is declared to stand for one byte, but its text is not `<0x00>` … `<0xFF>`.
+    /// Token `id` is declared to stand for one byte, but its text is not `<0x00>` … `<0xFF>`.
     case malformedByteToken(id: Int32, text: String)
-    /// A key names a token that the vocabulary does not have.
+    /// A key names a token that the vocabulary does not have: ids are from 0 to below `vocabularySize`.
     case idOutOfRange(key: String, id: Int, vocabularySize: Int)
 }
 

@@ -59,7 +59,8 @@ struct BenchSettings: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Hard limit on memory, such as 1.2GiB: refused before loading when it cannot hold.", valueName: "size"),
+            "Hard limit on memory, such as 1.2GiB: what would exceed it is refused before it is loaded.",
+            valueName: "size"),
         transform: byteCount)
     var memoryBudget: ByteCount?
 

@@ -8,13 +8,15 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measures tokens per second and memory.",
         discussion: """
-            Every combination of the given lists is one test: prompt processing (pp) for each -p, text generation (tg) \
-            for each -n, both together for each -pg, at each depth; for each model, and each combination of runtime \
-            options. Lists look like 128,512 or 256-1024+256 or 128-2048*2. Without -m, a CroissantLLM-shaped model \
-            with random weights is made on the spot and removed afterwards.
+            There is a test of prompt processing (pp) for each -p, of text generation (tg) for each -n, and of both \
+            together for each -pg: at each depth, for each model, with each combination of the runtime options. Lists \
+            look like 128,512 or 256-1024+256 (in steps of 256) or 128-2048*2 (doubling). Without -m, a \
+            CroissantLLM-shaped model with random weights is made on the spot and removed afterwards.
 
-            MBU, model bandwidth utilisation, is the share of what the same threads typically read from memory that \
-            decode reaches; "of peak" the share of the processor's best products: both are measured around each run.
+            MBU, model bandwidth utilisation, is for generation: the bytes of weights and cache that it reads a \
+            second, as a share of what the same threads typically read from memory. "Of peak" is for prompts: their \
+            operations a second, as a share of the most that these threads reach. Both limits are measured before and \
+            after each run.
             """)
 
     @Option(
@@ -50,7 +52,7 @@ struct Bench: ParsableCommand {
 
     @Option(
         name: [.customShort("r"), .customLong("repetitions")], parsing: .unconditional,
-        help: ArgumentHelp("Counted runs of each test, after one that warms up.", valueName: "n"))
+        help: ArgumentHelp("Runs of each test that count, after one that warms up.", valueName: "n"))
     var repetitions = 5
 
     @Option(
@@ -69,14 +71,14 @@ struct Bench: ParsableCommand {
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Print results that were saved with -o json or jsonl in another form; measure nothing.", valueName: "file"),
+            "Measure nothing: print what was saved with -o json or -o jsonl in the form of -o.", valueName: "file"),
         completion: .file())
     var show: [String] = []
 
     @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
-            "Compare two saved results: the speeds of the second as multiples of the first's; measure nothing.",
+            "Measure nothing: compare what was saved in two files, the speeds of the second as multiples of the first's.",
             valueName: "file"), completion: .file())
     var compare: [String] = []
 

@@ -13,6 +13,7 @@ struct Budget: ParsableCommand {
             the best choice for it. The numbers are those that --memory-budget of other commands goes by: the most \
             that the process will have in memory, its own code included.
 
+
             """ + ShapeArgument.fileHelp)
 
     @Argument(

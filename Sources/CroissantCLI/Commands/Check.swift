@@ -8,7 +8,7 @@ struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Validates a file: structure, every weight, and known traps.",
         discussion: """
-            The file is looked at as loading does, and every weight is read. Errors make the model unusable; warnings \
+            The file is checked as for loading, and every weight is read. Errors make the model unusable; warnings \
             and notes are about results that may surprise. Exit status 1 where there is an error.
             """)
 

@@ -28,7 +28,7 @@ struct Convert: ParsableCommand {
     @Flag(help: "Give all matrices the same type, instead of the mix that files of this name have.")
     var pure = false
 
-    @Option(help: ArgumentHelp("What the file is called inside. (default: the folder's name)", valueName: "text"))
+    @Option(help: ArgumentHelp("The name of the model in the file. (default: the folder's name)", valueName: "text"))
     var name: String?
 
     @Flag(help: "Check everything but the weights, list the tensors with their types and sizes, and write nothing.")

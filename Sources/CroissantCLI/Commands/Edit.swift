@@ -7,9 +7,9 @@ struct Edit: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Writes a GGUF file again with other metadata.",
         discussion: """
-            A key of the file keeps the type of its value; a new key needs one: --set general.author:str=Anna. Types are \
-            \(MetadataAssignment.typeNames), and arrays of them, such as --set 'general.tags:[str]=["a", "b"]'. An edit \
-            is refused where the file could be loaded before, and could not after it.
+            A key of the file keeps the type of its value; a new key needs one: --set general.author:str=Anna. Types \
+            are \(MetadataAssignment.typeNames), and arrays of them, such as --set 'general.tags:[str]=["a", "b"]'. \
+            What would turn a file that loads into one that does not is refused.
             """)
 
     @Argument(
@@ -20,10 +20,11 @@ struct Edit: ParsableCommand {
     var out: String
 
     @Option(
-        help: ArgumentHelp("Give a key a value.", valueName: "key[:type]=value"), transform: MetadataAssignment.init)
+        help: ArgumentHelp("Give a key a value; may be repeated.", valueName: "key[:type]=value"),
+        transform: MetadataAssignment.init)
     var set: [MetadataAssignment] = []
 
-    @Option(help: ArgumentHelp("Remove a key.", valueName: "key"))
+    @Option(help: ArgumentHelp("Remove a key; may be repeated.", valueName: "key"))
     var remove: [String] = []
 
     @OptionGroup var output: OutputOptions

@@ -9,8 +9,8 @@ struct Perplexity: ParsableCommand {
         abstract: "Measures perplexity over a text, or divergence from another model.",
         discussion: """
             The text comes from -f or standard input. It is cut into chunks of -c tokens, \(defaultChunkLength) where \
-            -c is not given; the second half of each is scored, as llama.cpp's llama-perplexity does it. What is left \
-            over at the end of the text is not used.
+            -c is not given; the tokens in the second half of each are scored, as llama.cpp's llama-perplexity does \
+            it. What is left over at the end of the text is not used.
 
             To judge a quantised model, save the logits of its original over a text with --save-logits, and give them \
             to the quantised one with --kl-divergence. llama-perplexity reads and writes the same files.
@@ -31,12 +31,16 @@ struct Perplexity: ParsableCommand {
     var chunks: Int?
 
     @Option(
-        help: ArgumentHelp("Save the probabilities of all tokens at each scored position.", valueName: "file"),
+        help: ArgumentHelp(
+            "Save the text and, for each token that is scored, the probabilities of all that were possible.",
+            valueName: "file"),
         completion: .file())
     var saveLogits: String?
 
     @Option(
-        help: ArgumentHelp("Compare with logits saved from another model; they hold their text.", valueName: "file"),
+        help: ArgumentHelp(
+            "Compare with the logits that another model saved in this file, over the text that it holds.",
+            valueName: "file"),
         completion: .file())
     var klDivergence: String?
 

@@ -28,7 +28,7 @@ struct Quantize: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "A type for matrices whose names contain a regular expression, such as ffn_down=Q6_K. The last that fits counts.",
+            "A type for matrices in whose names a regular expression is found, such as ffn_down=Q6_K; may be repeated, and the last one that fits counts.",
             valueName: "name=type"),
         transform: typeOverride)
     var tensorType: [Quantizer.TypeOverride] = []

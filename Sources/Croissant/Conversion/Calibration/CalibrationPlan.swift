@@ -9,9 +9,9 @@ public struct CalibrationPlan: Sendable {
     public let name: String
     /// Tokens in a chunk.
     public let chunkLength: Int
-    /// Whole chunks in the text.
+    /// The number of whole chunks in the text.
     public let availableChunks: Int
-    /// Characters of the text that the vocabulary has no token for.
+    /// The number of characters of the text that the vocabulary has no token for, and that are left out.
     public let droppedCharacters: Int
     /// The tensors that are calibrated, by their names.
     let matrices: [String: Quantizer.Tensor]
@@ -20,18 +20,19 @@ public struct CalibrationPlan: Sendable {
     private let file: GGUFFile
     private let configuration: ModelConfiguration
 
-    /// Chunks that are read.
+    /// The number of chunks that are read.
     public var chunkCount: Int { chunks.count }
     /// Tokens that the model was trained to read at once.
     public var trainedLength: Int { configuration.contextLength }
-    /// Tokens that are read.
+    /// The number of tokens that are read.
     public var tokenCount: Int { chunkCount * chunkLength }
-    /// The steps that calibrating is made of.
+    /// The number of steps that calibrating is made of, as
+    /// ``Quantizer/write(to:threads:progress:calibrating:)`` reports them.
     public var steps: Int {
         2 * configuration.layers * chunkCount + matrices.count * CalibrationProgress.stepsOfMatrix
     }
 
-    /// How the rounding of a tensor is calibrated; nil where it is not.
+    /// How the rounding of `tensor`, one of ``Quantizer/tensors``, is calibrated; nil where it is not.
     public func method(for tensor: Quantizer.Tensor) -> Quantizer.Calibration.Method? {
         guard matrices[tensor.source.name] != nil else { return nil }
         return usesFeedback(tensor) ? .gptq : .importance
@@ -127,8 +128,9 @@ public struct CalibrationPlan: Sendable {
             keyType: .f32, valueType: .f32)
     }
 
-    /// The memory that calibrating takes with so many threads.
+    /// The memory that calibrating takes, in bytes.
     ///
+    /// - Parameter threads: threads that calibrate, 1 to 512; one for each physical core when nil.
     /// - Throws: ``ModelError/invalidOption(name:value:expected:)`` for a number of threads that makes no sense.
     public func memory(threads: Int? = nil) throws(ModelError) -> [MemoryPlan.Item] {
         let threads = threads ?? HostProcessors.recommendedThreads
