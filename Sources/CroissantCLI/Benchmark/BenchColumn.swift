@@ -102,5 +102,6 @@ struct BenchColumn: Sendable {
         integer("cores", { $0.host.cores }), text("governor", { $0.host.governor }),
         real("loadBefore", { $0.host.loadBefore }), real("otherProcesses", { $0.host.otherProcesses }),
         real("stolen", { $0.host.stolen }), text("blas", { $0.host.blas }), text("system", { $0.host.system }),
+        text("commit", { $0.commit }), text("date", { $0.date }),
     ]
 }

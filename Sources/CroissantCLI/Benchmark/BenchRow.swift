@@ -99,6 +99,10 @@ struct BenchRow: Codable, SavedRow {
     let noise: [String]
     /// The machine.
     let host: HostFacts
+    /// The commit that the program was built from; nil where that is not known.
+    let commit: String?
+    /// When the test ended, as ISO 8601 writes it; nil in results of older versions.
+    let date: String?
 
     /// The model's name with its type, where the name does not say it.
     var title: String {
@@ -188,6 +192,8 @@ struct BenchRow: Codable, SavedRow {
         drift = Self.drift(samples)
         noise = Self.noise(statistics, drift, measured.others)
         host = HostFacts(loadBefore: measured.loadBefore, others: measured.others)
+        commit = builtCommit
+        date = Date.now.formatted(.iso8601)
     }
 
     /// The median of the second half of the samples by that of the first.
