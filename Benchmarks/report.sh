@@ -56,6 +56,26 @@ quality() {
         }' "$1"
 }
 
+# What compare.py --json has measured against llama.cpp: one key a line.
+peers() {
+    awk '
+        function value(line) { gsub(/^[^:]*: |[",]/, "", line); return line }
+        function ratio() { return sprintf("%.2f (%.2f to %.2f)", row["ratio"], row["ratio_minimum"], row["ratio_maximum"]) }
+        BEGIN {
+            print "| file | test | tokens/s | llama.cpp | ratio (least to most) | peak memory | llama.cpp |"
+            print "|:--|:--|--:|--:|--:|--:|--:|"
+        }
+        /"file"/ { file = value($0); sub(/[.]gguf$/, "", file); count = 0 }
+        /"(pp|tg)[0-9]+[^"]*": {/ { test = $0; gsub(/^ *"|": {$/, "", test) }
+        /"(ours|theirs|ratio[a-z_]*)"/ { key = $0; gsub(/^ *"|".*/, "", key); row[key] = value($0) }
+        /"ratio_maximum"/ { lines[++count] = sprintf("%s | %.1f | %.1f | %s", test, row["ours"], row["theirs"], ratio()) }
+        /"peak_memory_ours"/ { ours = value($0) / 2 ^ 20 }
+        /"peak_memory_theirs"/ {
+            for (i = 1; i <= count; i++)
+                printf "| %s | %s | %.0f MiB | %.0f MiB |\n", file, lines[i], ours, value($0) / 2 ^ 20
+        }' "$1"
+}
+
 # Puts a table between two comments of the README that name it.
 insert() {
     awk -v name="$1" -v table="$2" '
@@ -91,6 +111,14 @@ budget() {
 }
 
 cp README.md "$work/README.md"
+for comparison in Benchmarks/Results/*.peers.json; do
+    peers "$comparison" > "$work/table.md"
+    insert "$(basename "$comparison" .json)" "$work/table.md"
+done
+for transcript in Benchmarks/Results/*.txt; do
+    { echo '```console'; cat "$transcript"; echo '```'; } > "$work/table.md"
+    insert "$(basename "$transcript")" "$work/table.md"
+done
 budget > "$work/table.md"
 insert budget "$work/table.md"
 quality Models/quality.jsonl > "$work/table.md"
@@ -101,6 +129,10 @@ for results in Benchmarks/Results/*.jsonl; do
     table "$results" > "$work/table.md"
     insert "$name" "$work/table.md"
 done
+if grep -A 1 '^<!-- results' "$work/README.md" | grep '^<!-- end'; then
+    echo "README.md: a table without results in Benchmarks/Results" >&2
+    exit 1
+fi
 if [ "${1:-}" = --check ]; then
     diff -u README.md "$work/README.md" || { echo "README.md: run Benchmarks/report.sh" >&2; exit 1; }
     for picture in "$work"/*.svg; do

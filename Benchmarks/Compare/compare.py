@@ -4,16 +4,20 @@
     swift build -c release
     Benchmarks/Compare/.venv/bin/python Benchmarks/Compare/compare.py croissant-Q4_0.gguf croissant-Q8_0.gguf
 
+With --json, results can be kept, and drawn later: compare.py --show results.json --svg picture.svg
+
 Machines are noisy and drift: only ratios of neighbouring runs count, and their median.
 """
 
 import argparse
+import importlib.metadata
 import json
 import pathlib
 import statistics
 import subprocess
 import sys
 
+import picture
 from program import EXECUTABLE
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -42,7 +46,8 @@ def theirs(path: str, options: argparse.Namespace) -> dict:
 def compare(path: str, options: argparse.Namespace) -> dict:
     """Interleaved pairs of processes; tokens a second of both, and their ratios."""
     pairs = [(ours(path, options), theirs(path, options)) for _ in range(options.pairs)]
-    result = {"file": pathlib.Path(path).name, "tests": {}}
+    peer = f"llama-cpp-python {importlib.metadata.version('llama-cpp-python')}"
+    result = {"file": pathlib.Path(path).name, "peer": peer, "threads": options.threads, "tests": {}}
     for test, count in (("pp", options.p), ("tg", options.n)):
         if not count:
             continue
@@ -60,10 +65,26 @@ def compare(path: str, options: argparse.Namespace) -> dict:
     return result
 
 
+def table(results: list[dict]) -> str:
+    """Results in Markdown."""
+    lines = [
+        "| file | test | croissant-gguf | llama.cpp | ratio (min–max) | peak memory |",
+        "|:--|:--|--:|--:|--:|--:|",
+    ]
+    for result in results:
+        memory = " / ".join(f"{result[f'peak_memory_{who}'] / 2**20:.0f} MiB" for who in ("ours", "theirs"))
+        for test, row in result["tests"].items():
+            lines.append(
+                f"| {result['file']} | {test} | {row['ours']:.1f} | {row['theirs']:.1f} "
+                f"| {row['ratio']:.2f} ({row['ratio_minimum']:.2f}–{row['ratio_maximum']:.2f}) | {memory} |"
+            )
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Prints a Markdown table, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("models", nargs="+")
+    parser.add_argument("models", nargs="*")
     parser.add_argument("-t", "--threads", type=int, default=2)
     parser.add_argument("-p", type=int, default=512)
     parser.add_argument("-n", type=int, default=128)
@@ -71,27 +92,23 @@ def main() -> None:
     parser.add_argument("-c", type=int, default=0, help="context length; what the tests need when 0")
     parser.add_argument("-r", type=int, default=3, help="counted runs in a process")
     parser.add_argument("--pairs", type=int, default=3, help="interleaved pairs of processes")
+    parser.add_argument("--show", type=pathlib.Path, help="measure nothing: results of --json that were kept")
+    parser.add_argument("--svg", type=pathlib.Path, help="draw the results into this file")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("flags", nargs="*", help="after --: more flags for croissant-gguf bench")
     arguments = sys.argv[1:]
     flags = arguments[arguments.index("--") + 1 :] if "--" in arguments else []
     options = parser.parse_args(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    if bool(options.models) == bool(options.show):
+        parser.error("files to compare on, or results to --show")
     options.flags = flags
-    results = [compare(path, options) for path in options.models]
-    if options.json:
-        print(json.dumps(results, indent=2))
-        return
-    print("| file | test | croissant-gguf | llama.cpp | ratio (min–max) | peak memory |")
-    print("|:--|:--|--:|--:|--:|--:|")
-    for result in results:
-        memory = " / ".join(
-            f"{result[f'peak_memory_{who}'] / 2**20:.0f} MiB" for who in ("ours", "theirs")
-        )
-        for test, row in result["tests"].items():
-            print(
-                f"| {result['file']} | {test} | {row['ours']:.1f} | {row['theirs']:.1f} "
-                f"| {row['ratio']:.2f} ({row['ratio_minimum']:.2f}–{row['ratio_maximum']:.2f}) | {memory} |"
-            )
+    if options.show:
+        results = json.loads(options.show.read_text())
+    else:
+        results = [compare(path, options) for path in options.models]
+    if options.svg:
+        options.svg.write_text(picture.svg(results))
+    print(json.dumps(results, indent=2) if options.json else table(results))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ struct Documentation: Sendable, CustomTestStringConvertible {
 
     /// Every file of the documentation that has commands.
     static let all: [Documentation] = {
-        let folders = ["", "Benchmarks", "Models", "Sources/Croissant/Croissant.docc"]
+        let libraries = ["Croissant", "GGUF", "DemonstrationModel"].map { "Sources/\($0)/\($0).docc" }
+        let folders = ["", "Benchmarks", "Models"] + libraries
         return folders.flatMap { folder -> [Documentation] in
             let folder = root.appending(path: folder)
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path())) ?? []
@@ -19,8 +20,11 @@ struct Documentation: Sendable, CustomTestStringConvertible {
 
     /// Path from the repository.
     let name: String
-    /// Blocks of commands that belong together: those between fences that say `sh`, and those that are indented.
+    /// Blocks of commands that belong together: those between fences that say `sh`, and those that are indented; in
+    /// transcripts, whose fences say `console`, what follows a `$`.
     let blocks: [[String]]
+    /// What transcripts say that a command prints.
+    let transcripts: [(command: String, output: String)]
     /// What begins with the program's name within a line of text.
     let mentions: [String]
 
@@ -33,11 +37,19 @@ struct Documentation: Sendable, CustomTestStringConvertible {
         var block: [String] = []
         var fence: Substring?
         var prose = ""
+        var transcripts: [(command: String, output: String)] = []
         for line in (text + "\n").split(separator: "\n", omittingEmptySubsequences: false) {
             if line.hasPrefix("```") {
                 fence = fence == nil ? line.dropFirst(3) : nil
             } else if let fence {
-                if fence == "sh" { block.append(String(line)) }
+                if fence == "sh" {
+                    block.append(String(line))
+                } else if fence == "console", line.hasPrefix("$ ") {
+                    block.append(String(line.dropFirst(2)))
+                    transcripts.append((command: String(line.dropFirst(2)), output: ""))
+                } else if fence == "console", let last = transcripts.indices.last {
+                    transcripts[last].output += line + "\n"
+                }
                 continue
             } else if line.hasPrefix("    ") {
                 block.append(String(line.dropFirst(4)))
@@ -51,6 +63,7 @@ struct Documentation: Sendable, CustomTestStringConvertible {
             }
         }
         self.blocks = blocks
+        self.transcripts = transcripts
         mentions = prose.matches(of: /`(croissant-gguf [^`]*)`/).map { String($0.1).replacing("\n", with: " ") }
     }
 
@@ -86,7 +99,8 @@ enum Placeholders {
         try copy(tinyFloats, "model-F16.gguf", "model-f32.gguf")
         try copy(results, "before.jsonl", "after.jsonl")
         try copy(checkpoint, "CroissantLLMChat-v0.1", "croissant-nano")
-        let text = String(repeating: "Le petit renard dort sous le vieux pont. ", count: 400)
+        // A line that looks like an option, and a last one without its end.
+        let text = "- Bonjour, dit-il.\n" + String(repeating: "Le petit renard dort sous le vieux pont. ", count: 400)
         for name in ["text.txt", "corpus.txt"] {
             try Data(text.utf8).write(to: URL(filePath: folder + "/" + name))
         }
@@ -100,6 +114,8 @@ enum Placeholders {
         if command.contains(" synthesize ") {
             command = command.replacing(/synthesize \S+/) { $0.0 + " --shape \(shape)" }
         }
+        // Without a file, it would measure a model of CroissantLLM's size.
+        command = command.replacing("bench -p 512 -n 128", with: "bench -m model.gguf -p 8 -n 2 -r 1")
         // Each row of results takes a second at least.
         command = command.replacing("-p 128,512 -n 64", with: "-p 8 -n 2 -r 1")
         // Three parts of a small model.

@@ -21,6 +21,24 @@ struct DocumentedCommandsTests {
         for mention in file.mentions { try checkOptions(of: mention) }
     }
 
+    @Test("What a transcript says that the most likely tokens are, they are")
+    func transcripts() throws {
+        let greedy = Documentation.all.flatMap(\.transcripts).filter { $0.command.contains("--temp 0") }
+        #expect(!greedy.isEmpty)
+        for (command, output) in greedy {
+            let result = try CLI.shell(command.replacing("croissant-gguf ", with: #""$BIN" "#))
+            #expect(result.status == 0)
+            #expect(output.contains(result.output) && result.output.count > 1, "\(command)\n\(result.output)")
+        }
+    }
+
+    @Test("What the demonstration recommends has options that the program knows")
+    func recommendations() throws {
+        let recommended = try CLI.run(["demo"]).error.matches(of: /\n  (croissant-gguf [^\n]*)/).map { String($0.1) }
+        #expect(recommended.count >= 5)
+        for command in recommended { try checkOptions(of: command) }
+    }
+
     @Test("The documentation is found, and its commands are")
     func isFound() {
         #expect(Documentation.all.map(\.name).contains("README.md"))
@@ -61,6 +79,10 @@ struct DocumentedCommandsTests {
         // A pipe's status is its last command's.
         let hasFailed = result.status != 0 || result.error.contains("error: ")
         #expect(!hasFailed, "\(command)\n\(result.error)")
+        // What writes files says so on standard error.
+        let writes = command.contains(/\b(convert|quantize|split|edit|synthesize)\b|--save|>\s/)
+        let isSilent = writes || command.hasPrefix("#")
+        #expect(isSilent || !result.output.isEmpty, "\(command) prints nothing")
     }
 
     /// The commands of a line: those in quotes are one word, `sh -c` has its own.
@@ -85,6 +107,12 @@ struct DocumentedCommandsTests {
             let file = try #require(words.last)
             // A file of requirements, or one package in one version.
             #expect(exists(file) || file.contains("=="), "\(command)")
+        } else if first == "hf" {
+            // Of Hugging Face's own program: a repository that the table names.
+            #expect(words.first == "download")
+            let isNamed = try text(of: "Models/README.md").contains("https://huggingface.co/\(words[1]))")
+            #expect(isNamed, "no table has \(words[1])")
+            #expect(words.filter { $0.hasPrefix("-") }.allSatisfy { ["--include", "--local-dir"].contains($0) })
         } else if first == "python3" && words.first == "-m" {
             #expect(words.dropFirst().first == "venv")
         } else if first == "python3" || first.hasSuffix("/python") {
