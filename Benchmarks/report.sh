@@ -62,7 +62,7 @@ peers() {
         function value(line) { gsub(/^[^:]*: |[",]/, "", line); return line }
         function ratio() { return sprintf("%.2f (%.2f to %.2f)", row["ratio"], row["ratio_minimum"], row["ratio_maximum"]) }
         BEGIN {
-            print "| file | test | tokens/s | llama.cpp | ratio (least to most) | peak memory | llama.cpp |"
+            print "| file | test | tokens/s | llama.cpp | ratio (least to most) | peak memory | llama.cpp\047s |"
             print "|:--|:--|--:|--:|--:|--:|--:|"
         }
         /"file"/ { file = value($0); sub(/[.]gguf$/, "", file); count = 0 }

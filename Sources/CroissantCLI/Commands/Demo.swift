@@ -82,7 +82,7 @@ struct Demo: ParsableCommand {
         let peak = HostMemory.peakResident.map { "\(ByteCount($0)) of memory at most, " } ?? ""
         Console.note(
             """
-            \(speed.formatted(places: 0)) tokens/s on \(model.threads) threads; \(peak)\(ByteCount(model.plan.byteCount)) planned. \
+            \(speed.formatted(places: 0)) tokens/s on \(model.threads) threads; \(peak)\(ByteCount(model.plan.byteCount)) planned.
             This was the built-in demonstration model (\(model.parameterCount.abbreviated) weights, a small world). Next:
 
               croissant-gguf generate --chat -p "Tell me a story about a brave mouse."
