@@ -124,15 +124,27 @@ extension CheckpointTokenizer {
         }
     }
 
+    /// Texts by which models name the end of a turn and of a message, by the key of GGUF.
+    private static let textsOfEnds = [
+        "eot": [
+            "<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<end_of_utterance>", "<|end_of_turn|>",
+            "<|endofturn|>",
+        ],
+        "eom": ["<|eom_id|>"],
+    ]
+
     /// Every token that ends an answer. Configurations of one model contradict each other: all of them count. GGUF has a
-    /// key for the end of a text, of a turn and of a message; a key of our own has all.
+    /// key for the end of a text, of a turn and of a message, which go by the texts of the tokens; a key of our own has
+    /// all.
     private mutating func addEnds() throws(ConversionError) {
         var ends: [Int] = []
         if let eos = try token("eos") { ends.append(eos) }
         for id in try ids(configuration["eos_token_id"]) + ids(generation["eos_token_id"]) where !ends.contains(id) {
             ends.append(id)
         }
-        for (id, key) in zip(ends.dropFirst(), ["eot", "eom"]) {
+        for (key, texts) in Self.textsOfEnds {
+            let named = texts.compactMap { vocabulary.id(of: $0.utf8) }
+            guard let id = ends.first(where: named.contains) else { continue }
             metadata["tokenizer.ggml.\(key)_token_id"] = .uint32(UInt32(id))
         }
         if ends.count > 1 {
