@@ -22,6 +22,8 @@ struct SentencePieceBPE: Sendable {
         var splitsDigits = false
         /// When a space is put before a text that does not begin with one; nil where it does not matter how it begins.
         var prependScheme: TextPreparation.PrependScheme?
+        /// A run of characters that nothing else stands for becomes one unknown token.
+        var fusesUnknown = true
     }
 
     private let vocabulary: Vocabulary
@@ -99,7 +101,8 @@ struct SentencePieceBPE: Sendable {
         let options = Options(
             addsSpacePrefix: try reader.value("add_space_prefix", as: .bool) ?? true,
             removesExtraSpaces: try reader.value("remove_extra_whitespaces", as: .bool) ?? false,
-            splitsDigits: preparation.splitsDigits, prependScheme: preparation.prependScheme)
+            splitsDigits: preparation.splitsDigits, prependScheme: preparation.prependScheme,
+            fusesUnknown: preparation.fusesUnknown)
         let merges = try reader.value("merges", as: .exactStrings)
         self.init(
             vocabulary: vocabulary, scores: try reader.scores(tokenCount: vocabulary.count),
@@ -131,12 +134,15 @@ struct SentencePieceBPE: Sendable {
                 isBoundary = true
                 nextCut += 1
             }
+            // Only what is not cut apart before merging becomes one unknown token.
+            let fuses = !isBoundary
             if !isBoundary, position > wordStart, scalar == Self.spaceMark {
                 isBoundary = !joinsSpace[Int(escaped[position - 1])]
             }
             if isBoundary, position > wordStart {
                 merge(escaped.span.extracting(wordStart..<position), &merger, &result.ids, &followsUnknown)
                 wordStart = position
+                followsUnknown = followsUnknown && fuses
             }
             followsDigit = isDigit
             position = end
@@ -299,7 +305,7 @@ extension SentencePieceBPE {
         for index in character.indices {
             guard let id = byteTokens[Int(character[index])] else {
                 ids.removeSubrange(count...)
-                if let unknown, !followsUnknown { ids.append(unknown) }
+                if let unknown, !(followsUnknown && options.fusesUnknown) { ids.append(unknown) }
                 followsUnknown = true
                 return
             }

@@ -18,6 +18,8 @@ struct TextPreparation: Sendable, Equatable {
     var splitsDigits = false
     /// `prepend_scheme`, a string; nil for other ways to put a space before texts.
     var prependScheme: PrependScheme?
+    /// Whether a run of characters without a token becomes one unknown token: `fuse_unknown`, a bool.
+    var fusesUnknown = true
 
     /// What the keys begin with.
     static let prefix = "croissant.tokenizer."
@@ -31,6 +33,7 @@ struct TextPreparation: Sendable, Equatable {
             metadata[Self.prefix + "normalizer"] = .array(.string(GGUFStrings(normalForms.map(\.rawValue))))
         }
         if splitsDigits { metadata[Self.prefix + "split_digits"] = .bool(true) }
+        if !fusesUnknown { metadata[Self.prefix + "fuse_unknown"] = .bool(false) }
         if let prependScheme { metadata[Self.prefix + "prepend_scheme"] = .string(prependScheme.rawValue) }
     }
 
@@ -57,12 +60,14 @@ extension TextPreparation {
         let names = try value("normalizer", as: .strings)
         let splitsDigits = try value("split_digits", as: .bool)
         let scheme = try value("prepend_scheme", as: .string)
-        guard names != nil || splitsDigits != nil || scheme != nil else { return nil }
+        let fusesUnknown = try value("fuse_unknown", as: .bool)
+        guard names != nil || splitsDigits != nil || scheme != nil || fusesUnknown != nil else { return nil }
         for name in names ?? [] {
             guard let form = NormalForm(rawValue: name) else { throw unsupported("normalizer", name) }
             normalForms.append(form)
         }
         self.splitsDigits = splitsDigits ?? false
+        self.fusesUnknown = fusesUnknown ?? true
         if let scheme {
             prependScheme = PrependScheme(rawValue: scheme)
             guard prependScheme != nil else { throw unsupported("prepend_scheme", scheme) }

@@ -139,6 +139,8 @@ extension TokenizerJSON {
         // Scores cannot say which of several ways to a token there are: programs that can, read the merges.
         vocabulary.setMerges(merges.map(\.text))
         for token in try Self.addedTokens(root) { try vocabulary.add(token) }
+        // Without an unknown token there is nothing to say.
+        if unknown != nil { vocabulary.preparation.fusesUnknown = try model["fuse_unk"].bool(default: false) }
         return vocabulary
     }
 
