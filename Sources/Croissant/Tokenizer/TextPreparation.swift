@@ -1,7 +1,7 @@
 internal import GGUF
 
-/// What happens to a text before it is cut into tokens, as far as the keys of GGUF do not say it: keys below
-/// `croissant.tokenizer`, which other programs ignore.
+/// What happens to a text before it is cut into tokens, and to what becomes none, as far as the keys of GGUF do not say
+/// it: keys below `croissant.tokenizer`, which other programs ignore.
 struct TextPreparation: Sendable, Equatable {
     /// When a space is put before a text that does not begin with one: Hugging Face's `Metaspace`. GGUF's
     /// `add_space_prefix` puts one whatever the text begins with.
@@ -10,6 +10,8 @@ struct TextPreparation: Sendable, Equatable {
         case always
         /// Before a text only.
         case first
+        /// Nowhere: other than without a scheme, it is not the normalizer that marks spaces.
+        case never
     }
 
     /// Normalisations in their order: `normalizer`, an array of strings.
@@ -42,8 +44,28 @@ struct TextPreparation: Sendable, Equatable {
 
     /// The text in the normal forms, one after the other.
     ///
-    /// - Parameter text: valid UTF-8.
-    func normalized(_ text: [UInt8]) -> [UInt8] { normalForms.reduce(text) { $1.applied(to: $0) } }
+    /// - Parameters:
+    ///   - text: valid UTF-8.
+    ///   - kept: tokens that stay as they are wherever they stand.
+    func normalized(_ text: [UInt8], keeping kept: TokenPattern? = nil) -> [UInt8] {
+        guard !normalForms.isEmpty else { return text }
+        guard let kept else { return normalForms.reduce(text) { $1.applied(to: $0) } }
+        var result: [UInt8] = []
+        var done = 0
+        var position = 0
+        while position < text.count {
+            guard let place = kept.longestMatch(in: text.span, at: position) else {
+                position += 1
+                continue
+            }
+            let end = position + kept.length(place)
+            result += normalized(Array(text[done..<position]))
+            result += text[position..<end]
+            position = end
+            done = end
+        }
+        return result + normalized(Array(text[done...]))
+    }
 }
 
 extension TextPreparation {

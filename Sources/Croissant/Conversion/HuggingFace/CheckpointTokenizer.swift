@@ -71,12 +71,13 @@ package struct CheckpointTokenizer {
         var tokens: [AddedToken] = []
         for (name, node) in try options["added_tokens_decoder"].members() {
             guard let id = Int(name), range.contains(id) else { throw node.error(expected: "an id as a name") }
-            let text = try node["content"].string()
-            tokens.append(AddedToken(text: text, id: id, isSpecial: try node["special"].bool(default: false)))
+            var token = try AddedToken(node, id: id)
+            token.isNormalized = false  // What is in normal form is for SentencePiece to say.
+            tokens.append(token)
         }
         guard tokens.isEmpty else { return tokens }
         for (text, node) in try older.members() {
-            tokens.append(AddedToken(text: text, id: try node.int(range), isSpecial: false))
+            tokens.append(AddedToken(text: text, id: try node.int(range)))
         }
         return tokens
     }
