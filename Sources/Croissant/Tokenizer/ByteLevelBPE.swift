@@ -25,9 +25,9 @@ struct ByteLevelBPE: Sendable {
         self.vocabulary = vocabulary
         self.unknown = unknown
         self.preTokenizer = preTokenizer
-        self.merges = MergeTable(merges, vocabulary.ordinaryToken)
+        self.merges = MergeTable(merges, vocabulary.mergeable)
         byteTokens = (0...255).map { byte in
-            vocabulary.ordinaryToken(of: ByteAlphabet.spelling(of: [byte].span).span)
+            vocabulary.mergeable(ByteAlphabet.spelling(of: [byte].span).span)
         }
         expressesAllBytes = !byteTokens.contains(nil)
     }
@@ -87,7 +87,7 @@ struct ByteLevelBPE: Sendable {
 
     private func encode(word: Span<UInt8>, _ merger: inout Merger, _ result: inout Tokenizer.Encoding) {
         if preTokenizer.ignoresMerges, word.count <= vocabulary.longestText,
-            let id = vocabulary.ordinaryToken(of: ByteAlphabet.spelling(of: word).span)
+            let id = vocabulary.mergeable(ByteAlphabet.spelling(of: word).span)
         {
             result.ids.append(id)
             return
@@ -121,18 +121,6 @@ struct ByteLevelBPE: Sendable {
                 dropped.append(scalar)
             }
             start = end
-        }
-    }
-}
-
-extension Vocabulary {
-    /// The token with exactly this text, if it is one that ordinary text can become.
-    func ordinaryToken(of text: Span<UInt8>) -> Int32? {
-        guard let id = id(of: text) else { return nil }
-        switch kinds[Int(id)] {
-        case .normal, .unused: return id
-        // A user-defined token stands for its text as it is, which has been looked for before.
-        case .userDefined, .control, .unknown, .byte: return nil
         }
     }
 }

@@ -22,6 +22,8 @@ struct SentencePieceBPE: Sendable {
         var splitsDigits = false
         /// When a space is put before a text that does not begin with one; nil where it does not matter how it begins.
         var prependScheme: TextPreparation.PrependScheme?
+        /// A run of characters that nothing else stands for becomes one unknown token.
+        var fusesUnknown = true
     }
 
     private let vocabulary: Vocabulary
@@ -41,17 +43,27 @@ struct SentencePieceBPE: Sendable {
     private let joinsSpace: [Bool]
     /// Whether there can be characters that are dropped.
     private let dropsCharacters: Bool
+    /// What is found while the text is cut into characters, and is never merged; nil where there is nothing.
+    let unsplit: TokenPattern?
+    private let unsplitIDs: [Int32]
 
     /// - Parameters:
     ///   - scores: one per token, or nil where the file has none.
     ///   - merges: two texts each, with a space between, the earliest first; nil where the file has none.
     ///   - unknown: the token to write for characters that cannot be expressed, where the vocabulary has one.
+    ///   - unsplit: user-defined tokens that are found while the text is cut into characters, in ascending order.
     init(
-        vocabulary: Vocabulary, scores: [Float]?, merges: GGUFStrings?, unknown: Int32?, options: Options
+        vocabulary: Vocabulary, scores: [Float]?, merges: GGUFStrings?, unknown: Int32?, unsplit: [Int32] = [],
+        options: Options
     ) {
         self.vocabulary = vocabulary
         self.options = options
         self.unknown = unknown
+        let pattern = TokenPattern(vocabulary) { id in
+            vocabulary.kinds[Int(id)] == .userDefined && unsplit.hasInOrder(id) && vocabulary.isFindable(id)
+        }
+        self.unsplit = pattern.ids.isEmpty ? nil : pattern
+        unsplitIDs = unsplit
         if let merges {
             self.merges = MergeTable(merges, vocabulary.mergeable)
             ranks = []
@@ -90,20 +102,23 @@ struct SentencePieceBPE: Sendable {
     /// Bytes of its tables, with what the allocator has rounded up.
     var heldBytes: Int {
         ranks.heldBytes + (merges?.heldBytes ?? 0) + byteTokens.heldBytes + joinsSpace.heldBytes
+            + (unsplit?.heldBytes ?? 0)
     }
 
     /// Reads what a file says beside its vocabulary.
     init(
-        _ reader: TokenizerMetadata, _ preparation: TextPreparation, vocabulary: Vocabulary, unknown: Int32?
+        _ reader: TokenizerMetadata, _ preparation: TextPreparation, vocabulary: Vocabulary, unknown: Int32?,
+        unsplit: [Int32]
     ) throws(TokenizerError) {
         let options = Options(
             addsSpacePrefix: try reader.value("add_space_prefix", as: .bool) ?? true,
             removesExtraSpaces: try reader.value("remove_extra_whitespaces", as: .bool) ?? false,
-            splitsDigits: preparation.splitsDigits, prependScheme: preparation.prependScheme)
+            splitsDigits: preparation.splitsDigits, prependScheme: preparation.prependScheme,
+            fusesUnknown: preparation.fusesUnknown)
         let merges = try reader.value("merges", as: .exactStrings)
         self.init(
             vocabulary: vocabulary, scores: try reader.scores(tokenCount: vocabulary.count),
-            merges: merges.flatMap { $0.isEmpty ? nil : $0 }, unknown: unknown, options: options)
+            merges: merges.flatMap { $0.isEmpty ? nil : $0 }, unknown: unknown, unsplit: unsplit, options: options)
     }
 
     /// Appends the tokens of a text that contains no special tokens.
@@ -111,19 +126,32 @@ struct SentencePieceBPE: Sendable {
     /// - Parameters:
     ///   - text: valid UTF-8.
     ///   - isFirst: whether the text is the first; otherwise it follows a special token.
+    ///   - isMarked: whether `marked` has prepared it.
     ///   - merger: working memory, kept from call to call.
     ///
     /// Complexity: O(n log n) in the length of the longest stretch without a boundary between words.
     func encode(
-        _ text: Span<UInt8>, isFirst: Bool, merger: inout Merger, into result: inout Tokenizer.Encoding
+        _ text: Span<UInt8>, isFirst: Bool, isMarked: Bool = false, merger: inout Merger,
+        into result: inout Tokenizer.Encoding
     ) {
-        let (escaped, cuts) = escape(text, isFirst: isFirst, dropped: &result.dropped)
+        let takesPrefix = !isMarked && !text.isEmpty && takesPrefix(text, isFirst: isFirst)
+        let (escaped, cuts) = escape(text, takesPrefix: takesPrefix, dropped: &result.dropped)
         var followsUnknown = false  // A run of unknown characters becomes one unknown token.
         var wordStart = 0
         var position = 0
         var nextCut = 0
         var followsDigit = false
+        let findsUnsplit = unsplit != nil
         while position < escaped.count {
+            if findsUnsplit, let unsplit, let place = unsplit.longestMatch(in: escaped.span, at: position) {
+                merge(escaped.span.extracting(wordStart..<position), &merger, &result.ids, &followsUnknown)
+                result.ids.append(unsplit.ids[place])
+                followsUnknown = false
+                followsDigit = false
+                position += unsplit.length(place)
+                wordStart = position
+                continue
+            }
             let (scalar, end) = escaped.span.scalar(at: position)
             let isDigit = options.splitsDigits && scalar.isNumber
             var isBoundary = isDigit || followsDigit
@@ -131,12 +159,15 @@ struct SentencePieceBPE: Sendable {
                 isBoundary = true
                 nextCut += 1
             }
+            // Only what is not cut apart before merging becomes one unknown token.
+            let fuses = !isBoundary
             if !isBoundary, position > wordStart, scalar == Self.spaceMark {
                 isBoundary = !joinsSpace[Int(escaped[position - 1])]
             }
             if isBoundary, position > wordStart {
                 merge(escaped.span.extracting(wordStart..<position), &merger, &result.ids, &followsUnknown)
                 wordStart = position
+                followsUnknown = followsUnknown && fuses
             }
             followsDigit = isDigit
             position = end
@@ -146,6 +177,25 @@ struct SentencePieceBPE: Sendable {
 
     /// Whether encoding puts a space before what follows a special token, as it does before a text.
     var prefixesEverySection: Bool { options.prependScheme != .first }
+
+    /// Whether spaces are marked before tokens are looked for that are in normal form: by a normalizer, as long as no
+    /// `Metaspace` does it.
+    var marksBeforeCutting: Bool { options.prependScheme == nil }
+
+    /// Whether a token is found while the text is cut into characters.
+    func isUnsplit(_ id: Int32) -> Bool { vocabulary.kinds[Int(id)] == .userDefined && unsplitIDs.hasInOrder(id) }
+
+    /// The text with the prefix where one is due and `▁` for every space.
+    func marked(_ text: [UInt8]) -> [UInt8] {
+        guard !text.isEmpty else { return [] }
+        var marked: [UInt8] = []
+        marked.reserveCapacity(text.count + text.count / 2 + Self.space.count)
+        if options.addsSpacePrefix { marked += Self.space }
+        for byte in text {
+            if byte == UInt8(ascii: " ") { marked += Self.space } else { marked.append(byte) }
+        }
+        return marked
+    }
 
     /// Appends the text of a token with spaces in place of `▁`, and returns whether there was one.
     ///
@@ -178,7 +228,7 @@ extension SentencePieceBPE {
     ///
     /// - Returns: the text, and where in it a digit was dropped, which was a word of its own.
     private func escape(
-        _ text: Span<UInt8>, isFirst: Bool, dropped: inout [Unicode.Scalar]
+        _ text: Span<UInt8>, takesPrefix: Bool, dropped: inout [Unicode.Scalar]
     ) -> (text: [UInt8], cuts: [Int]) {
         guard text.count > 0 else { return ([], []) }  // Normalisation can leave nothing.
         var end = text.count
@@ -190,7 +240,7 @@ extension SentencePieceBPE {
         var escaped: [UInt8] = []
         escaped.reserveCapacity(end + end / 2 + Self.space.count)
         let expressesSpace = !dropsCharacters || canExpress(Self.space.span)
-        if takesPrefix(text, isFirst: isFirst), expressesSpace { escaped += Self.space }
+        if takesPrefix, expressesSpace { escaped += Self.space }
 
         var followsSpace = true
         var position = 0
@@ -210,6 +260,9 @@ extension SentencePieceBPE {
             } else {
                 for index in scalar.indices { escaped.append(scalar[index]) }
             }
+        }
+        if options.removesExtraSpaces {
+            while escaped.count >= 3, Self.isSpace(escaped.span, at: escaped.count - 3) { escaped.removeLast(3) }
         }
         return (escaped, cuts)
     }
@@ -299,29 +352,13 @@ extension SentencePieceBPE {
         for index in character.indices {
             guard let id = byteTokens[Int(character[index])] else {
                 ids.removeSubrange(count...)
-                if let unknown, !followsUnknown { ids.append(unknown) }
+                if let unknown, !(followsUnknown && options.fusesUnknown) { ids.append(unknown) }
                 followsUnknown = true
                 return
             }
             ids.append(id)
         }
         followsUnknown = false
-    }
-}
-
-extension Vocabulary {
-    /// Whether ordinary text can become this token: not a control, unknown or byte token.
-    fileprivate func isMergeable(_ id: Int32) -> Bool {
-        switch kinds[Int(id)] {
-        case .normal, .userDefined, .unused: true
-        case .unknown, .control, .byte: false
-        }
-    }
-
-    /// The token of this text that merging may produce.
-    fileprivate func mergeable(_ text: Span<UInt8>) -> Int32? {
-        guard let id = id(of: text), isMergeable(id) else { return nil }
-        return id
     }
 }
 

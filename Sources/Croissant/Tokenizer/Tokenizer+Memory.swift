@@ -27,7 +27,36 @@ extension Tokenizer {
             case .byteLevel: ByteLevelBPE.byteCount(merges: merges)
             }
         return Vocabulary.byteCount(tokens: tokens) + algorithm
-            + SpecialTokens.byteCount(special: special, userDefined: userDefined)
+            + specialBytes(for: metadata, special: special, userDefined: userDefined)
+    }
+
+    /// Bytes of the tables of special tokens, of which there are so many.
+    private static func specialBytes(for metadata: GGUFMetadata, special: Int, userDefined: Int) -> Int {
+        let kinds = metadata[TokenizerMetadata.prefix + "token_type"]?.asInts ?? []
+        func ids(_ list: KeyPath<AddedTokenRules, [Int32]>, of included: [TokenKind]) -> Set<Int> {
+            Set(AddedTokenRules.ids(list, metadata)).filter { id in
+                kinds.indices.contains(id) && included.contains { $0.rawValue == kinds[id] }
+            }
+        }
+        let isLeftmost = AddedTokenRules.isLeftmost(metadata)
+        let unsplit = ids(\.unsplit, of: [.userDefined])
+        let normalized =
+            isLeftmost ? ids(\.normalized, of: [.userDefined, .control, .unknown]).subtracting(unsplit) : []
+        var bytes =
+            AddedTokenRules.byteCount(metadata)
+            + TokenPattern.byteCount(tokens: max(special - normalized.count - unsplit.count, 0))
+            + TokenPattern.byteCount(tokens: isLeftmost ? 0 : max(userDefined - unsplit.count, 0))
+        if !unsplit.isEmpty { bytes += TokenPattern.byteCount(tokens: unsplit.count) }
+        if !normalized.isEmpty, case .string(let texts)? = metadata[TokenizerMetadata.prefix + "tokens"]?.asArray {
+            let preparation = (try? TextPreparation(metadata)) ?? TextPreparation()
+            let textBytes = normalized.lazy.filter { texts.indices.contains($0) }.reduce(0) { bytes, id in
+                let text = preparation.normalized(texts.bytes(at: id))
+                // Spaces are marked, and one may come before.
+                return bytes + text.count + 2 * text.count { $0 == UInt8(ascii: " ") } + 3
+            }
+            bytes += TokenPattern.byteCount(tokens: normalized.count, textBytes: textBytes)
+        }
+        return bytes
     }
 }
 

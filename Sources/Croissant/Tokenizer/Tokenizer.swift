@@ -64,6 +64,16 @@ public struct Tokenizer: Sendable {
             case .byteLevel(let bpe): bpe.preTokenizer.addsBOS
             }
         }
+
+        /// What normal forms leave as it is, and is never cut apart; nil where there is nothing.
+        var unsplit: TokenPattern? {
+            if case .sentencePiece(let bpe) = self { bpe.unsplit } else { nil }
+        }
+
+        /// Whether spaces are marked before special tokens are looked for in texts in normal form.
+        var marksBeforeCutting: Bool {
+            if case .sentencePiece(let bpe) = self { bpe.marksBeforeCutting } else { false }
+        }
     }
 
     /// Reads the `tokenizer.ggml.*` keys of a file.
@@ -117,15 +127,23 @@ public struct Tokenizer: Sendable {
         } else {
             preparation = stated ?? TextPreparation()
         }
+        let rules = try AddedTokenRules(reader, in: vocabulary)
+        if rules.isLeftmost {
+            vocabulary.mergedUserDefined = rules.merged
+        } else if model == .byteLevel {
+            vocabulary.mergedUserDefined = []  // Each stands for its text as it is, which is looked for before.
+        }
         switch model {
         case .sentencePiece:
-            let bpe = try SentencePieceBPE(reader, preparation, vocabulary: vocabulary, unknown: written)
+            let bpe = try SentencePieceBPE(
+                reader, preparation, vocabulary: vocabulary, unknown: written, unsplit: rules.unsplit)
             if bpe.ranksByID { repairs.insert(.mergeOrder) }
             algorithm = .sentencePiece(bpe)
         case .byteLevel:
             // The pre-tokenizer's name says how words are cut.
             for (name, isSet) in [
                 ("split_digits", preparation.splitsDigits), ("prepend_scheme", preparation.prependScheme != nil),
+                ("unsplit_token_ids", !rules.unsplit.isEmpty),
             ] where isSet {
                 throw .unsupportedOption(key: TextPreparation.prefix + name, feature: "cutting bytes like characters")
             }
@@ -133,7 +151,9 @@ public struct Tokenizer: Sendable {
         }
         addsBOS = try reader.value("add_bos_token", as: .bool) ?? algorithm.addsBOS
         addsEOS = try reader.value("add_eos_token", as: .bool) ?? false
-        specialTokens = SpecialTokens(vocabulary)
+        specialTokens = SpecialTokens(vocabulary, rules) { [preparation, algorithm] text in
+            Self.normalForm(of: text, preparation, algorithm)
+        }
         self.vocabulary = vocabulary
         self.repairs = repairs
     }
@@ -245,21 +265,45 @@ extension Tokenizer {
         for (index, fragment) in fragments.enumerated() {
             switch fragment {
             case .token(let id): result.ids.append(id)
-            case .text(let range) where preparation.normalForms.isEmpty:
+            case .text(let range) where preparation.normalForms.isEmpty && !specialTokens.looksInNormalForm:
                 append(bytes.span.extracting(range), isFirst: index == 0, &merger, to: &result)
-            case .text(let range):
-                let section = preparation.normalized(Array(bytes[range]))
+            case .text(let range) where !specialTokens.looksInNormalForm:
+                let section = preparation.normalized(Array(bytes[range]), keeping: algorithm.unsplit)
                 append(section.span, isFirst: index == 0, &merger, to: &result)
+            case .text(let range):
+                let section = Self.normalForm(of: Array(bytes[range]), preparation, algorithm)
+                let parts = specialTokens.partitionNormalForm(section, parsingControl: parseSpecial)
+                for (place, part) in parts.enumerated() {
+                    switch part {
+                    case .token(let id): result.ids.append(id)
+                    case .text(let range):
+                        append(
+                            section.span.extracting(range), isFirst: index == 0 && place == 0,
+                            isMarked: algorithm.marksBeforeCutting, &merger, to: &result)
+                    }
+                }
             }
         }
         if addsEOS, addBOS != false, let eos { result.ids.append(eos) }
         return result
     }
 
+    /// What becomes of a text before special tokens are looked for that are in normal form.
+    private static func normalForm(
+        of text: [UInt8], _ preparation: TextPreparation, _ algorithm: Algorithm
+    ) -> [UInt8] {
+        let normalized = preparation.normalized(text, keeping: algorithm.unsplit)
+        guard case .sentencePiece(let bpe) = algorithm, bpe.marksBeforeCutting else { return normalized }
+        return bpe.marked(normalized)
+    }
+
     /// Appends the tokens of what lies between special tokens.
-    private func append(_ section: Span<UInt8>, isFirst: Bool, _ merger: inout Merger, to result: inout Encoding) {
+    private func append(
+        _ section: Span<UInt8>, isFirst: Bool, isMarked: Bool = false, _ merger: inout Merger, to result: inout Encoding
+    ) {
         switch algorithm {
-        case .sentencePiece(let bpe): bpe.encode(section, isFirst: isFirst, merger: &merger, into: &result)
+        case .sentencePiece(let bpe):
+            bpe.encode(section, isFirst: isFirst, isMarked: isMarked, merger: &merger, into: &result)
         case .byteLevel(let bpe): bpe.encode(section, merger: &merger, into: &result)
         }
     }
@@ -268,8 +312,12 @@ extension Tokenizer {
 // MARK: - Decoding
 
 extension Tokenizer {
-    private var prefixesEverySection: Bool {
-        if case .sentencePiece(let bpe) = algorithm { bpe.prefixesEverySection } else { true }
+    /// Whether encoding puts a space before what follows a special token.
+    private func beginsSection(after id: Int32) -> Bool {
+        guard case .sentencePiece(let bpe) = algorithm else { return true }
+        guard bpe.prefixesEverySection, !bpe.isUnsplit(id) else { return false }
+        // Where the normalizer puts the space, it has done so before the text was cut.
+        return !(bpe.marksBeforeCutting && specialTokens.isNormalized(id))
     }
 
     /// The text of tokens, with U+FFFD for bytes that are not valid UTF-8.
@@ -304,7 +352,7 @@ extension Tokenizer {
         case .control, .unknown:
             if !skipSpecial { for index in text.indices { bytes.append(text[index]) } }
             // BOS is no part of the text: what follows it may still be the first.
-            startsSection = prefixesEverySection || startsSection && id == bos
+            startsSection = beginsSection(after: id) || startsSection && id == bos
         case .byte:
             if let byte = vocabulary.byte(of: id) { bytes.append(byte) }
             startsSection = false
@@ -314,8 +362,9 @@ extension Tokenizer {
                 let containsSpace = bpe.appendDecoded(text, startsSection: startsSection, to: &bytes)
                 // A user-defined token with `▁` comes from merging spaces, every other one from the partition of the
                 // text.
-                startsSection = prefixesEverySection && vocabulary.kinds[Int(id)] == .userDefined && !containsSpace
-            case .byteLevel where vocabulary.kinds[Int(id)] == .userDefined:
+                startsSection =
+                    vocabulary.kinds[Int(id)] == .userDefined && !containsSpace && beginsSection(after: id)
+            case .byteLevel where !vocabulary.isMergeable(id):
                 for index in text.indices { bytes.append(text[index]) }  // Found in the text as it is.
             case .byteLevel(let bpe):
                 bpe.appendDecoded(text, to: &bytes)

@@ -70,17 +70,19 @@ struct TokenizerMetadata {
         for name in ["eot", "eom", "fim_pad", "fim_rep", "fim_sep"] {
             ends.append(try id(name + "_token_id", in: vocabulary))
         }
+        return try ends + ids(Tokenizer.endsKey, in: vocabulary)
+    }
+
+    /// The tokens that a key of our own lists; none when absent.
+    func ids(_ key: String, in vocabulary: Vocabulary) throws(TokenizerError) -> [Int32] {
         let values: [Int]
-        do throws(GGUFError) { values = try metadata.value(Tokenizer.endsKey, as: .ints) ?? [] } catch {
-            throw .metadata(error)
-        }
-        for value in values {
+        do throws(GGUFError) { values = try metadata.value(key, as: .ints) ?? [] } catch { throw .metadata(error) }
+        return try values.map { value throws(TokenizerError) in
             guard let id = Int32(exactly: value), vocabulary.contains(id) else {
-                throw .idOutOfRange(key: Tokenizer.endsKey, id: value, vocabularySize: vocabulary.count)
+                throw .idOutOfRange(key: key, id: value, vocabularySize: vocabulary.count)
             }
-            ends.append(id)
+            return id
         }
-        return ends
     }
 
     /// Refuses options that change how texts become tokens, or which tokens may come, and that nothing here does.

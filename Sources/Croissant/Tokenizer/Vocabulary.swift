@@ -27,6 +27,8 @@ extension Tokenizer {
 struct Vocabulary: Sendable {
     /// Kind of each token, by id.
     private(set) var kinds: [Tokenizer.TokenKind]
+    /// The user-defined tokens that merging may make, in ascending order; nil for all of them.
+    var mergedUserDefined: [Int32]?
 
     /// Text of each token, by id.
     private let texts: GGUFStrings
@@ -110,6 +112,9 @@ struct Vocabulary: Sendable {
         texts.utf8(at: Int(id))
     }
 
+    /// Text of a token, copied.
+    func bytes(of id: Int32) -> [UInt8] { texts.bytes(at: Int(id)) }
+
     /// Text of a token as a string, repaired where it is not valid UTF-8.
     func string(of id: Int32) -> String {
         texts[Int(id)]
@@ -129,6 +134,21 @@ struct Vocabulary: Sendable {
     /// Declares a token to be of another kind than the file says.
     mutating func setKind(of id: Int32, to kind: Tokenizer.TokenKind) {
         kinds[Int(id)] = kind
+    }
+
+    /// Whether ordinary text can become this token by merging.
+    func isMergeable(_ id: Int32) -> Bool {
+        switch kinds[Int(id)] {
+        case .normal, .unused: true
+        case .userDefined: mergedUserDefined?.hasInOrder(id) ?? true
+        case .unknown, .control, .byte: false
+        }
+    }
+
+    /// The token with exactly this text that merging may make.
+    func mergeable(_ text: Span<UInt8>) -> Int32? {
+        guard let id = id(of: text), isMergeable(id) else { return nil }
+        return id
     }
 
     /// The token with exactly this text.

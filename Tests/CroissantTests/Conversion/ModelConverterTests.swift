@@ -335,7 +335,7 @@ struct ModelConverterTests {
         #expect(metadata["tokenizer.chat_template"] == .string("{{ messages }}"))
         #expect(metadata["tokenizer.ggml.bos_token_id"] == .uint32(61))
         #expect(metadata["tokenizer.ggml.eos_token_id"] == .uint32(63))
-        #expect(metadata["tokenizer.ggml.eot_token_id"] == .uint32(62))
+        #expect(metadata["tokenizer.ggml.eot_token_id"] == .uint32(63))
         #expect(metadata["croissant.tokenizer.eos_token_ids"]?.asArray?.asInts == [63, 62])
         #expect(try Tokenizer(metadata: metadata).endOfGeneration == [62, 63])
     }

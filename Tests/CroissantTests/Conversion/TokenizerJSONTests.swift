@@ -258,6 +258,29 @@ struct TokenizerJSONTests {
         #expect(try tokenizer.metadata.exactStrings("tokenizer.ggml.tokens")?.count == 266)
     }
 
+    @Test("The ends of turns and messages go by their texts, and all ends are kept")
+    func ends() throws {
+        var tokenizer = Self.llama()
+        let texts = ["<|eom_id|>", "<|a|>", "<|eot_id|>", "<|b|>"]
+        let added = try #require(tokenizer["added_tokens"] as? [[String: Any]])
+        tokenizer["added_tokens"] =
+            added + texts.enumerated().map { ["id": 267 + $0, "content": $1, "special": true] as [String: Any] }
+        func ends(_ ids: String) throws -> GGUFMetadata {
+            try metadata(tokenizer, count: 271, files: ["generation_config.json": "{\"eos_token_id\": \(ids)}"])
+        }
+        let all = try ends("[267, 268, 269, 270]")
+        #expect(all["tokenizer.ggml.eos_token_id"] == .uint32(2))
+        #expect(all["tokenizer.ggml.eot_token_id"] == .uint32(269))
+        #expect(all["tokenizer.ggml.eom_token_id"] == .uint32(267))
+        #expect(all["croissant.tokenizer.eos_token_ids"]?.asInts == [2, 267, 268, 269, 270])
+        #expect(try Tokenizer(metadata: all).endOfGeneration == [2, 267, 268, 269, 270])
+        let unnamed = try ends("[268, 270]")
+        #expect(unnamed["tokenizer.ggml.eot_token_id"] == nil && unnamed["tokenizer.ggml.eom_token_id"] == nil)
+        #expect(unnamed["croissant.tokenizer.eos_token_ids"]?.asInts == [2, 268, 270])
+        let one = try ends("2")
+        #expect(one["tokenizer.ggml.eot_token_id"] == nil && one["croissant.tokenizer.eos_token_ids"] == nil)
+    }
+
     @Test("Chat templates: one, several by name, or a file of its own")
     func chatTemplates() throws {
         let one = try metadata(Self.llama(), count: 267, options: #"{"bos_token": "<s>", "chat_template": "T"}"#)

@@ -63,6 +63,20 @@ struct TextPreparationTests {
         #expect(empty.pieces("\u{1}") == [])
     }
 
+    @Test("fuse_unknown: one unknown token for each character, or for a run of them in one word")
+    func unknownCharacters() throws {
+        let fixture = VocabularyFixture.pieces("▁a", "▁", "▁b")
+        let (text, digits) = ("a 🦊🦊🦊 b", "a 🦊12🦊🦊")
+        func pieces(_ text: String, _ keys: [String: GGUFValue]) throws -> [String] {
+            try tokenizer(fixture, keys).pieces(text).map { $0 == "<unk>" ? "?" : $0 }
+        }
+        #expect(try pieces(text, [:]) == ["▁a", "▁", "?", "▁b"])
+        #expect(try pieces(text, ["fuse_unknown": .bool(true)]) == ["▁a", "▁", "?", "▁b"])
+        #expect(try pieces(text, ["fuse_unknown": .bool(false)]) == ["▁a", "▁", "?", "?", "?", "▁b"])
+        #expect(try pieces(digits, [:]) == ["▁a", "▁", "?"])
+        #expect(try pieces(digits, ["split_digits": .bool(true)]) == ["▁a", "▁", "?", "?", "?", "?"])
+    }
+
     @Test("eos_token_ids: all of them end an answer")
     func ends() throws {
         let fixture = VocabularyFixture.pieces("a", "b", "c", "d")

@@ -71,12 +71,13 @@ package struct CheckpointTokenizer {
         var tokens: [AddedToken] = []
         for (name, node) in try options["added_tokens_decoder"].members() {
             guard let id = Int(name), range.contains(id) else { throw node.error(expected: "an id as a name") }
-            let text = try node["content"].string()
-            tokens.append(AddedToken(text: text, id: id, isSpecial: try node["special"].bool(default: false)))
+            var token = try AddedToken(node, id: id)
+            token.isNormalized = false  // What is in normal form is for SentencePiece to say.
+            tokens.append(token)
         }
         guard tokens.isEmpty else { return tokens }
         for (text, node) in try older.members() {
-            tokens.append(AddedToken(text: text, id: try node.int(range), isSpecial: false))
+            tokens.append(AddedToken(text: text, id: try node.int(range)))
         }
         return tokens
     }
@@ -124,15 +125,27 @@ extension CheckpointTokenizer {
         }
     }
 
+    /// Texts by which models name the end of a turn and of a message, by the key of GGUF.
+    private static let textsOfEnds = [
+        "eot": [
+            "<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<end_of_utterance>", "<|end_of_turn|>",
+            "<|endofturn|>",
+        ],
+        "eom": ["<|eom_id|>"],
+    ]
+
     /// Every token that ends an answer. Configurations of one model contradict each other: all of them count. GGUF has a
-    /// key for the end of a text, of a turn and of a message; a key of our own has all.
+    /// key for the end of a text, of a turn and of a message, which go by the texts of the tokens; a key of our own has
+    /// all.
     private mutating func addEnds() throws(ConversionError) {
         var ends: [Int] = []
         if let eos = try token("eos") { ends.append(eos) }
         for id in try ids(configuration["eos_token_id"]) + ids(generation["eos_token_id"]) where !ends.contains(id) {
             ends.append(id)
         }
-        for (id, key) in zip(ends.dropFirst(), ["eot", "eom"]) {
+        for (key, texts) in Self.textsOfEnds {
+            let named = texts.compactMap { vocabulary.id(of: $0.utf8) }
+            guard let id = ends.first(where: named.contains) else { continue }
             metadata["tokenizer.ggml.\(key)_token_id"] = .uint32(UInt32(id))
         }
         if ends.count > 1 {

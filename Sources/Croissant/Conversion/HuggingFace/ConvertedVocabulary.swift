@@ -7,7 +7,32 @@ struct AddedToken: Sendable {
     /// Its id.
     let id: Int
     /// Whether it is structure, which ordinary text cannot produce.
-    let isSpecial: Bool
+    var isSpecial = false
+    /// Whether it takes with it the white space before it.
+    var stripsLeft = false
+    /// Whether it takes with it the white space behind it.
+    var stripsRight = false
+    /// Whether it is found only as a word of its own.
+    var isSingleWord = false
+    /// Whether it is looked for in the text in normal form.
+    var isNormalized = false
+
+    /// A token without anything special.
+    init(text: String, id: Int) {
+        self.text = text
+        self.id = id
+    }
+
+    /// Reads what tokenizer.json and tokenizer_config.json say of a token, but for its id.
+    init(_ node: JSONNode, id: Int) throws(ConversionError) {
+        self.init(text: try node["content"].string(), id: id)
+        guard !text.isEmpty else { throw node["content"].error(expected: "a text that is not empty") }
+        isSpecial = try node["special"].bool(default: false)
+        stripsLeft = try node["lstrip"].bool(default: false)
+        stripsRight = try node["rstrip"].bool(default: false)
+        isSingleWord = try node["single_word"].bool(default: false)
+        isNormalized = try node["normalized"].bool(default: false)
+    }
 }
 
 /// A vocabulary on its way into a GGUF file: as many tokens as the embedding has rows.
@@ -26,6 +51,8 @@ struct ConvertedVocabulary: Sendable {
     var removesExtraSpaces = false
     /// What else happens to a text: keys of our own, as GGUF has none.
     var preparation = TextPreparation()
+    /// How special tokens are found, in keys of our own too.
+    private(set) var rules = AddedTokenRules()
     /// What was left out, and is nothing to worry about.
     private(set) var warnings: [String] = []
 
@@ -35,6 +62,10 @@ struct ConvertedVocabulary: Sendable {
     private var texts: [[UInt8]?]
     private(set) var kinds: [Tokenizer.TokenKind]
     private var ids: [[UInt8]: Int] = [:]
+    /// Tokens that were added.
+    private var added: [Int: AddedToken] = [:]
+    /// Those of them that training had made.
+    private var pieces: Set<Int> = []
 
     /// No tokens yet, of `count`.
     init(_ model: Tokenizer.TokenizerModel, count: Int, file: String) {
@@ -90,10 +121,31 @@ struct ConvertedVocabulary: Sendable {
         }
         let kind: Tokenizer.TokenKind = token.isSpecial ? .control : .userDefined
         if token.id >= 0, texts[token.id] == Array(token.text.utf8) {
+            if added[token.id] == nil { pieces.insert(token.id) }
             // Which characters become the unknown token is for the model to say.
             if kinds[token.id] != .unknown { kinds[token.id] = kind }
         } else {
             try place(Array(token.text.utf8), at: token.id, kind)
+        }
+        added[token.id] = token
+    }
+
+    /// Says how the tokens that were added are found: as Hugging Face's `tokenizers` find them.
+    ///
+    /// - Parameter findsPieces: whether user-defined tokens that were not added are found while a text is cut into
+    ///   characters, as SentencePiece finds them.
+    mutating func setRules(findsPieces: Bool) {
+        func ids(where isIncluded: (AddedToken) -> Bool) -> [Int32] {
+            added.values.filter(isIncluded).map { Int32($0.id) }.sorted()
+        }
+        rules.isLeftmost = true
+        rules.stripsLeft = ids { $0.stripsLeft }
+        rules.stripsRight = ids { $0.stripsRight }
+        rules.singleWords = ids { $0.isSingleWord }
+        rules.normalized = ids { $0.isNormalized }
+        rules.merged = ids { !$0.isSpecial && pieces.contains($0.id) }
+        if findsPieces {
+            rules.unsplit = kinds.indices.filter { kinds[$0] == .userDefined && added[$0] == nil }.map { Int32($0) }
         }
     }
 
@@ -135,6 +187,7 @@ struct ConvertedVocabulary: Sendable {
         if let addsSpacePrefix { metadata["tokenizer.ggml.add_space_prefix"] = .bool(addsSpacePrefix) }
         if removesExtraSpaces { metadata["tokenizer.ggml.remove_extra_whitespaces"] = .bool(true) }
         preparation.add(to: &metadata)
+        rules.add(to: &metadata)
         // So that nobody looks for signs of a preparation that a file says nothing about: there is none.
         if model == .sentencePiece, preparation == TextPreparation() { TextPreparation.addNone(to: &metadata) }
         return metadata

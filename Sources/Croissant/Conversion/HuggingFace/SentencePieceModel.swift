@@ -134,6 +134,7 @@ struct SentencePieceModel {
         }
         vocabulary.scores = scores
         for token in added { try vocabulary.add(token) }
+        vocabulary.setRules(findsPieces: true)
         vocabulary.addsSpacePrefix = addsSpacePrefix
         vocabulary.removesExtraSpaces = removesExtraSpaces
         if hasCharacterMap {

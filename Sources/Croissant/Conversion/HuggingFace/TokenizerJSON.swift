@@ -65,12 +65,7 @@ struct TokenizerJSON {
     static func addedTokens(_ root: JSONNode) throws(ConversionError) -> [AddedToken] {
         var tokens: [AddedToken] = []
         for node in try root["added_tokens"].elements() {
-            let text = try node["content"].string()
-            guard !text.isEmpty else { throw node["content"].error(expected: "a text that is not empty") }
-            tokens.append(
-                AddedToken(
-                    text: text, id: try node["id"].int(0...Int(Int32.max)),
-                    isSpecial: try node["special"].bool(default: false)))
+            tokens.append(try AddedToken(node, id: try node["id"].int(0...Int(Int32.max))))
         }
         return tokens
     }
@@ -104,6 +99,7 @@ extension TokenizerJSON {
         vocabulary.setMerges(try merges(in: vocabulary).map(\.text))
         guard vocabulary.checkBytes() else { throw model["vocab"].error(expected: "a token for each of the 256 bytes") }
         for token in try Self.addedTokens(root) { try vocabulary.add(token) }
+        vocabulary.setRules(findsPieces: false)
         return vocabulary
     }
 
@@ -139,6 +135,13 @@ extension TokenizerJSON {
         // Scores cannot say which of several ways to a token there are: programs that can, read the merges.
         vocabulary.setMerges(merges.map(\.text))
         for token in try Self.addedTokens(root) { try vocabulary.add(token) }
+        vocabulary.setRules(findsPieces: false)
+        // Who marks the spaces only matters to tokens in normal form.
+        if vocabulary.rules.normalized.isEmpty, vocabulary.preparation.prependScheme == .never {
+            vocabulary.preparation.prependScheme = nil
+        }
+        // Without an unknown token there is nothing to say.
+        if unknown != nil { vocabulary.preparation.fusesUnknown = try model["fuse_unk"].bool(default: false) }
         return vocabulary
     }
 
@@ -254,8 +257,7 @@ extension TokenizerJSON {
         guard ["always", "first", "never"].contains(scheme) else {
             throw node["prepend_scheme"].error(expected: "always, first or never")
         }
-        guard scheme != "never" else { return false }
         vocabulary.preparation.prependScheme = TextPreparation.PrependScheme(rawValue: scheme)
-        return true
+        return scheme != "never"
     }
 }
