@@ -48,7 +48,8 @@ struct CalibrationArguments: ParsableArguments {
         guard let calibration else { return nil }
         let text = try TextInput.file(calibration)
         // The name without the folders, which are nobody else's business: it goes into the file.
-        var settings = Quantizer.Calibration(text: text, name: URL(filePath: calibration).lastPathComponent)
+        var settings = Quantizer.Calibration(
+            text: text, name: URL(filePath: calibration).lastPathComponent, path: calibration)
         if let calibrationMethod { settings.method = calibrationMethod }
         settings.contextLength = calibrationContext
         if let calibrationChunks { settings.chunks = calibrationChunks }

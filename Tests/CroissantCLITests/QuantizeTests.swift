@@ -315,6 +315,22 @@ struct QuantizeTests {
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
     }
 
+    @Test("The text is no place for the file, by whatever name", arguments: ["text.txt", "soft.txt", "hard.txt"])
+    func calibrationOverText(name: String) throws {
+        let folder = try Fixture.newFolder("over-text")
+        let text = folder + "/text.txt"
+        try FileManager.default.copyItem(atPath: try Self.text(), toPath: text)
+        try FileManager.default.createSymbolicLink(atPath: folder + "/soft.txt", withDestinationPath: text)
+        try FileManager.default.linkItem(atPath: text, toPath: folder + "/hard.txt")
+        let before = try Data(contentsOf: URL(filePath: text))
+        let out = folder + "/" + name
+        let run = try CLI.run(["quantize", Self.source, out, "Q4_0", "--calibration", text])
+        #expect(run.status == 1)
+        #expect(run.errorLines.first == "error: output is the same file as the input: \(out)", "\(run.error)")
+        #expect(try Data(contentsOf: URL(filePath: text)) == before)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).count == 3)
+    }
+
     @Test("Weights that are quantised already may be calibrated with, and a line says what that means")
     func calibrationAgain() throws {
         let (first, second) = (Fixture.newPath("first.gguf"), Fixture.newPath("second.gguf"))

@@ -27,9 +27,10 @@ extension Quantizer {
     ) throws(ModelError) -> Bool {
         let threads = try HostProcessors.threads(threads)
         let declarations = tensors.map { GGUFWriter.Declaration($0.source, type: $0.type) }
+        let inputs = file.shardPaths + [options.calibration?.path].compactMap { $0 }
         let writer: GGUFWriter
         do throws(GGUFError) {
-            writer = try GGUFWriter(path: path, metadata: metadata, tensors: declarations, inputs: file.shardPaths)
+            writer = try GGUFWriter(path: path, metadata: metadata, tensors: declarations, inputs: inputs)
         } catch {
             throw .file(error)
         }
