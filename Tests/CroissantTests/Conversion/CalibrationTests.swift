@@ -341,6 +341,36 @@ struct CalibrationTests {
         #expect(throws: ModelError.self) { try quantizer.write(to: folder.file("out"), threads: 2) }
         #expect(try folder.names == ["f32.gguf", "nan.gguf"])
     }
+
+    @Test(
+        "Weights as large as a type can hold are calibrated like others, though errors that are fed forward enlarge them",
+        arguments: [FileType.q4_0, .q8_0, .q5_0, .iq4_nl, .q4_K_M])
+    func largestWeights(type: FileType) throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        var model = try ModelFile(path: try make(folder).path)
+        var random = Xoshiro256(seed: 70)
+        let row = (0..<256).map { column -> Float in
+            if column % 8 == 0 { return column % 16 == 0 ? 65_500 : -65_500 }
+            return 65_500 * (Float(random.next() >> 40) / Float(1 << 23) - 1)
+        }
+        try model.change("blk.0.ffn_up.weight") { tensor in
+            tensor.bytes.replaceSubrange(4 * 70 * 256..<4 * 71 * 256, with: bytes(of: row))
+        }
+        try model.write(to: folder.file("large.gguf"))
+        let file = try GGUFFile(path: folder.file("large.gguf"))
+        #expect(try Quantizer(file, options: options(.init(type))).write(to: folder.file("out"), threads: 2))
+        let out = try ModelFile(path: folder.file("out"))
+        let tensor = out.tensors[try out.index(of: "blk.0.ffn_up.weight")]
+        let count = tensor.dimensions.reduce(1, *)
+        var weights = [Float](repeating: 0, count: count)
+        var span = weights.mutableSpan
+        Kernels(.scalar).dequantize(tensor.bytes.rawBytes, as: tensor.type, count: count, into: &span)
+        // Within what a block of four bits can be wrong by.
+        let errors = zip(weights[70 * 256..<71 * 256], row).map { abs($0 - $1) }
+        #expect(errors.allSatisfy { $0 <= 65_500 * 0.3 }, "\(errors.max() ?? .nan)")
+        _ = try Model(contentsOf: folder.file("out"), options: .small)
+    }
 }
 
 @Suite("Calibrated files are nearer to the original", .enabled(if: TestData.isPresent, "needs ../shared/data"))

@@ -173,8 +173,8 @@ package struct FeedbackQuantizer: Sendable {
             let end = min(panel + space.panel, columns)
             for column in stride(from: panel, to: end, by: space.block) {
                 var errors = floats.slice(errorRange.lowerBound + column - panel..<errorRange.upperBound)
-                try round(
-                    matrix, strip, type, inputs, space, column, reach: end - column, errors: &errors, out, floats,
+                round(
+                    strip, type, inputs, space, column, reach: end - column, errors: &errors, out, floats,
                     bytes)
             }
             guard end < columns else { break }
@@ -188,19 +188,25 @@ package struct FeedbackQuantizer: Sendable {
 
     /// Rounds the blocks of a strip that begin with `column`, and feeds the errors forward to the end of the panel.
     private func round(
-        _ matrix: WeightMatrix, _ strip: Strip, _ type: GGMLType, _ inputs: borrowing Inputs, _ space: Workspace,
-        _ column: Int, reach: Int, errors: inout MutableSpan<Float>, _ out: borrowing SharedBuffer<UInt8>,
+        _ strip: Strip, _ type: GGMLType, _ inputs: borrowing Inputs, _ space: Workspace, _ column: Int, reach: Int,
+        errors: inout MutableSpan<Float>, _ out: borrowing SharedBuffer<UInt8>,
         _ floats: borrowing SharedBuffer<Float>, _ bytes: borrowing SharedBuffer<UInt8>
-    ) throws(ModelError) {
+    ) {
         let (columns, block, rows, start) = (space.columns, space.block, strip.rows.count, strip.floats)
         let count = rows * block
         var weights = floats.slice(start + column..<start + rows * columns)
         var compact = floats.slice(start + space.exact..<start + space.exact + count)
+        // Errors that have been fed forward may have made large weights larger than the type can express; what the file
+        // holds has been checked.
+        let limit = Kernels.quantizerLimit(type)
         for row in 0..<rows {
-            for k in 0..<block { compact[row * block + k] = weights[row * columns + k] }
+            for k in 0..<block {
+                let weight = weights[row * columns + k]
+                let held = weight > limit ? limit : weight >= -limit ? weight : -limit
+                weights[row * columns + k] = held
+                compact[row * block + k] = held
+            }
         }
-        // Errors that have been fed forward may have made large weights larger.
-        try kernels.check(compact.span, of: matrix.name, at: strip.rows.lowerBound * columns + column, as: type)
         let byteStart = strip.worker * space.bytes
         var codes = bytes.slice(byteStart..<byteStart + count)
         let blockStart = byteStart + space.strip
