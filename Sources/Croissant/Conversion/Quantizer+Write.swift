@@ -17,8 +17,8 @@ extension Quantizer {
     ///     done, of ``CalibrationPlan/steps``; returning false stops, and leaves no file behind.
     /// - Returns: whether the file was written.
     /// - Throws: ``ModelError/invalidOption(name:value:expected:)`` for a number of threads that makes no sense;
-    ///   ``ModelError/invalidWeight(tensor:index:value:expected:)`` for a weight that is no number, or larger than its
-    ///   new type can express; ``ModelError/overMemory(needed:available:)`` or
+    ///   ``ModelError/invalidWeight(tensor:index:value:expected:)`` for a weight that is no number, even where it would
+    ///   only be copied, or larger than its new type can express; ``ModelError/overMemory(needed:available:)`` or
     ///   ``ModelError/outOfMemory(bytes:purpose:)`` for memory that there is not; ``ModelError/file(_:)`` where reading
     ///   or writing fails.
     @discardableResult
@@ -177,7 +177,8 @@ private struct QuantizationRun {
     ) throws(ModelError) {
         let piece = group.pieces[index]
         let tensor = quantizer.tensors[piece.tensor]
-        guard !piece.isCopied && calibrated[tensor.source.name] == nil else { return }
+        // Floats that stay what they are must be numbers too: a model with others would not load.
+        guard !piece.isCopied || tensor.type.isFloat, calibrated[tensor.source.name] == nil else { return }
         let kernels = quantizer.kernels
         let start = worker * QuantizationPieces.elements
         var values = floats.slice(start..<start + piece.elements.count)
@@ -185,6 +186,7 @@ private struct QuantizationRun {
         kernels.dequantize(
             mapped.bytes.extracting(piece.source), as: tensor.source.type, count: piece.elements.count, into: &values)
         try kernels.check(values.span, of: tensor.source.name, at: piece.elements.lowerBound, as: tensor.type)
+        if piece.isCopied { return }
         // Blocks do not depend on the row that they are in.
         var out = blocks.slice(place(of: index, in: group))
         kernels.quantizeRows(values.span, columns: piece.elements.count, as: tensor.type, into: &out)
