@@ -99,7 +99,7 @@ extension ModelError: CustomStringConvertible {
         case .requantization:
             "quantise the original, in F16 or BF16; --allow-requantize does it all the same, and adds up the errors"
         case .outOfMemory, .overContainer:
-            "a smaller context (-c), a smaller batch (-b) or --weights mapped needs less"
+            "a smaller context (-c), a smaller batch (-b), fewer threads (-t) or --weights mapped needs less"
         case .overMemory: "fewer chunks of text, or shorter ones, need less"
         case .contextExceeded: "a larger context (-c) holds more, up to what the model was trained for"
         case .noTokenizer: "give token ids with --ids"

@@ -156,8 +156,8 @@ public struct CalibrationPlan: Sendable {
     /// Throws where calibrating takes more memory than there is.
     func checkMemory(threads: Int, available: Int?) throws(ModelError) {
         let needed = try memory(threads: threads).reduce(0) { $1.isFileBacked ? $0 : $0 + $1.byteCount }
-        guard let available, needed > available else { return }
-        throw .overMemory(needed: needed, available: available)
+        if let available, needed > available { throw .overMemory(needed: needed, available: available) }
+        try BLAS.checkAddressSpace(threads: threads, beside: needed)
     }
 
     /// What the new file says about it, by the keys of llama.cpp's quantiser where it has some.
