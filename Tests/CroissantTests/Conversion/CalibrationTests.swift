@@ -268,6 +268,28 @@ struct CalibrationTests {
         #expect(try floats.write(to: folder.file("out"), threads: 1))
     }
 
+    @Test("Without an output matrix, the embedding in its place is calibrated")
+    func tiedEmbedding() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        var model = try ModelFile(path: try make(folder).path)
+        model.tensors.removeAll { $0.name == "output.weight" }
+        try model.write(to: folder.file("tied.gguf"))
+        let file = try GGUFFile(path: folder.file("tied.gguf"))
+        let mix = QuantizationMix(.q4_K_M)
+        let quantizer = try Quantizer(file, options: options(mix))
+        let embedding = try #require(quantizer.tensors.first { $0.source.name == "token_embd.weight" })
+        #expect(quantizer.calibration?.method(for: embedding) == .gptq)
+        try quantizer.write(to: folder.file("calibrated"), threads: 2)
+        try Quantizer(file, options: .init(mix: mix)).write(to: folder.file("plain"), threads: 2)
+        let (one, other) = (try ModelFile(path: folder.file("calibrated")), try ModelFile(path: folder.file("plain")))
+        let index = try one.index(of: "token_embd.weight")
+        #expect(one.tensors[index].type == .q6_K)
+        #expect(one.tensors[index].bytes != other.tensors[index].bytes)
+        #expect(one.metadata["quantize.imatrix.entries_count"]?.asInt == 15)
+        _ = try Model(contentsOf: folder.file("calibrated"), options: .small)
+    }
+
     @Test("What cannot be calibrated with, or by, is an error before anything is written")
     func errors() throws {
         let folder = try TemporaryFolder()

@@ -95,10 +95,12 @@ public struct CalibrationPlan: Sendable {
         method = calibration.method
         name = calibration.name
         self.file = file
+        // A model without an output matrix multiplies with the embedding in its place.
+        let output = file.tensor(named: layout.output.name) == nil ? layout.embedding : layout.output
         let products = Set(
             layout.blocks.flatMap { block in
                 [block.query, block.key, block.value, block.attentionOutput, block.gate, block.up, block.down]
-            }.map(\.name) + [layout.output.name])
+            }.map(\.name) + [output.name])
         let calibrated = tensors.filter {
             products.contains($0.source.name) && $0.type.blockSize > 1 && !$0.isCopied
         }
