@@ -121,11 +121,18 @@ public struct Quantizer: Sendable {
     /// What the new file says about itself.
     public var metadata: GGUFMetadata {
         var metadata = file.metadata.withoutSplit
+        // How weights were calibrated is true of them for as long as they are not quantised again.
+        if !tensors.allSatisfy(\.isCopied) {
+            for key in metadata.keys where Self.calibrationKeys.contains(where: key.hasPrefix) { metadata[key] = nil }
+        }
         metadata["general.quantization_version"] = .uint32(2)
         metadata["general.file_type"] = options.mix.fileType.map { .uint32($0.rawValue) }
         if let calibration { metadata.merge(calibration.metadata) }
         return metadata
     }
+
+    /// What keys that tell of a calibration begin with, here and in llama.cpp's quantiser.
+    private static let calibrationKeys = ["quantize.imatrix.", "quantize.calibration."]
 
     /// The types that are asked for, whether they fit the rows or not; nil for tensors that stay as they are.
     private static func wantedTypes(

@@ -290,6 +290,34 @@ struct CalibrationTests {
         _ = try Model(contentsOf: folder.file("calibrated"), options: .small)
     }
 
+    @Test("What a file says of its calibration goes when its weights are quantised again, and stays with them")
+    func staleKeys() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let file = try make(folder)
+        try Quantizer(file, options: options(.init(.q8_0), .importance)).write(to: folder.file("q8"), threads: 2)
+        let calibrated = try GGUFFile(path: folder.file("q8"))
+        func keys(_ metadata: GGUFMetadata) -> [String] { metadata.keys.filter { $0.hasPrefix("quantize.") } }
+        #expect(keys(calibrated.metadata).count == 5)
+        var plain = Quantizer.Options(mix: .init(.q4_0))
+        plain.allowsRequantization = true
+        #expect(keys(try Quantizer(calibrated, options: plain).metadata).isEmpty)
+        let copied = try Quantizer(calibrated, options: .init(mix: .init(.q8_0)))
+        #expect(keys(copied.metadata) == keys(calibrated.metadata))
+        var again = options(.init(.q4_0))
+        again.allowsRequantization = true
+        again.calibration?.name = "dogs.txt"
+        let metadata = try Quantizer(calibrated, options: again).metadata
+        #expect(metadata["quantize.imatrix.dataset"] == .string("dogs.txt"))
+        #expect(metadata["quantize.calibration.method"] == .string("gptq"))
+        // A key of llama.cpp's alone.
+        var foreign = try ModelFile(path: file.path)
+        foreign.metadata["quantize.imatrix.file"] = .string("imatrix.dat")
+        try foreign.write(to: folder.file("foreign"))
+        let other = try Quantizer(try GGUFFile(path: folder.file("foreign")), options: options(.init(.q4_0)))
+        #expect(other.metadata["quantize.imatrix.file"] == nil)
+    }
+
     @Test("What cannot be calibrated with, or by, is an error before anything is written")
     func errors() throws {
         let folder = try TemporaryFolder()
