@@ -51,9 +51,10 @@ struct FeedbackFactorTests {
             parts.add(some, rows: 10, on: pool)
             squares.add(some, rows: 10, on: pool)
         }
-        for (a, b) in zip(try whole.importance, try squares.importance) { #expect(abs(a - b) <= 1e-4 * b) }
-        try whole.close(damping: 0)
-        try parts.close(damping: 0)
+        let importance = try whole.importance(of: "w")
+        for (a, b) in zip(importance, try squares.importance(of: "w")) { #expect(abs(a - b) <= 1e-4 * b) }
+        whole.close(importance, damping: 0)
+        parts.close(try parts.importance(of: "w"), damping: 0)
         // In units of the mean of the diagonal.
         let unit = x.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(rows * columns)
         var wrong = 0
@@ -79,7 +80,7 @@ struct FeedbackFactorTests {
         for row in 0..<rows { x[row * columns + 7] = 0 }
         var moments = try InputMoments(columns: columns)
         moments.add(x.span, rows: rows, on: ThreadPool(threadCount: 1))
-        try moments.close(damping: 0.01)
+        moments.close(try moments.importance(of: "w"), damping: 0.01)
         var factor = try FeedbackFactor(columns: 64)
         factor.factorize(moments)
         let u = factor.upper
@@ -99,13 +100,13 @@ struct FeedbackFactorTests {
         }
         // Nothing at all was seen.
         var none = try InputMoments(columns: columns)
-        try none.close(damping: 0.01)
+        none.close(try none.importance(of: "w"), damping: 0.01)
         var identity = try FeedbackFactor(columns: columns)
         identity.factorize(none)
         #expect(identity.costs.allSatisfy { $0 == 1 })
         var bad = try InputMoments(columns: 16)
         bad.add([Float](repeating: .infinity, count: 16).span, rows: 1, on: ThreadPool(threadCount: 1))
-        #expect(throws: ModelError.self) { try bad.close(damping: 0.01) }
+        #expect(throws: ModelError.infiniteActivations(tensor: "w")) { try bad.importance(of: "w") }
     }
 
     @Test(
@@ -119,7 +120,7 @@ struct FeedbackFactorTests {
         func costs(_ x: [Float]) throws -> [Float] {
             var moments = try InputMoments(columns: columns)
             moments.add(x.span, rows: rows, on: ThreadPool(threadCount: 1))
-            try moments.close(damping: 0.01)
+            moments.close(try moments.importance(of: "w"), damping: 0.01)
             var factor = try FeedbackFactor(columns: columns)
             factor.factorize(moments)
             return factor.costs
@@ -135,7 +136,7 @@ struct FeedbackFactorTests {
         // Two inputs that are one and the same, and no damping.
         var moments = try InputMoments(columns: 2)
         moments.add([1, 1, 2, 2, 3, 3].span, rows: 3, on: ThreadPool(threadCount: 1))
-        try moments.close(damping: 0)
+        moments.close(try moments.importance(of: "w"), damping: 0)
         var factor = try FeedbackFactor(columns: 2)
         factor.factorize(moments)
         #expect(factor.costs.allSatisfy { $0 > 0 && $0.isFinite })
@@ -161,8 +162,8 @@ struct FeedbackFactorTests {
         let x = Self.inputs(rows: 400, columns: columns)
         var moments = try InputMoments(columns: columns)
         moments.add(x.span, rows: 400, on: pool)
-        let importance = try moments.importance
-        try moments.close(damping: 0.01)
+        let importance = try moments.importance(of: "w")
+        moments.close(importance, damping: 0.01)
         var factor = try FeedbackFactor(columns: columns)
         factor.factorize(moments)
         let quantizer = FeedbackQuantizer(kernels: kernels, pool: pool)
@@ -316,6 +317,27 @@ struct CalibrationTests {
         try foreign.write(to: folder.file("foreign"))
         let other = try Quantizer(try GGUFFile(path: folder.file("foreign")), options: options(.init(.q4_0)))
         #expect(other.metadata["quantize.imatrix.file"] == nil)
+    }
+
+    @Test("An input that is infinite whatever the text is named by the matrix that it meets")
+    func infiniteInputs() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let original = try ModelFile(path: try make(folder).path)
+        for (norm, matrix) in [("blk.0.attn_norm", "blk.0.attn_q"), ("blk.1.ffn_norm", "blk.1.ffn_gate")] {
+            var model = original
+            try model.change(norm + ".weight") { $0.bytes.replaceSubrange(0..<4, with: bytes(of: [Float(1e30)])) }
+            try model.write(to: folder.file("large.gguf"))
+            for method in Quantizer.Calibration.Method.allCases {
+                let quantizer = try Quantizer(
+                    try GGUFFile(path: folder.file("large.gguf")), options: options(.init(.q4_0), method))
+                #expect(throws: ModelError.infiniteActivations(tensor: matrix + ".weight")) {
+                    try quantizer.write(to: folder.file("out"), threads: 2)
+                }
+            }
+        }
+        let error = ModelError.infiniteActivations(tensor: "blk.0.attn_q.weight")
+        #expect("\(error)".hasPrefix("bad activations: the input of blk.0.attn_q.weight (expected "))
     }
 
     @Test("What cannot be calibrated with, or by, is an error before anything is written")

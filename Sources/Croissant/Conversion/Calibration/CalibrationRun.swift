@@ -73,9 +73,9 @@ struct CalibrationRun {
         _ layer: Linear, _ moments: inout InputMoments, _ work: inout Work
     ) throws(ModelError) -> Linear? {
         let tensors = layer.parts.map { plan.matrices[$0.name] }
-        let importance = try moments.importance
+        let importance = try moments.importance(of: layer.parts[0].name)
         if tensors.contains(where: { $0.map(plan.usesFeedback) ?? false }) {
-            try moments.close(damping: Self.damping)
+            moments.close(importance, damping: Self.damping)
             work.factor.factorize(moments)
         }
         var parts: [WeightMatrix] = []
