@@ -142,6 +142,20 @@ struct FeedbackFactorTests {
         #expect(factor.costs.allSatisfy { $0 > 0 && $0.isFinite })
     }
 
+    @Test("A factor is asked between its steps whether to go on", arguments: 0...3)
+    func stoppedFactor(steps: Int) throws {
+        var moments = try InputMoments(columns: 16)
+        moments.add([Float](repeating: 1, count: 16).span, rows: 1, on: ThreadPool(threadCount: 1))
+        moments.close(try moments.importance(of: "w"), damping: 0.01)
+        var factor = try FeedbackFactor(columns: 16)
+        var left = steps
+        let isComplete = factor.factorize(moments) {
+            left -= 1
+            return left >= 0
+        }
+        #expect(isComplete == (steps == 3))
+    }
+
     @Test(
         "Products with inputs that go together are nearer with feedback than with importance, and nearer with that than without",
         arguments: [GGMLType.q4_0, .q5_1, .q8_0, .iq4_nl, .mxfp4, .q2_K, .q3_K, .q4_K, .iq4_xs])
@@ -170,7 +184,8 @@ struct FeedbackFactorTests {
         var exact = [Float](repeating: 0, count: matrix.rows * columns)
         var span = exact.mutableSpan
         kernels.dequantize(matrix, rows: 0..<matrix.rows, into: &span)
-        func error(_ blocks: borrowing Buffer<UInt8>) -> Double {
+        func error(_ blocks: consuming Buffer<UInt8>?) -> Double {
+            guard let blocks else { return .infinity }
             var weights = [Float](repeating: 0, count: exact.count)
             var span = weights.mutableSpan
             kernels.dequantize(blocks.bytes(of: 0..<blocks.count), as: type, count: exact.count, into: &span)
@@ -338,6 +353,35 @@ struct CalibrationTests {
         }
         let error = ModelError.infiniteActivations(tensor: "blk.0.attn_q.weight")
         #expect("\(error)".hasPrefix("bad activations: the input of blk.0.attn_q.weight (expected "))
+    }
+
+    @Test("A long chunk goes through a block in several passes, and is stopped after each of them")
+    func longChunks() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        var long = options(.init(.q4_0), chunks: 1)
+        long.calibration?.contextLength = 1200
+        let quantizer = try Quantizer(try make(folder), options: long)
+        let plan = try #require(quantizer.calibration)
+        // Three passes of a chunk through each of two blocks, twice; fifteen matrices.
+        #expect(plan.steps == 2 * 2 * 3 + 15 * 4)
+        // Activations are those of a pass.
+        let activations = try #require(try plan.memory(threads: 1).first { $0.name == "activations" })
+        #expect(activations.byteCount < 1200 * 256 * 4 * 6)
+        var seen: [Int] = []
+        #expect(
+            try quantizer.write(
+                to: folder.file("1"), threads: 1,
+                calibrating: {
+                    seen.append($0); return true
+                }))
+        #expect(seen.prefix(3) == [1, 2, 3] && seen.last == plan.steps)
+        #expect(try quantizer.write(to: folder.file("2"), threads: 2))
+        #expect(
+            try Data(contentsOf: URL(filePath: folder.file("1"))) == Data(contentsOf: URL(filePath: folder.file("2"))))
+        // Between the steps of a factor and of a matrix, too.
+        #expect(seen.count > plan.steps / 4 + 12)
+        #expect(try !quantizer.write(to: folder.file("3"), threads: 1, calibrating: { $0 < 2 }))
     }
 
     @Test("What cannot be calibrated with, or by, is an error before anything is written")

@@ -26,10 +26,14 @@ public struct CalibrationPlan: Sendable {
     public var trainedLength: Int { configuration.contextLength }
     /// The number of tokens that are read.
     public var tokenCount: Int { chunkCount * chunkLength }
+    /// The tokens of a chunk that go through a block together: all of them, but not more than are read at a time elsewhere.
+    var passes: [Range<Int>] {
+        stride(from: 0, to: chunkLength, by: Self.passLength).map { $0..<min($0 + Self.passLength, chunkLength) }
+    }
     /// The number of steps that calibrating is made of, as
     /// ``Quantizer/write(to:threads:progress:calibrating:)`` reports them.
     public var steps: Int {
-        2 * configuration.layers * chunkCount + matrices.count * CalibrationProgress.stepsOfMatrix
+        2 * configuration.layers * chunkCount * passes.count + matrices.count * CalibrationProgress.stepsOfMatrix
     }
 
     /// How the rounding of `tensor`, one of ``Quantizer/tensors``, is calibrated; nil where it is not.
@@ -109,12 +113,14 @@ public struct CalibrationPlan: Sendable {
 
     /// Tokens in a chunk where nobody says.
     static let defaultLength = 512
+    /// The most tokens in a pass.
+    private static let passLength = 512
 
     /// How the model is run: in floats throughout, its weights where they are in the file.
     func runtime(threads: Int) -> RuntimeOptions {
         var options = RuntimeOptions(contextLength: chunkLength)
         options.threads = threads
-        options.batchSize = chunkLength
+        options.batchSize = min(chunkLength, Self.passLength)
         options.keyType = .f32
         options.valueType = .f32
         options.weights = .mapped

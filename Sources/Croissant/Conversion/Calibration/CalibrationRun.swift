@@ -47,8 +47,9 @@ struct CalibrationRun {
         }
         if weights.output.parts.contains(where: { plan.matrices[$0.name] != nil }) {
             moments.attention.reset()
-            text.observeOutput(&moments.attention)
-            guard try quantize(weights.output, &moments.attention, &work) != nil else { return nil }
+            guard text.observeOutput(&moments.attention, work.progress),
+                try quantize(weights.output, &moments.attention, &work) != nil
+            else { return nil }
         }
         return work.made
     }
@@ -76,7 +77,7 @@ struct CalibrationRun {
         let importance = try moments.importance(of: layer.parts[0].name)
         if tensors.contains(where: { $0.map(plan.usesFeedback) ?? false }) {
             moments.close(importance, damping: Self.damping)
-            work.factor.factorize(moments)
+            guard work.factor.factorize(moments, while: work.progress.goesOn) else { return nil }
         }
         var parts: [WeightMatrix] = []
         for (matrix, tensor) in zip(layer.parts, tensors) {
@@ -84,13 +85,15 @@ struct CalibrationRun {
                 parts.append(matrix)
                 continue
             }
-            let blocks =
-                plan.usesFeedback(tensor)
-                ? try quantizer.quantize(
-                    matrix, as: tensor.type,
-                    .init(
-                        importance: work.factor.costs, hessian: moments.hessian, factor: work.factor.upper))
-                : try quantizer.quantize(matrix, as: tensor.type, importance: importance)
+            let goesOn = work.progress.goesOn
+            guard
+                let blocks = plan.usesFeedback(tensor)
+                    ? try quantizer.quantize(
+                        matrix, as: tensor.type,
+                        .init(importance: work.factor.costs, hessian: moments.hessian, factor: work.factor.upper),
+                        while: goesOn)
+                    : try quantizer.quantize(matrix, as: tensor.type, importance: importance, while: goesOn)
+            else { return nil }
             let quantized = try WeightStore.matrix(tensor, of: model.file, blocks: blocks)
             work.made[matrix.name] = quantized
             parts.append(quantized)
@@ -118,7 +121,7 @@ struct CalibrationProgress {
     private var done = 0
     private let report: ((Int) -> Bool)?
 
-    /// Steps that quantising a matrix counts; taking a chunk through a block is one.
+    /// Steps that quantising a matrix counts; taking a chunk through a block is one, or one for each of its passes.
     static let stepsOfMatrix = 4
 
     /// No steps yet.
@@ -127,6 +130,9 @@ struct CalibrationProgress {
     /// Counts steps; whether to go on.
     mutating func advance(_ steps: Int) -> Bool {
         done += steps
-        return report?(done) ?? true
+        return goesOn()
     }
+
+    /// Whether to go on.
+    func goesOn() -> Bool { report?(done) ?? true }
 }
