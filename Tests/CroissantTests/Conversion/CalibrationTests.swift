@@ -306,6 +306,27 @@ struct CalibrationTests {
         _ = try Model(contentsOf: folder.file("calibrated"), options: .small)
     }
 
+    @Test("Types are those of files with an importance matrix")
+    func types() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        var shape = Self.shape
+        shape.layers = 8
+        shape.feedForwardLength = 256
+        try ModelSynthesizer(shape: shape, type: .f16).write(to: folder.file("f16.gguf"), threads: 1)
+        let file = try GGUFFile(path: folder.file("f16.gguf"))
+        for (mix, plain, calibrated) in [
+            (FileType.q4_0, GGMLType.q4_0, GGMLType.q4_1), (.q5_0, .q5_0, .q5_1), (.iq4_xs, .q5_K, .iq4_xs),
+        ] {
+            let types = [Quantizer.Options(mix: .init(mix)), options(.init(mix))].map { options in
+                (try? Quantizer(file, options: options))?.tensors.filter { $0.source.name.hasSuffix("ffn_down.weight") }
+                    .map(\.type) ?? []
+            }
+            #expect(types[0].first == plain && types[1].first == calibrated)
+            #expect(types[0].count == 8 && types[0].dropFirst() == types[1].dropFirst())
+        }
+    }
+
     @Test("What a file says of its calibration goes when its weights are quantised again, and stays with them")
     func staleKeys() throws {
         let folder = try TemporaryFolder()
