@@ -87,6 +87,21 @@ struct QuantizeTests {
         #expect(verbose.errorLines.last?.wholeMatch(of: /in .* s, .* a second; peak .*/) != nil)
     }
 
+    @Test("Names that mean other types elsewhere are explained, and experts that a model does not have are missed")
+    func names() throws {
+        let help = try CLI.run(["help", "quantize"]).output.split { $0 == " " || $0 == "\n" }.joined(separator: " ")
+        #expect(help.contains("Q3_K, Q4_K and Q5_K are one type for all matrices"))
+        let dry = ["quantize", Self.source, "x", "--dry-run", "--json"]
+        let run = try CLI.run(dry + ["mxfp4_moe"])
+        #expect(
+            run.error
+                == "warning: MXFP4_MOE makes every matrix of a model without experts Q8_0: MXFP4 gives them four bits\n"
+        )
+        #expect(run.status == 0)
+        #expect(Set(try run.json(Report.self).tensors.map(\.typeAfter)) == ["Q8_0", "F32"])
+        for quiet in [["mxfp4_moe", "-q"], ["mxfp4"], ["q8_0"]] { #expect(try CLI.run(dry + quiet).error.isEmpty) }
+    }
+
     @Test("An expression that others search for without an end is none here")
     func expression() throws {
         // Each letter more would double the time of a search that goes back.
