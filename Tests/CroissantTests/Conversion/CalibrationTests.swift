@@ -474,8 +474,17 @@ struct CalibrationTests {
             tensor.bytes.replaceSubrange(4 * 777..<4 * 778, with: [0, 0, 0xc0, 0x7f])
         }
         try model.write(to: folder.file("nan.gguf"))
-        let quantizer = try Quantizer(try GGUFFile(path: folder.file("nan.gguf")), options: options(.init(.q4_0)))
-        #expect(throws: ModelError.self) { try quantizer.write(to: folder.file("out"), threads: 2) }
+        let file = try GGUFFile(path: folder.file("nan.gguf"))
+        for type in [FileType.q4_0, .tq2_0] {
+            let quantizer = try Quantizer(file, options: options(.init(type)))
+            let limit = "a magnitude up to 65504.0 for \(type.shortName)"
+            for threads in [1, 2] {
+                #expect(
+                    throws: ModelError.invalidWeight(
+                        tensor: "blk.0.ffn_up.weight", index: 777, value: "NaN", expected: limit)
+                ) { try quantizer.write(to: folder.file("out"), threads: threads) }
+            }
+        }
         #expect(try folder.names == ["f32.gguf", "nan.gguf"])
     }
 

@@ -96,18 +96,25 @@ struct QuantizerTests {
 
     @Test(
         "trained weights in 16, 8 and 5 bits have the bytes of published files",
-        .enabled(if: TestData.isPresent, "needs ../shared/data"), arguments: ["F16", "Q8_0", "Q5_1"])
-    func stories(name: String) throws {
+        .enabled(if: TestData.isPresent, "needs ../shared/data"),
+        arguments: [("F16", 37), ("Q8_0", 32), ("Q5_1", 31)])
+    func stories(name: String, matrices: Int) throws {
         let folder = try TemporaryFolder()
         defer { folder.remove() }
         let file = try GGUFFile(path: TestData.path("stories260K.gguf"))
         let theirs = try ModelFile(path: TestData.path("stories260K-\(name).gguf"))
         let mix = try #require(QuantizationMix(name: name))
         #expect(try Quantizer(file, options: .init(mix: mix)).write(to: folder.file("ours"), threads: 2))
-        for tensor in try ModelFile(path: folder.file("ours")).tensors {
+        let ours = try ModelFile(path: folder.file("ours")).tensors
+        var compared: [GGMLType: Int] = [:]
+        for tensor in ours {
             let other = theirs.tensors[try theirs.index(of: tensor.name)]
-            if tensor.type == other.type { #expect(tensor.bytes == other.bytes, "\(tensor.name)") }
+            guard tensor.type == other.type else { continue }
+            #expect(tensor.bytes == other.bytes, "\(tensor.name)")
+            compared[tensor.type, default: 0] += 1
         }
+        #expect(compared[mix.baseType] == matrices)
+        #expect(compared[.f32] == 11)
     }
 
     @Test("F16 and BF16 are read as well as F32, and blocks only if they may")
