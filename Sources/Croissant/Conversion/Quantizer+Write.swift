@@ -34,14 +34,20 @@ extension Quantizer {
         } catch {
             throw .file(error)
         }
-        var calibrated: [String: WeightMatrix] = [:]
+        let output = QuantizedOutput(writer)
+        var isCalibrated = Set<String>()
         if let calibration, !calibration.matrices.isEmpty {
             let run = try CalibrationRun(calibration, of: file, threads: threads)
-            guard let made = try run.run(progress: calibrating) else { return false }
-            calibrated = made
+            isCalibrated.formUnion(calibration.matrices.keys)
+            let isComplete = try run.run(progress: calibrating) { matrix throws(ModelError) in
+                do throws(GGUFError) { try output.place(matrix.heldBytes, of: matrix.name) } catch {
+                    throw .file(error)
+                }
+            }
+            guard isComplete else { return false }
         }
         return try QuantizationRun(
-            self, calibrated: calibrated, pool: ThreadPool(threadCount: threads), output: QuantizedOutput(writer)
+            self, leavingOut: isCalibrated, pool: ThreadPool(threadCount: threads), output: output
         )
         .run(progress: progress)
     }
@@ -57,6 +63,10 @@ private final class QuantizedOutput: Sendable {
         try writer.withLock { writer throws(GGUFError) in try writer?.write(bytes, of: tensor) }
     }
 
+    func place(_ bytes: RawSpan, of tensor: String) throws(GGUFError) {
+        try writer.withLock { writer throws(GGUFError) in try writer?.place(bytes, of: tensor) }
+    }
+
     func finish() throws(GGUFError) {
         try writer.withLock { writer throws(GGUFError) in try writer.take()?.finish() }
     }
@@ -65,8 +75,8 @@ private final class QuantizedOutput: Sendable {
 /// One way through a file.
 private struct QuantizationRun {
     private let quantizer: Quantizer
-    /// Matrices that are quantised already, by their names.
-    private let calibrated: [String: WeightMatrix]
+    /// Names of matrices that are in the file already.
+    private let leftOut: Set<String>
     private let pool: ThreadPool
     private let output: QuantizedOutput
     /// Pieces until all threads meet.
@@ -84,11 +94,9 @@ private struct QuantizationRun {
         var byteCount: Int { pieces.reduce(0) { $0 + $1.source.count } }
     }
 
-    init(
-        _ quantizer: Quantizer, calibrated: [String: WeightMatrix], pool: ThreadPool, output: QuantizedOutput
-    ) {
+    init(_ quantizer: Quantizer, leavingOut leftOut: Set<String>, pool: ThreadPool, output: QuantizedOutput) {
         self.quantizer = quantizer
-        self.calibrated = calibrated
+        self.leftOut = leftOut
         self.pool = pool
         self.output = output
         groupSize = min(32 * pool.threadCount, 512)
@@ -100,10 +108,10 @@ private struct QuantizationRun {
         var floats = try Buffer<Float>.allocate(
             pool.threadCount * QuantizationPieces.elements, purpose: "weights to be quantised")
         var blocks = try Buffer<UInt8>.allocate(2 * groupSize * pieceBytes, purpose: "blocks on their way to the file")
-        var pieces = QuantizationPieces(quantizer.tensors)
+        var pieces = QuantizationPieces(quantizer.tensors, leavingOut: leftOut)
         var previous = Group(pieces: [], half: 1)
         var current = nextGroup(after: previous, &pieces)
-        var done = 0
+        var done = quantizer.tensors.reduce(0) { leftOut.contains($1.source.name) ? $0 + $1.source.byteCount : $0 }
         while !previous.pieces.isEmpty || !current.pieces.isEmpty {
             let next = nextGroup(after: current, &pieces)
             advise(.willNeed, next)
@@ -150,9 +158,7 @@ private struct QuantizationRun {
         do throws(GGUFError) {
             for (index, piece) in group.pieces.enumerated() {
                 let tensor = quantizer.tensors[piece.tensor].source
-                if let matrix = calibrated[tensor.name] {
-                    try output.write(matrix.heldBytes.extracting(piece.target), of: tensor.name)
-                } else if piece.isCopied {
+                if piece.isCopied {
                     let mapped = quantizer.file.mappedFile(of: tensor)
                     try output.write(mapped.bytes.extracting(piece.source), of: tensor.name)
                 } else {
@@ -178,7 +184,7 @@ private struct QuantizationRun {
         let piece = group.pieces[index]
         let tensor = quantizer.tensors[piece.tensor]
         // Floats that stay what they are must be numbers too: a model with others would not load.
-        guard !piece.isCopied || tensor.type.isFloat, calibrated[tensor.source.name] == nil else { return }
+        guard !piece.isCopied || tensor.type.isFloat else { return }
         let kernels = quantizer.kernels
         let start = worker * QuantizationPieces.elements
         var values = floats.slice(start..<start + piece.elements.count)

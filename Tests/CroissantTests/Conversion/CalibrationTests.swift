@@ -376,6 +376,33 @@ struct CalibrationTests {
         #expect("\(error)".hasPrefix("bad activations: the input of blk.0.attn_q.weight (expected "))
     }
 
+    @Test("Matrices are written as they are made: in the order of the file, whatever that is")
+    func order() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let file = try make(folder)
+        try Quantizer(file, options: options(.init(.q4_K_M))).write(to: folder.file("out"), threads: 2)
+        let expected = try ModelFile(path: folder.file("out"))
+        var reversed = try ModelFile(path: file.path)
+        reversed.tensors.reverse()
+        try reversed.write(to: folder.file("reversed.gguf"))
+        let quantizer = try Quantizer(
+            try GGUFFile(path: folder.file("reversed.gguf")), options: options(.init(.q4_K_M)))
+        var done: [Int] = []
+        #expect(
+            try quantizer.write(
+                to: folder.file("out"), threads: 2,
+                progress: {
+                    done.append($0); return true
+                }))
+        #expect(done == done.sorted() && done.last == quantizer.sourceBytes)
+        let made = try ModelFile(path: folder.file("out"))
+        #expect(made.tensors.map(\.name) == expected.tensors.map(\.name).reversed())
+        for (one, other) in zip(made.tensors, expected.tensors.reversed()) {
+            #expect(one.bytes == other.bytes, "\(one.name)")
+        }
+    }
+
     @Test("A long chunk goes through a block in several passes, and is stopped after each of them")
     func longChunks() throws {
         let folder = try TemporaryFolder()
@@ -440,6 +467,10 @@ struct CalibrationTests {
         #expect(plan.availableChunks > 4)
         let memory = try plan.memory(threads: 1)
         #expect(memory.contains { $0.name == "hidden states" && $0.byteCount == 256 * 256 * 4 })
+        // Those of a block, which are more than the output matrix: q and output of 256 rows, k and v of 128, gate and up
+        // of 352, down of 256 rows of 352.
+        let weights = 256 * (2 * 256 + 2 * 128 + 3 * 352)
+        #expect(memory.contains { $0.name == "quantised weights" && $0.byteCount == weights / 32 * 18 })
         #expect(memory.contains { $0.name == "second moments" && $0.byteCount >= 4 * (3 * 256 * 256 + 2 * 352 * 352) })
     }
 

@@ -157,8 +157,14 @@ public struct CalibrationPlan: Sendable {
                 BlockMoments.byteCount(configuration, isDiagonal: !usesFeedback)
                     + FeedbackFactor.byteCount(columns: factorColumns)),
             MemoryPlan.Item("rounding", space),
-            MemoryPlan.Item("quantised weights", matrices.values.reduce(0) { $0 + $1.byteCount }),
+            MemoryPlan.Item("quantised weights", blockBytes),
         ]
+    }
+
+    /// Bytes of the matrices that are held at a time: those of a block, such as "blk.7", or the output matrix.
+    private var blockBytes: Int {
+        Dictionary(grouping: matrices.values) { $0.source.name.split(separator: ".").prefix(2) }
+            .values.map { $0.reduce(0) { $0 + $1.byteCount } }.max() ?? 0
     }
 
     /// Throws where calibrating takes more memory than there is.

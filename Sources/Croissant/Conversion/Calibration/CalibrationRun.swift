@@ -26,32 +26,36 @@ struct CalibrationRun {
     /// What there is so far.
     private struct Work: ~Copyable {
         var factor: FeedbackFactor
-        /// Quantised matrices by their names.
-        var made: [String: WeightMatrix] = [:]
         var progress: CalibrationProgress
+        /// Takes every quantised matrix.
+        let keep: (WeightMatrix) throws(ModelError) -> Void
     }
 
-    /// The quantised matrices by their names; nil where `progress`, which is told the steps that are done, of those of the
-    /// plan, has stopped it.
-    func run(progress report: ((Int) -> Bool)?) throws(ModelError) -> [String: WeightMatrix]? {
+    /// Calibrates everything; returns whether `progress`, which is told the steps that are done, of those of the plan, has
+    /// let it come to its end.
+    ///
+    /// - Parameter keep: takes every quantised matrix, of which no more are held than those of a block.
+    func run(
+        progress report: ((Int) -> Bool)?, keeping keep: @escaping (WeightMatrix) throws(ModelError) -> Void
+    ) throws(ModelError) -> Bool {
         let weights = model.transformer.weights
         var work = Work(
-            factor: try FeedbackFactor(columns: plan.factorColumns), progress: CalibrationProgress(report))
+            factor: try FeedbackFactor(columns: plan.factorColumns), progress: CalibrationProgress(report), keep: keep)
         var text = try CalibrationText(plan, model)
         var moments = try BlockMoments(model.configuration, isDiagonal: !plan.usesFeedback)
         for block in weights.blocks {
             moments.reset()
             guard text.observe(block, &moments, &work.progress), let quantized = try quantize(block, &moments, &work),
                 text.pass(through: quantized, &work.progress)
-            else { return nil }
+            else { return false }
         }
         if weights.output.parts.contains(where: { plan.matrices[$0.name] != nil }) {
             moments.attention.reset()
             guard text.observeOutput(&moments.attention, work.progress),
                 try quantize(weights.output, &moments.attention, &work) != nil
-            else { return nil }
+            else { return false }
         }
-        return work.made
+        return true
     }
 
     /// The block with those of its matrices quantised that are to be; nil where `progress` has stopped it.
@@ -95,7 +99,7 @@ struct CalibrationRun {
                     : try quantizer.quantize(matrix, as: tensor.type, importance: importance, while: goesOn)
             else { return nil }
             let quantized = try WeightStore.matrix(tensor, of: model.file, blocks: blocks)
-            work.made[matrix.name] = quantized
+            try work.keep(quantized)
             parts.append(quantized)
             guard work.progress.advance(CalibrationProgress.stepsOfMatrix) else { return nil }
         }
