@@ -7,7 +7,7 @@ import GGUF
 struct CalibrationArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "A text like what the model will read and write: weights are rounded so that what the model makes of this text changes least. The file is as large as without, and nearer to the original.",
+            "A text like what the model will read and write, up to 1 GiB: weights are rounded so that what the model makes of this text changes least. The file is nearer to the original, and about as large as without: types are those of llama-quantize with an importance matrix.",
             valueName: "file"), completion: .file())
     var calibration: String?
 
@@ -48,7 +48,8 @@ struct CalibrationArguments: ParsableArguments {
         guard let calibration else { return nil }
         let text = try TextInput.file(calibration)
         // The name without the folders, which are nobody else's business: it goes into the file.
-        var settings = Quantizer.Calibration(text: text, name: URL(filePath: calibration).lastPathComponent)
+        var settings = Quantizer.Calibration(
+            text: text, name: URL(filePath: calibration).lastPathComponent, path: calibration)
         if let calibrationMethod { settings.method = calibrationMethod }
         settings.contextLength = calibrationContext
         if let calibrationChunks { settings.chunks = calibrationChunks }

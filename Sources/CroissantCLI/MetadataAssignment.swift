@@ -74,7 +74,7 @@ struct MetadataAssignment {
     /// The name of the type that the text looks like.
     private var likelyType: String {
         if Bool(text) != nil { return "bool" }
-        for type in [GGUFValueType.uint32, .int32, .uint64, .int64, .float32] where scalar(type) != nil {
+        for type in [GGUFValueType.uint32, .int32, .uint64, .int64, .float32, .float64] where scalar(type) != nil {
             return Self.types.first { $0.value == type }?.key ?? type.name
         }
         if array(of: .int32) != nil { return "[i32]" }
@@ -97,12 +97,17 @@ struct MetadataAssignment {
         case .int32: Int32(text).map(GGUFValue.int32)
         case .uint64: UInt64(text).map(GGUFValue.uint64)
         case .int64: Int64(text).map(GGUFValue.int64)
-        case .float32: Float(text).map(GGUFValue.float32)
-        case .float64: Double(text).map(GGUFValue.float64)
+        case .float32: Float(text).flatMap(represented).map(GGUFValue.float32)
+        case .float64: Double(text).flatMap(represented).map(GGUFValue.float64)
         case .bool: Bool(text).map(GGUFValue.bool)
         case .string: .string(text)
         case .array: nil
         }
+    }
+
+    /// A number; nil for infinity where the text has digits: those of a number that is too large for its type.
+    private func represented<Number: BinaryFloatingPoint>(_ value: Number) -> Number? {
+        value.isInfinite && text.contains(where: \.isNumber) ? nil : value
     }
 
     private func array(of type: GGUFValueType) -> GGUFValue? {

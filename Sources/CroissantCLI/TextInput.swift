@@ -1,16 +1,30 @@
 import ArgumentParser
+import Croissant
 import Foundation
 import GGUF
 import SystemPackage
 
 /// Text from an option, a file or standard input.
-enum TextInput {
-    /// The text of a file.
-    static func file(_ path: String) throws -> String {
+package enum TextInput {
+    /// The longest text that is read, in bytes: devices have no end, and tokens take several times as much memory.
+    package static let limit = 1 << 30
+
+    /// The text of a file; a failure where it cannot be read, or is longer than `limit`.
+    static func file(_ path: String) throws -> String { try file(path, limit: limit) }
+
+    /// The same with another limit.
+    package static func file(_ path: String, limit: Int) throws -> String {
         do {
             let descriptor = try FileDescriptor.open(FilePath(path), .readOnly)
             let handle = FileHandle(fileDescriptor: descriptor.rawValue, closeOnDealloc: true)
-            return text(try handle.readToEnd() ?? Data(), of: path)
+            // A file says how long it is, and is not read in vain.
+            if SystemFile.kind(of: path) == SystemFile.regular {
+                guard try handle.seekToEnd() <= UInt64(limit) else { throw tooLong(path, limit) }
+                try handle.seek(toOffset: 0)
+            }
+            return text(try bytes(of: handle, path, limit: limit), of: path)
+        } catch let failure as Failure {
+            throw failure
         } catch let code as Errno {
             throw Failure("cannot read text: \(path) (\(code))")
         } catch {
@@ -24,10 +38,27 @@ enum TextInput {
             throw Failure(missing, hint: "'--help' says how", status: 64)
         }
         do {
-            return text(try FileHandle.standardInput.readToEnd() ?? Data(), of: "standard input")
+            return text(try bytes(of: .standardInput, "standard input", limit: limit), of: "standard input")
+        } catch let failure as Failure {
+            throw failure
         } catch {
             throw unreadable("standard input", error)
         }
+    }
+
+    /// Everything up to the end, some of it at a time.
+    private static func bytes(of handle: FileHandle, _ source: String, limit: Int) throws -> Data {
+        var bytes = Data()
+        while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty {
+            guard piece.count <= limit - bytes.count else { throw tooLong(source, limit) }
+            bytes.append(piece)
+            try Interruption.check()
+        }
+        return bytes
+    }
+
+    private static func tooLong(_ source: String, _ limit: Int) -> Failure {
+        Failure("text too long: \(source) (expected at most \(ByteCount(limit)), found more)")
     }
 
     /// Token ids separated by commas or white space.

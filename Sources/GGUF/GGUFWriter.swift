@@ -52,6 +52,8 @@ public struct GGUFWriter: ~Copyable, Sendable {
     /// The tensor being written, and how much of it is.
     private var current = 0
     private var written = 0
+    /// The tensors behind it that are written already, by their indices.
+    private var placed: Set<Int> = []
 
     /// Checks the declarations, creates the output under a temporary name in the folder of `path`, and writes the
     /// header.
@@ -154,10 +156,43 @@ public struct GGUFWriter: ~Copyable, Sendable {
         try output.write(bytes)
         written += bytes.byteCount
         guard written == due.byteCount else { return }
-        let padding = -due.byteCount & (alignment - 1)
-        try output.write([UInt8](repeating: 0, count: padding).rawBytes)
+        try output.write(padding(behind: due).rawBytes)
         current += 1
         written = 0
+        try passPlaced()
+    }
+
+    /// Writes all of `tensor` before its turn; `write(_:of:)` goes on with the one behind it then.
+    ///
+    /// - Throws: `GGUFError.tensorOutOfOrder` where its turn has come and some of it is written, or all, or where no
+    ///   such tensor was declared, `.tensorSize` where these are not as many bytes as declared, `.system` where writing
+    ///   fails.
+    public mutating func place(_ bytes: RawSpan, of tensor: String) throws(GGUFError) {
+        guard let index = tensors.firstIndex(where: { $0.name == tensor }), !placed.contains(index),
+            index > current || index == current && written == 0
+        else {
+            throw .tensorOutOfOrder(tensor, expected: current < tensors.count ? tensors[current].name : nil)
+        }
+        let due = tensors[index]
+        guard bytes.byteCount == due.byteCount else {
+            throw .tensorSize(tensor, expected: due.byteCount, found: bytes.byteCount)
+        }
+        try output.write(bytes, at: due.offset)
+        try output.write(padding(behind: due).rawBytes, at: due.offset + due.byteCount)
+        placed.insert(index)
+        try passPlaced()
+    }
+
+    /// The zeros between a tensor and the next one.
+    private func padding(behind tensor: TensorInfo) -> [UInt8] {
+        [UInt8](repeating: 0, count: -tensor.byteCount & (alignment - 1))
+    }
+
+    /// Goes on with the next tensor that is not written already.
+    private mutating func passPlaced() throws(GGUFError) {
+        guard placed.contains(current) else { return }
+        while placed.remove(current) != nil { current += 1 }
+        if current < tensors.count { try output.goOn(at: tensors[current].offset) }
     }
 
     /// Writes the next `bytes` of the tensor whose name is `tensor` from an array's span.

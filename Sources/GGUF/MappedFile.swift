@@ -316,6 +316,17 @@ package struct OutputFile: ~Copyable {
         }
     }
 
+    /// Writes bytes to a place of their own; what is appended goes on where it was.
+    package func write(_ bytes: RawSpan, at offset: Int) throws(GGUFError) { try writeThrough(bytes, at: offset) }
+
+    /// Goes on behind what has been written to its place: what is appended next begins at `offset`.
+    package mutating func goOn(at offset: Int) throws(GGUFError) {
+        try flush()
+        guard lseek(descriptor, off_t(offset), SEEK_SET) == off_t(offset) else {
+            throw .system(operation: "write", path: path, code: errno)
+        }
+    }
+
     /// Flushes everything to the disk and gives the file its name.
     package mutating func commit() throws(GGUFError) {
         try seal()
@@ -351,11 +362,14 @@ package struct OutputFile: ~Copyable {
         buffer.removeAll(keepingCapacity: true)
     }
 
-    private func writeThrough(_ bytes: RawSpan) throws(GGUFError) {
+    private func writeThrough(_ bytes: RawSpan, at offset: Int? = nil) throws(GGUFError) {
         var done = 0
         while done < bytes.byteCount {
             let rest = bytes.extracting(done..<min(bytes.byteCount, done + 1 << 30))
-            let count = unsafe rest.withUnsafeBytes { unsafe systemWrite(descriptor, $0.baseAddress, $0.count) }
+            let count = unsafe rest.withUnsafeBytes { rest in
+                guard let offset else { return unsafe systemWrite(descriptor, rest.baseAddress, rest.count) }
+                return unsafe pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset + done))
+            }
             if count < 0 {
                 if errno == EINTR { continue }
                 throw .system(operation: "write", path: path, code: errno)

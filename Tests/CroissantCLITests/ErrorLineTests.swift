@@ -16,6 +16,15 @@ struct ErrorLineTests {
         var testDescription: String { error }
     }
 
+    /// A file of three GiB that takes none on the disk.
+    private static let long: String = {
+        let path = Fixture.newPath("long.txt")
+        FileManager.default.createFile(atPath: path, contents: nil)
+        let handle = FileHandle(forWritingAtPath: path)
+        try? handle?.truncate(atOffset: 3 << 30)
+        return path
+    }()
+
     private static let folder = try? Fixture.newFolder("folder")
     private static let text = try? Fixture.newFile("notes.txt", "Not a model.\n")
     private static let empty = try? Fixture.newFile("empty.gguf", "")
@@ -64,6 +73,15 @@ struct ErrorLineTests {
                 hint: a longer text, or shorter chunks (-c)
 
                 """),
+            Case(
+                ["perplexity", "-m", Fixture.tiny, "-f", long],
+                "error: text too long: \(long) (expected at most 1.00 GiB, found more)\n"),
+            Case(
+                ["-m", Fixture.tiny, "-f", long],
+                "error: text too long: \(long) (expected at most 1.00 GiB, found more)\n"),
+            Case(
+                ["quantize", Fixture.tiny, "/no/such/out.gguf", "Q8_0", "--calibration", long],
+                "error: text too long: \(long) (expected at most 1.00 GiB, found more)\n"),
             Case(
                 ["-m", Fixture.tiny, "-f", "/no/such.txt"],
                 "error: cannot read text: /no/such.txt (No such file or directory)\n"),

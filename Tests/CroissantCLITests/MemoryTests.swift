@@ -51,6 +51,39 @@ struct MemoryTests {
     }
 
     @Test(
+        "Where the address space has no room for the BLAS's buffers, one line says so, instead of waiting for ever",
+        arguments: [
+            "perplexity -m \"$MODEL\" -f \"$TEXT\" --prefill sgemm -c 32 --chunks 1 -q",
+            "quantize \"$MODEL\" \"$OUT\" Q4_0 --calibration \"$TEXT\" --calibration-context 32 --calibration-chunks 1 -q",
+        ])
+    func buffers(command: String) throws {
+        let folder = try Fixture.newFolder("buffers")
+        let model = Fixture.newPath("F16.gguf")
+        let shape = try Fixture.newFile("shape.json", Fixture.shape())
+        #expect(try CLI.run(["synthesize", model, "--shape", shape, "--type", "F16"]).status == 0)
+        let environment = [
+            "MODEL": model, "OUT": folder + "/out.gguf",
+            "TEXT": try Fixture.newFile("text.txt", String(repeating: "the cat sat on the mat ", count: 50)),
+        ]
+        // 128 MiB for each thread.
+        let refused = try CLI.shell(
+            "ulimit -c 0; ulimit -v 800000; exec \"$BIN\" \(command) -t 8", environment: environment)
+        #expect(refused.status == 1)
+        #expect(refused.output.isEmpty)
+        #expect(refused.errorLines.first?.hasPrefix("error: out of memory: ") == true, "\(refused.error)")
+        #expect(refused.error.contains(" for buffers of the BLAS and what is computed with it were refused"))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+        for addressSpace in [250_000, 300_000, 400_000] {
+            let run = try CLI.shell(
+                "ulimit -c 0; ulimit -v \(addressSpace); exec \"$BIN\" \(command) -t 2", environment: environment)
+            // Which of them has room, chance has a part in.
+            #expect(run.status == 0 || run.errorLines.first?.hasPrefix("error: ") == true, "\(run.status)")
+        }
+        let run = try CLI.shell("ulimit -v 4000000; exec \"$BIN\" \(command) -t 2", environment: environment)
+        #expect(run.status == 0, "\(run.error)")
+    }
+
+    @Test(
         "What is done ends, even where the BLAS's threads wait for memory that they cannot have",
         arguments: [200_000, 220_000, 240_000, 260_000], ["inspect \"$MODEL\"", "--help", "inspect --no-such"])
     func end(addressSpace: Int, command: String) throws {

@@ -87,6 +87,21 @@ struct QuantizeTests {
         #expect(verbose.errorLines.last?.wholeMatch(of: /in .* s, .* a second; peak .*/) != nil)
     }
 
+    @Test("Names that mean other types elsewhere are explained, and experts that a model does not have are missed")
+    func names() throws {
+        let help = try CLI.run(["help", "quantize"]).output.split { $0 == " " || $0 == "\n" }.joined(separator: " ")
+        #expect(help.contains("Q3_K, Q4_K and Q5_K are one type for all matrices"))
+        let dry = ["quantize", Self.source, "x", "--dry-run", "--json"]
+        let run = try CLI.run(dry + ["mxfp4_moe"])
+        #expect(
+            run.error
+                == "warning: MXFP4_MOE makes every matrix of a model without experts Q8_0: MXFP4 gives them four bits\n"
+        )
+        #expect(run.status == 0)
+        #expect(Set(try run.json(Report.self).tensors.map(\.typeAfter)) == ["Q8_0", "F32"])
+        for quiet in [["mxfp4_moe", "-q"], ["mxfp4"], ["q8_0"]] { #expect(try CLI.run(dry + quiet).error.isEmpty) }
+    }
+
     @Test("An expression that others search for without an end is none here")
     func expression() throws {
         // Each letter more would double the time of a search that goes back.
@@ -162,33 +177,52 @@ struct QuantizeTests {
         #expect(try Data(contentsOf: URL(filePath: source)) == before)
     }
 
-    @Test("A folder that may not be written to")
-    func readOnly() throws {
+    /// The arguments of a command that writes into a folder, and the path that it makes there.
+    private static func writing(_ command: String, into folder: String) throws -> (arguments: [String], path: String) {
+        let out = folder + "/out.gguf"
+        switch command {
+        case "quantize": return (["quantize", source, out, "Q8_0"], out)
+        case "edit": return (["edit", source, out, "--set", "general.name=x"], out)
+        case "convert": return (["convert", try TinyCheckpoint.make(), out, "--type", "F32"], out)
+        case "synthesize":
+            return (["synthesize", out, "--shape", try Fixture.newFile("shape.json", Fixture.shape())], out)
+        case "merge":
+            let parts = try Fixture.newFolder("parts")
+            #expect(try CLI.run(["split", source, parts + "/part", "--max-tensors", "12", "-q"]).status == 0)
+            let first = try #require(try FileManager.default.contentsOfDirectory(atPath: parts).sorted().first)
+            return (["merge", parts + "/" + first, out], out)
+        default:
+            return (["split", source, folder + "/out", "--max-tensors", "12"], folder + "/out-00001-of-00002.gguf")
+        }
+    }
+
+    private static let writers = ["quantize", "split", "merge", "edit", "convert", "synthesize"]
+
+    @Test("A folder that may not be written to", arguments: writers)
+    func readOnly(command: String) throws {
         let folder = try Fixture.newFolder("read-only")
         try FileManager.default.setAttributes([.posixPermissions: 0o555], ofItemAtPath: folder)
         defer { try? FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder) }
         // Whoever may do everything is kept out of the kernel's own folders only.
-        let out = FileManager.default.isWritableFile(atPath: folder) ? "/sys/out.gguf" : folder + "/out.gguf"
-        let run = try CLI.run(["quantize", Self.source, out, "Q4_0"])
+        let place = FileManager.default.isWritableFile(atPath: folder) ? "/sys" : folder
+        let (arguments, path) = try Self.writing(command, into: place)
+        let run = try CLI.run(arguments)
         #expect(run.status == 1)
+        #expect(run.output.isEmpty)
         #expect(run.errorLines.count == 1)
-        #expect(run.error.hasPrefix("error: cannot create file: \(out) ("))
+        #expect(run.error.hasPrefix("error: cannot create file: \(path) ("), "\(run.error)")
     }
 
-    @Test("A full disk is one line, and leaves nothing", arguments: ["quantize", "split", "edit"])
+    @Test("A full disk is one line, and leaves nothing", arguments: writers)
     func full(command: String) throws {
         let folder = try Fixture.newFolder("full")
-        let arguments =
-            switch command {
-            case "quantize": "\(folder)/out.gguf Q8_0"
-            case "split": "\(folder)/out --max-tensors 7"
-            default: "\(folder)/out.gguf --set general.name=x"
-            }
-        // Blocks of 512 bytes.
-        let run = try CLI.shell("ulimit -f 300; exec \"$BIN\" \(command) \(Self.source) \(arguments)")
+        let (arguments, path) = try Self.writing(command, into: folder)
+        // Blocks of 512 bytes: less than the smallest of the files.
+        let run = try CLI.shell("ulimit -f 20; exec \"$BIN\" \(arguments.joined(separator: " "))")
         #expect(run.status == 1)
+        #expect(run.output.isEmpty)
         #expect(run.errorLines.count == 1)
-        #expect(run.error.hasPrefix("error: cannot write file: \(folder)/out"))
+        #expect(run.error.hasPrefix("error: cannot write file: \(path)"), "\(run.error)")
         #expect(run.error.hasSuffix(" (File too large)\n"))
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
     }
@@ -313,6 +347,22 @@ struct QuantizeTests {
             #expect(run.errorLines.first?.hasPrefix("error: \(error)") == true, "\(run.error)")
         }
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
+
+    @Test("The text is no place for the file, by whatever name", arguments: ["text.txt", "soft.txt", "hard.txt"])
+    func calibrationOverText(name: String) throws {
+        let folder = try Fixture.newFolder("over-text")
+        let text = folder + "/text.txt"
+        try FileManager.default.copyItem(atPath: try Self.text(), toPath: text)
+        try FileManager.default.createSymbolicLink(atPath: folder + "/soft.txt", withDestinationPath: text)
+        try FileManager.default.linkItem(atPath: text, toPath: folder + "/hard.txt")
+        let before = try Data(contentsOf: URL(filePath: text))
+        let out = folder + "/" + name
+        let run = try CLI.run(["quantize", Self.source, out, "Q4_0", "--calibration", text])
+        #expect(run.status == 1)
+        #expect(run.errorLines.first == "error: output is the same file as the input: \(out)", "\(run.error)")
+        #expect(try Data(contentsOf: URL(filePath: text)) == before)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).count == 3)
     }
 
     @Test("Weights that are quantised already may be calibrated with, and a line says what that means")

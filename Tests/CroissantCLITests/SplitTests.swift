@@ -66,6 +66,7 @@ struct SplitTests {
         "A new key's type is proposed by its value",
         arguments: [
             ("1", "u32=1"), ("-1", "i32=-1"), ("4294967296", "u64=4294967296"), ("0.5", "f32=0.5"),
+            ("1e40", "f64=1e40"), ("-inf", "f32=-inf"),
             ("true", "bool=true"), ("[1, 2]", "[i32]=[1, 2]"), ("[0.5]", "[f32]=[0.5]"), ("[\"a\"]", "[str]=[\"a\"]"),
             ("a", "str=a"), (String(repeating: "a", count: 41), "str=VALUE"),
         ])
@@ -107,16 +108,18 @@ struct SplitTests {
         let out = Fixture.newPath("edited.gguf")
         let run = try CLI.run([
             "edit", Fixture.tiny, out, "--set", "general.name=a = b: c", "--set", "llama.rope.freq_base=5e5",
-            "--set", "a.u8:u8=255", "--set", "a.bool:bool=true", "--set", "a.strings:[str]=[\"é\", \"\"]",
+            "--set", "a.u8:u8=255", "--set", "a.infinite:f32=inf", "--set", "a.bool:bool=true", "--set",
+            "a.strings:[str]=[\"é\", \"\"]",
             "--set", "a.floats:[f32]=[0.5, -1]", "--set", "a.long:uint64=18446744073709551615",
             "--remove", "general.description", "-v",
         ])
         #expect(run.status == 0)
-        #expect(run.errorLines.first == "wrote \(out): 8 keys changed")
+        #expect(run.errorLines.first == "wrote \(out): 9 keys changed")
         #expect(run.errorLines.last?.wholeMatch(of: /in .* s, .* a second; peak .*/) != nil)
         #expect(try metadata(out, "general.name") == "a = b: c\n")
         #expect(try metadata(out, "llama.rope.freq_base") == "500000.0\n")
         #expect(try metadata(out, "a.u8") == "255\n")
+        #expect(try metadata(out, "a.infinite") == "inf\n")
         #expect(try metadata(out, "a.bool") == "true\n")
         #expect(try metadata(out, "a.strings") == "[é, ]\n")
         #expect(try metadata(out, "a.floats") == "[0.5, -1.0]\n")
@@ -131,6 +134,13 @@ struct SplitTests {
             (["--set", "no.such=1"], "no such key: no.such"),
             (["--set", "llama.block_count=two"], "bad value: llama.block_count (expected uint32, found \"two\")"),
             (["--set", "a:u8=256"], "bad value: a (expected uint8, found \"256\")"),
+            (["--set", "a:f32=1e40"], "bad value: a (expected float32, found \"1e40\")"),
+            (["--set", "a:f32=-3.5e38"], "bad value: a (expected float32, found \"-3.5e38\")"),
+            (["--set", "a:f64=1e400"], "bad value: a (expected float64, found \"1e400\")"),
+            (
+                ["--set", "llama.rope.freq_base=1e39"],
+                "bad value: llama.rope.freq_base (expected float32, found \"1e39\")"
+            ),
             (["--set", "a:[i8]=1,2"], "bad value: a (expected a JSON array of int8, found \"1,2\")"),
             (
                 ["--set", "a:u8=" + String(repeating: "9", count: 1000)],

@@ -95,6 +95,60 @@ struct WriterTests {
         #expect(try folder.names.isEmpty)
     }
 
+    @Test("tensors may be placed before their turn, and the file is the same", arguments: 0..<4)
+    func placed(others: Int) throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let names = ["a", "b", "c", "d", "e"]
+        // Sizes that need padding, one of them more than is gathered before it is written.
+        let sizes = [3, 1, 70_000, 5, 2]
+        let declarations = zip(names, sizes).map {
+            GGUFWriter.Declaration(name: $0, dimensions: [$1], type: .f32)
+        }
+        func data(_ index: Int) -> [UInt8] { Sample.data(4 * sizes[index]).map { $0 &+ UInt8(index) } }
+        var writer = try GGUFWriter(path: folder.file("x.gguf"), metadata: [:], tensors: declarations)
+        for index in names.indices { try writer.write(data(index).span, of: names[index]) }
+        try writer.finish()
+        let early = [[4, 2], [0], [1, 2, 3], [4, 3, 2, 1, 0]][others]
+        var other = try GGUFWriter(path: folder.file("y.gguf"), metadata: [:], tensors: declarations)
+        for index in early { try other.place(data(index).rawBytes, of: names[index]) }
+        for index in names.indices where !early.contains(index) {
+            let bytes = data(index)
+            try other.write(bytes.span.extracting(0..<3), of: names[index])
+            try other.write(bytes.span.extracting(3..<bytes.count), of: names[index])
+        }
+        try other.finish()
+        #expect(try contents(of: folder.file("x.gguf")) == contents(of: folder.file("y.gguf")))
+    }
+
+    @Test("what is placed is held to the declaration, and does not complete the file alone")
+    func misplaced() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let data = Sample.data(17)
+        func place(_ names: [String], _ count: Int = 16) -> GGUFError? {
+            error {
+                var writer = try GGUFWriter(path: folder.file("x.gguf"), metadata: [:], tensors: declarations)
+                for name in names { try writer.place(data.span.extracting(0..<count).rawBytes, of: name) }
+                try writer.finish()
+            }
+        }
+        #expect(place(["b"]) == .tensorSize("a", expected: 16, found: 0))
+        #expect(place(["b", "b"]) == .tensorOutOfOrder("b", expected: "a"))
+        #expect(place(["a", "a"]) == .tensorOutOfOrder("a", expected: "b"))
+        #expect(place(["b", "a", "a"]) == .tensorOutOfOrder("a", expected: nil))
+        #expect(place(["c"]) == .tensorOutOfOrder("c", expected: "a"))
+        #expect(place(["b"], 15) == .tensorSize("b", expected: 16, found: 15))
+        #expect(place(["b"], 17) == .tensorSize("b", expected: 16, found: 17))
+        #expect(
+            error {
+                var writer = try GGUFWriter(path: folder.file("x.gguf"), metadata: [:], tensors: declarations)
+                try writer.write(data.span.extracting(0..<3), of: "a")
+                try writer.place(data.span.extracting(0..<16).rawBytes, of: "a")
+            } == .tensorOutOfOrder("a", expected: "a"))
+        #expect(try folder.names.isEmpty)
+    }
+
     @Test("declarations that no reader accepts are refused before a file is made")
     func declarationErrors() throws {
         let folder = try TemporaryFolder()

@@ -2,8 +2,19 @@
 ///
 /// The engine's own workers call it side by side, each for its own tile, so the library is told to keep its own threads
 /// out of the way. Which library that is, the two files beside this one say: each gives `coreName`, `configuration`,
-/// `sgemm`, and LAPACK's `factor` and `invert`.
+/// `bufferBytes`, `sgemm`, and LAPACK's `factor` and `invert`.
 package enum BLAS {
+    /// Throws where the address space, as below `ulimit -v`, has no room for what the library maps for so many threads
+    /// beside `bytes` of ours: OpenBLAS would ask for it again and again, for ever.
+    ///
+    /// It maps that at its first products, so this comes before them, and before memory of ours is allocated.
+    package static func checkAddressSpace(threads: Int, beside bytes: Int) throws(ModelError) {
+        guard bufferBytes > 0 else { return }
+        // Freed at once, and never touched.
+        _ = try Buffer<UInt8>.allocate(
+            bytes + threads * bufferBytes, purpose: "buffers of the BLAS and what is computed with it")
+    }
+
     /// `c = alpha * a * transpose(b)` in rows: a (m, k), b (n, k), c (m, n), each with its own distance between rows.
     package static func multiplyTransposed(
         m: Int, n: Int, k: Int, alpha: Float = 1,

@@ -9,6 +9,9 @@ extension BLAS {
     /// The library, which has the version of the system.
     package static var configuration: String { coreName }
 
+    /// Address space that the library maps for each thread: it is not known to want any in one piece.
+    static let bufferBytes = 0
+
     /// `c = alpha * a * b + beta * c`, or with the transpose of `a` or `b`, in rows with their own distances.
     @unsafe static func sgemm(
         transposesA: Bool = false, transposesB: Bool, m: Int32, n: Int32, k: Int32, alpha: Float,

@@ -13,6 +13,10 @@ extension BLAS {
         unsafe openblas_get_config().map { unsafe String(cString: $0) } ?? "unknown"
     }
 
+    /// Address space that the library maps for each thread that calls it, to pack matrices into; of its pages it touches
+    /// few. BUFFER_SIZE of its builds for several kinds of processors.
+    static let bufferBytes = 128 << 20
+
     /// `c = alpha * a * b + beta * c`, or with the transpose of `a` or `b`, in rows with their own distances.
     @inline(__always)
     @unsafe static func sgemm(

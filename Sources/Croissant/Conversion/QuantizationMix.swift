@@ -140,6 +140,9 @@ extension GGMLType {
         default: true
         }
     }
+
+    /// Whether elements are floats by themselves, not blocks.
+    var isFloat: Bool { isWeightType && blockSize == 1 }
 }
 
 /// What recipes ask of a model.

@@ -17,20 +17,25 @@ struct QuantizationPiece: Sendable {
     var byteCount: Int { target.count }
 }
 
-/// The pieces of all tensors, one after the other: a file has too many to hold them all.
+/// The pieces of tensors, one after the other: a file has too many to hold them all.
 struct QuantizationPieces: Sequence, IteratorProtocol {
     /// Elements of a piece: whole blocks of every type, and, as floats, a quarter of a second-level cache.
     static let elements = 1 << 16
 
     private let tensors: [Quantizer.Tensor]
+    private let leftOut: Set<String>
     private var tensor = 0
     private var start = 0
 
-    /// The pieces of `tensors`.
-    init(_ tensors: [Quantizer.Tensor]) { self.tensors = tensors }
+    /// The pieces of `tensors` but those of some names.
+    init(_ tensors: [Quantizer.Tensor], leavingOut leftOut: Set<String>) {
+        self.tensors = tensors
+        self.leftOut = leftOut
+    }
 
     /// The next piece; nil after the last.
     mutating func next() -> QuantizationPiece? {
+        while tensor < tensors.count, leftOut.contains(tensors[tensor].source.name) { tensor += 1 }
         guard tensor < tensors.count else { return nil }
         let plan = tensors[tensor]
         let source = plan.source

@@ -17,8 +17,8 @@ extension Quantizer {
     ///     done, of ``CalibrationPlan/steps``; returning false stops, and leaves no file behind.
     /// - Returns: whether the file was written.
     /// - Throws: ``ModelError/invalidOption(name:value:expected:)`` for a number of threads that makes no sense;
-    ///   ``ModelError/invalidWeight(tensor:index:value:expected:)`` for a weight that is no number, or larger than its
-    ///   new type can express; ``ModelError/overMemory(needed:available:)`` or
+    ///   ``ModelError/invalidWeight(tensor:index:value:expected:)`` for a weight that is no number, even where it would
+    ///   only be copied, or larger than its new type can express; ``ModelError/overMemory(needed:available:)`` or
     ///   ``ModelError/outOfMemory(bytes:purpose:)`` for memory that there is not; ``ModelError/file(_:)`` where reading
     ///   or writing fails.
     @discardableResult
@@ -27,20 +27,27 @@ extension Quantizer {
     ) throws(ModelError) -> Bool {
         let threads = try HostProcessors.threads(threads)
         let declarations = tensors.map { GGUFWriter.Declaration($0.source, type: $0.type) }
+        let inputs = file.shardPaths + [options.calibration?.path].compactMap { $0 }
         let writer: GGUFWriter
         do throws(GGUFError) {
-            writer = try GGUFWriter(path: path, metadata: metadata, tensors: declarations, inputs: file.shardPaths)
+            writer = try GGUFWriter(path: path, metadata: metadata, tensors: declarations, inputs: inputs)
         } catch {
             throw .file(error)
         }
-        var calibrated: [String: WeightMatrix] = [:]
+        let output = QuantizedOutput(writer)
+        var isCalibrated = Set<String>()
         if let calibration, !calibration.matrices.isEmpty {
             let run = try CalibrationRun(calibration, of: file, threads: threads)
-            guard let made = try run.run(progress: calibrating) else { return false }
-            calibrated = made
+            isCalibrated.formUnion(calibration.matrices.keys)
+            let isComplete = try run.run(progress: calibrating) { matrix throws(ModelError) in
+                do throws(GGUFError) { try output.place(matrix.heldBytes, of: matrix.name) } catch {
+                    throw .file(error)
+                }
+            }
+            guard isComplete else { return false }
         }
         return try QuantizationRun(
-            self, calibrated: calibrated, pool: ThreadPool(threadCount: threads), output: QuantizedOutput(writer)
+            self, leavingOut: isCalibrated, pool: ThreadPool(threadCount: threads), output: output
         )
         .run(progress: progress)
     }
@@ -56,6 +63,10 @@ private final class QuantizedOutput: Sendable {
         try writer.withLock { writer throws(GGUFError) in try writer?.write(bytes, of: tensor) }
     }
 
+    func place(_ bytes: RawSpan, of tensor: String) throws(GGUFError) {
+        try writer.withLock { writer throws(GGUFError) in try writer?.place(bytes, of: tensor) }
+    }
+
     func finish() throws(GGUFError) {
         try writer.withLock { writer throws(GGUFError) in try writer.take()?.finish() }
     }
@@ -64,8 +75,8 @@ private final class QuantizedOutput: Sendable {
 /// One way through a file.
 private struct QuantizationRun {
     private let quantizer: Quantizer
-    /// Matrices that are quantised already, by their names.
-    private let calibrated: [String: WeightMatrix]
+    /// Names of matrices that are in the file already.
+    private let leftOut: Set<String>
     private let pool: ThreadPool
     private let output: QuantizedOutput
     /// Pieces until all threads meet.
@@ -83,11 +94,9 @@ private struct QuantizationRun {
         var byteCount: Int { pieces.reduce(0) { $0 + $1.source.count } }
     }
 
-    init(
-        _ quantizer: Quantizer, calibrated: [String: WeightMatrix], pool: ThreadPool, output: QuantizedOutput
-    ) {
+    init(_ quantizer: Quantizer, leavingOut leftOut: Set<String>, pool: ThreadPool, output: QuantizedOutput) {
         self.quantizer = quantizer
-        self.calibrated = calibrated
+        self.leftOut = leftOut
         self.pool = pool
         self.output = output
         groupSize = min(32 * pool.threadCount, 512)
@@ -99,10 +108,10 @@ private struct QuantizationRun {
         var floats = try Buffer<Float>.allocate(
             pool.threadCount * QuantizationPieces.elements, purpose: "weights to be quantised")
         var blocks = try Buffer<UInt8>.allocate(2 * groupSize * pieceBytes, purpose: "blocks on their way to the file")
-        var pieces = QuantizationPieces(quantizer.tensors)
+        var pieces = QuantizationPieces(quantizer.tensors, leavingOut: leftOut)
         var previous = Group(pieces: [], half: 1)
         var current = nextGroup(after: previous, &pieces)
-        var done = 0
+        var done = quantizer.tensors.reduce(0) { leftOut.contains($1.source.name) ? $0 + $1.source.byteCount : $0 }
         while !previous.pieces.isEmpty || !current.pieces.isEmpty {
             let next = nextGroup(after: current, &pieces)
             advise(.willNeed, next)
@@ -149,9 +158,7 @@ private struct QuantizationRun {
         do throws(GGUFError) {
             for (index, piece) in group.pieces.enumerated() {
                 let tensor = quantizer.tensors[piece.tensor].source
-                if let matrix = calibrated[tensor.name] {
-                    try output.write(matrix.heldBytes.extracting(piece.target), of: tensor.name)
-                } else if piece.isCopied {
+                if piece.isCopied {
                     let mapped = quantizer.file.mappedFile(of: tensor)
                     try output.write(mapped.bytes.extracting(piece.source), of: tensor.name)
                 } else {
@@ -176,7 +183,8 @@ private struct QuantizationRun {
     ) throws(ModelError) {
         let piece = group.pieces[index]
         let tensor = quantizer.tensors[piece.tensor]
-        guard !piece.isCopied && calibrated[tensor.source.name] == nil else { return }
+        // Floats that stay what they are must be numbers too: a model with others would not load.
+        guard !piece.isCopied || tensor.type.isFloat else { return }
         let kernels = quantizer.kernels
         let start = worker * QuantizationPieces.elements
         var values = floats.slice(start..<start + piece.elements.count)
@@ -184,6 +192,7 @@ private struct QuantizationRun {
         kernels.dequantize(
             mapped.bytes.extracting(piece.source), as: tensor.source.type, count: piece.elements.count, into: &values)
         try kernels.check(values.span, of: tensor.source.name, at: piece.elements.lowerBound, as: tensor.type)
+        if piece.isCopied { return }
         // Blocks do not depend on the row that they are in.
         var out = blocks.slice(place(of: index, in: group))
         kernels.quantizeRows(values.span, columns: piece.elements.count, as: tensor.type, into: &out)

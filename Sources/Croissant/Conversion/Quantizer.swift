@@ -26,8 +26,9 @@ public struct Quantizer: Sendable {
         /// Whether weights may be quantised that are already. By default that is an error: rounding errors would add
         /// up.
         public var allowsRequantization = false
-        /// A text to calibrate with; nil, the default, for rounding that knows nothing but the weights. Types are the
-        /// same with it and without, so that files are as large.
+        /// A text to calibrate with; nil, the default, for rounding that knows nothing but the weights. Types are those
+        /// that llama.cpp's recipes have for files with an importance matrix: the same as without, but for the way back
+        /// from the feed-forward network in the first layers of Q4_0, Q5_0 and the IQ4 types, and some of IQ3_XXS.
         public var calibration: Calibration?
 
         /// The types of a recipe.
@@ -121,18 +122,26 @@ public struct Quantizer: Sendable {
     /// What the new file says about itself.
     public var metadata: GGUFMetadata {
         var metadata = file.metadata.withoutSplit
+        // How weights were calibrated is true of them for as long as they are not quantised again.
+        if !tensors.allSatisfy(\.isCopied) {
+            for key in metadata.keys where Self.calibrationKeys.contains(where: key.hasPrefix) { metadata[key] = nil }
+        }
         metadata["general.quantization_version"] = .uint32(2)
         metadata["general.file_type"] = options.mix.fileType.map { .uint32($0.rawValue) }
         if let calibration { metadata.merge(calibration.metadata) }
         return metadata
     }
 
+    /// What keys that tell of a calibration begin with, here and in llama.cpp's quantiser.
+    private static let calibrationKeys = ["quantize.imatrix.", "quantize.calibration."]
+
     /// The types that are asked for, whether they fit the rows or not; nil for tensors that stay as they are.
     private static func wantedTypes(
         of file: GGUFFile, _ options: Options
     ) throws(ModelError) -> (types: [GGMLType?], unusedOverrides: [TypeOverride]) {
         var types = options.mix.wantedTypes(
-            of: file.tensors.map(QuantizationMix.Tensor.init), in: ModelFacts(file.metadata))
+            of: file.tensors.map(QuantizationMix.Tensor.init),
+            in: ModelFacts(file.metadata, hasImportance: options.calibration != nil))
         var unused: [TypeOverride] = []
         for override in options.overrides {
             let pattern = try NamePattern(override.pattern)

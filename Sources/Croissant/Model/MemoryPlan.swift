@@ -174,6 +174,13 @@ public struct MemoryPlan: Sendable {
     func checkAddressSpace() throws(ModelError) {
         // Freed at once, and never touched: it costs a system call or two.
         _ = try Buffer<UInt8>.allocate(ownBytes, purpose: "the model and a session")
+        if usesBLAS { try BLAS.checkAddressSpace(threads: promptThreads, beside: ownBytes) }
+    }
+
+    /// Whether batches meet floats: all of them, or those of types without panels.
+    private var usesBLAS: Bool {
+        guard batchSize > CPUBackend.vectorProducts else { return false }
+        return prefill == .sgemm || matrices.contains { !Panel.exists(for: $0.tensor.type) }
     }
 
     /// Whether resident weights and everything else are within the budget and, where it is ours to choose, leave the

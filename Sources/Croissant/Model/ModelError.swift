@@ -26,6 +26,8 @@ public enum ModelError: Error, Sendable, Equatable {
     /// A tensor has a number that makes no sense: one of few, each of which decides over every result, or one that the
     /// type it is to have cannot express. `index` counts elements of the tensor from 0, row after row.
     case invalidWeight(tensor: String, index: Int, value: String, expected: String)
+    /// What `tensor` is multiplied with while a text is read has numbers that are none, or whose squares are none.
+    case infiniteActivations(tensor: String)
     /// A tensor that is quantised already, in the type named, would be quantised again.
     case requantization(tensor: String, type: String)
     /// The system refused so many bytes, which were for `purpose`.
@@ -69,6 +71,8 @@ extension ModelError: CustomStringConvertible {
             "unsupported type: \(tensor.escaped) (expected \(expected), found \(type))"
         case .invalidWeight(let tensor, let index, let value, let expected):
             "bad weight: \(tensor.escaped)[\(index)] (expected \(expected), found \(value))"
+        case .infiniteActivations(let tensor):
+            "bad activations: the input of \(tensor.escaped) (expected numbers with finite squares, found others)"
         case .requantization(let tensor, let type):
             "weights are quantised already: tensor \(tensor.quoted) (expected F32, F16 or BF16, found \(type))"
         case .outOfMemory(let bytes, let purpose):
@@ -98,8 +102,9 @@ extension ModelError: CustomStringConvertible {
         case .overBudget(_, _, let remedy): remedy
         case .requantization:
             "quantise the original, in F16 or BF16; --allow-requantize does it all the same, and adds up the errors"
+        case .infiniteActivations: "weights that make this input are too large, whatever the text"
         case .outOfMemory, .overContainer:
-            "a smaller context (-c), a smaller batch (-b) or --weights mapped needs less"
+            "a smaller context (-c), a smaller batch (-b), fewer threads (-t) or --weights mapped needs less"
         case .overMemory: "fewer chunks of text, or shorter ones, need less"
         case .contextExceeded: "a larger context (-c) holds more, up to what the model was trained for"
         case .noTokenizer: "give token ids with --ids"

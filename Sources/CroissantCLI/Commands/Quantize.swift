@@ -9,6 +9,9 @@ struct Quantize: ParsableCommand {
         discussion: """
             TYPE is a published mix of types or one that all matrices get: \(Self.typeNames). Where rows are not whole \
             blocks of a type, matrices get one with smaller blocks; --dry-run shows all of them.
+            Q3_K, Q4_K and Q5_K are one type for all matrices; the mixes that llama-quantize means by these names are \
+            Q3_K_M, Q4_K_M and Q5_K_M. MXFP4_MOE is for models with experts: every matrix of others becomes Q8_0, and \
+            MXFP4 is what gives them four bits.
             """)
 
     @Argument(
@@ -72,6 +75,9 @@ struct Quantize: ParsableCommand {
                 Console.warn("no matrix has such a name: --tensor-type \(unused.pattern.escaped)=\(unused.type.name)")
             }
         }
+        if !output.quiet && type == QuantizationMix(.mxfp4_MoE) && !quantizer.hasExperts {
+            Console.warn("MXFP4_MOE makes every matrix of a model without experts Q8_0: MXFP4 gives them four bits")
+        }
         let calibrationMemory = try quantizer.calibration?.memory(threads: threadOption.threads) ?? []
         if !output.quiet { quantizer.calibration?.warn(about: quantizer) }
         let begin = ContinuousClock.now
@@ -99,6 +105,11 @@ struct Quantize: ParsableCommand {
                 to: out, threads: threadOption.threads, progress: { progress(1, $0) }, calibrating: { progress(0, $0) })
         }
     }
+}
+
+extension Quantizer {
+    /// Whether the model has several matrices for one purpose, which tokens choose from.
+    fileprivate var hasExperts: Bool { tensors.contains { $0.source.name.contains("_exps.") } }
 }
 
 /// A type for some matrices, such as "ffn_down=Q6_K".

@@ -51,9 +51,10 @@ struct FeedbackFactorTests {
             parts.add(some, rows: 10, on: pool)
             squares.add(some, rows: 10, on: pool)
         }
-        for (a, b) in zip(try whole.importance, try squares.importance) { #expect(abs(a - b) <= 1e-4 * b) }
-        try whole.close(damping: 0)
-        try parts.close(damping: 0)
+        let importance = try whole.importance(of: "w")
+        for (a, b) in zip(importance, try squares.importance(of: "w")) { #expect(abs(a - b) <= 1e-4 * b) }
+        whole.close(importance, damping: 0)
+        parts.close(try parts.importance(of: "w"), damping: 0)
         // In units of the mean of the diagonal.
         let unit = x.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(rows * columns)
         var wrong = 0
@@ -79,7 +80,7 @@ struct FeedbackFactorTests {
         for row in 0..<rows { x[row * columns + 7] = 0 }
         var moments = try InputMoments(columns: columns)
         moments.add(x.span, rows: rows, on: ThreadPool(threadCount: 1))
-        try moments.close(damping: 0.01)
+        moments.close(try moments.importance(of: "w"), damping: 0.01)
         var factor = try FeedbackFactor(columns: 64)
         factor.factorize(moments)
         let u = factor.upper
@@ -99,13 +100,13 @@ struct FeedbackFactorTests {
         }
         // Nothing at all was seen.
         var none = try InputMoments(columns: columns)
-        try none.close(damping: 0.01)
+        none.close(try none.importance(of: "w"), damping: 0.01)
         var identity = try FeedbackFactor(columns: columns)
         identity.factorize(none)
         #expect(identity.costs.allSatisfy { $0 == 1 })
         var bad = try InputMoments(columns: 16)
         bad.add([Float](repeating: .infinity, count: 16).span, rows: 1, on: ThreadPool(threadCount: 1))
-        #expect(throws: ModelError.self) { try bad.close(damping: 0.01) }
+        #expect(throws: ModelError.infiniteActivations(tensor: "w")) { try bad.importance(of: "w") }
     }
 
     @Test(
@@ -119,7 +120,7 @@ struct FeedbackFactorTests {
         func costs(_ x: [Float]) throws -> [Float] {
             var moments = try InputMoments(columns: columns)
             moments.add(x.span, rows: rows, on: ThreadPool(threadCount: 1))
-            try moments.close(damping: 0.01)
+            moments.close(try moments.importance(of: "w"), damping: 0.01)
             var factor = try FeedbackFactor(columns: columns)
             factor.factorize(moments)
             return factor.costs
@@ -135,10 +136,24 @@ struct FeedbackFactorTests {
         // Two inputs that are one and the same, and no damping.
         var moments = try InputMoments(columns: 2)
         moments.add([1, 1, 2, 2, 3, 3].span, rows: 3, on: ThreadPool(threadCount: 1))
-        try moments.close(damping: 0)
+        moments.close(try moments.importance(of: "w"), damping: 0)
         var factor = try FeedbackFactor(columns: 2)
         factor.factorize(moments)
         #expect(factor.costs.allSatisfy { $0 > 0 && $0.isFinite })
+    }
+
+    @Test("A factor is asked between its steps whether to go on", arguments: 0...3)
+    func stoppedFactor(steps: Int) throws {
+        var moments = try InputMoments(columns: 16)
+        moments.add([Float](repeating: 1, count: 16).span, rows: 1, on: ThreadPool(threadCount: 1))
+        moments.close(try moments.importance(of: "w"), damping: 0.01)
+        var factor = try FeedbackFactor(columns: 16)
+        var left = steps
+        let isComplete = factor.factorize(moments) {
+            left -= 1
+            return left >= 0
+        }
+        #expect(isComplete == (steps == 3))
     }
 
     @Test(
@@ -161,15 +176,16 @@ struct FeedbackFactorTests {
         let x = Self.inputs(rows: 400, columns: columns)
         var moments = try InputMoments(columns: columns)
         moments.add(x.span, rows: 400, on: pool)
-        let importance = try moments.importance
-        try moments.close(damping: 0.01)
+        let importance = try moments.importance(of: "w")
+        moments.close(importance, damping: 0.01)
         var factor = try FeedbackFactor(columns: columns)
         factor.factorize(moments)
         let quantizer = FeedbackQuantizer(kernels: kernels, pool: pool)
         var exact = [Float](repeating: 0, count: matrix.rows * columns)
         var span = exact.mutableSpan
         kernels.dequantize(matrix, rows: 0..<matrix.rows, into: &span)
-        func error(_ blocks: borrowing Buffer<UInt8>) -> Double {
+        func error(_ blocks: consuming Buffer<UInt8>?) -> Double {
+            guard let blocks else { return .infinity }
             var weights = [Float](repeating: 0, count: exact.count)
             var span = weights.mutableSpan
             kernels.dequantize(blocks.bytes(of: 0..<blocks.count), as: type, count: exact.count, into: &span)
@@ -268,6 +284,154 @@ struct CalibrationTests {
         #expect(try floats.write(to: folder.file("out"), threads: 1))
     }
 
+    @Test("Without an output matrix, the embedding in its place is calibrated")
+    func tiedEmbedding() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        var model = try ModelFile(path: try make(folder).path)
+        model.tensors.removeAll { $0.name == "output.weight" }
+        try model.write(to: folder.file("tied.gguf"))
+        let file = try GGUFFile(path: folder.file("tied.gguf"))
+        let mix = QuantizationMix(.q4_K_M)
+        let quantizer = try Quantizer(file, options: options(mix))
+        let embedding = try #require(quantizer.tensors.first { $0.source.name == "token_embd.weight" })
+        #expect(quantizer.calibration?.method(for: embedding) == .gptq)
+        try quantizer.write(to: folder.file("calibrated"), threads: 2)
+        try Quantizer(file, options: .init(mix: mix)).write(to: folder.file("plain"), threads: 2)
+        let (one, other) = (try ModelFile(path: folder.file("calibrated")), try ModelFile(path: folder.file("plain")))
+        let index = try one.index(of: "token_embd.weight")
+        #expect(one.tensors[index].type == .q6_K)
+        #expect(one.tensors[index].bytes != other.tensors[index].bytes)
+        #expect(one.metadata["quantize.imatrix.entries_count"]?.asInt == 15)
+        _ = try Model(contentsOf: folder.file("calibrated"), options: .small)
+    }
+
+    @Test("Types are those of files with an importance matrix")
+    func types() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        var shape = Self.shape
+        shape.layers = 8
+        shape.feedForwardLength = 256
+        try ModelSynthesizer(shape: shape, type: .f16).write(to: folder.file("f16.gguf"), threads: 1)
+        let file = try GGUFFile(path: folder.file("f16.gguf"))
+        for (mix, plain, calibrated) in [
+            (FileType.q4_0, GGMLType.q4_0, GGMLType.q4_1), (.q5_0, .q5_0, .q5_1), (.iq4_xs, .q5_K, .iq4_xs),
+        ] {
+            let types = [Quantizer.Options(mix: .init(mix)), options(.init(mix))].map { options in
+                (try? Quantizer(file, options: options))?.tensors.filter { $0.source.name.hasSuffix("ffn_down.weight") }
+                    .map(\.type) ?? []
+            }
+            #expect(types[0].first == plain && types[1].first == calibrated)
+            #expect(types[0].count == 8 && types[0].dropFirst() == types[1].dropFirst())
+        }
+    }
+
+    @Test("What a file says of its calibration goes when its weights are quantised again, and stays with them")
+    func staleKeys() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let file = try make(folder)
+        try Quantizer(file, options: options(.init(.q8_0), .importance)).write(to: folder.file("q8"), threads: 2)
+        let calibrated = try GGUFFile(path: folder.file("q8"))
+        func keys(_ metadata: GGUFMetadata) -> [String] { metadata.keys.filter { $0.hasPrefix("quantize.") } }
+        #expect(keys(calibrated.metadata).count == 5)
+        var plain = Quantizer.Options(mix: .init(.q4_0))
+        plain.allowsRequantization = true
+        #expect(keys(try Quantizer(calibrated, options: plain).metadata).isEmpty)
+        let copied = try Quantizer(calibrated, options: .init(mix: .init(.q8_0)))
+        #expect(keys(copied.metadata) == keys(calibrated.metadata))
+        var again = options(.init(.q4_0))
+        again.allowsRequantization = true
+        again.calibration?.name = "dogs.txt"
+        let metadata = try Quantizer(calibrated, options: again).metadata
+        #expect(metadata["quantize.imatrix.dataset"] == .string("dogs.txt"))
+        #expect(metadata["quantize.calibration.method"] == .string("gptq"))
+        // A key of llama.cpp's alone.
+        var foreign = try ModelFile(path: file.path)
+        foreign.metadata["quantize.imatrix.file"] = .string("imatrix.dat")
+        try foreign.write(to: folder.file("foreign"))
+        let other = try Quantizer(try GGUFFile(path: folder.file("foreign")), options: options(.init(.q4_0)))
+        #expect(other.metadata["quantize.imatrix.file"] == nil)
+    }
+
+    @Test("An input that is infinite whatever the text is named by the matrix that it meets")
+    func infiniteInputs() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let original = try ModelFile(path: try make(folder).path)
+        for (norm, matrix) in [("blk.0.attn_norm", "blk.0.attn_q"), ("blk.1.ffn_norm", "blk.1.ffn_gate")] {
+            var model = original
+            try model.change(norm + ".weight") { $0.bytes.replaceSubrange(0..<4, with: bytes(of: [Float(1e30)])) }
+            try model.write(to: folder.file("large.gguf"))
+            for method in Quantizer.Calibration.Method.allCases {
+                let quantizer = try Quantizer(
+                    try GGUFFile(path: folder.file("large.gguf")), options: options(.init(.q4_0), method))
+                #expect(throws: ModelError.infiniteActivations(tensor: matrix + ".weight")) {
+                    try quantizer.write(to: folder.file("out"), threads: 2)
+                }
+            }
+        }
+        let error = ModelError.infiniteActivations(tensor: "blk.0.attn_q.weight")
+        #expect("\(error)".hasPrefix("bad activations: the input of blk.0.attn_q.weight (expected "))
+    }
+
+    @Test("Matrices are written as they are made: in the order of the file, whatever that is")
+    func order() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let file = try make(folder)
+        try Quantizer(file, options: options(.init(.q4_K_M))).write(to: folder.file("out"), threads: 2)
+        let expected = try ModelFile(path: folder.file("out"))
+        var reversed = try ModelFile(path: file.path)
+        reversed.tensors.reverse()
+        try reversed.write(to: folder.file("reversed.gguf"))
+        let quantizer = try Quantizer(
+            try GGUFFile(path: folder.file("reversed.gguf")), options: options(.init(.q4_K_M)))
+        var done: [Int] = []
+        #expect(
+            try quantizer.write(
+                to: folder.file("out"), threads: 2,
+                progress: {
+                    done.append($0); return true
+                }))
+        #expect(done == done.sorted() && done.last == quantizer.sourceBytes)
+        let made = try ModelFile(path: folder.file("out"))
+        #expect(made.tensors.map(\.name) == expected.tensors.map(\.name).reversed())
+        for (one, other) in zip(made.tensors, expected.tensors.reversed()) {
+            #expect(one.bytes == other.bytes, "\(one.name)")
+        }
+    }
+
+    @Test("A long chunk goes through a block in several passes, and is stopped after each of them")
+    func longChunks() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        var long = options(.init(.q4_0), chunks: 1)
+        long.calibration?.contextLength = 1200
+        let quantizer = try Quantizer(try make(folder), options: long)
+        let plan = try #require(quantizer.calibration)
+        // Three passes of a chunk through each of two blocks, twice; fifteen matrices.
+        #expect(plan.steps == 2 * 2 * 3 + 15 * 4)
+        // Activations are those of a pass.
+        let activations = try #require(try plan.memory(threads: 1).first { $0.name == "activations" })
+        #expect(activations.byteCount < 1200 * 256 * 4 * 6)
+        var seen: [Int] = []
+        #expect(
+            try quantizer.write(
+                to: folder.file("1"), threads: 1,
+                calibrating: {
+                    seen.append($0); return true
+                }))
+        #expect(seen.prefix(3) == [1, 2, 3] && seen.last == plan.steps)
+        #expect(try quantizer.write(to: folder.file("2"), threads: 2))
+        #expect(
+            try Data(contentsOf: URL(filePath: folder.file("1"))) == Data(contentsOf: URL(filePath: folder.file("2"))))
+        // Between the steps of a factor and of a matrix, too.
+        #expect(seen.count > plan.steps / 4 + 12)
+        #expect(try !quantizer.write(to: folder.file("3"), threads: 1, calibrating: { $0 < 2 }))
+    }
+
     @Test("What cannot be calibrated with, or by, is an error before anything is written")
     func errors() throws {
         let folder = try TemporaryFolder()
@@ -303,6 +467,10 @@ struct CalibrationTests {
         #expect(plan.availableChunks > 4)
         let memory = try plan.memory(threads: 1)
         #expect(memory.contains { $0.name == "hidden states" && $0.byteCount == 256 * 256 * 4 })
+        // Those of a block, which are more than the output matrix: q and output of 256 rows, k and v of 128, gate and up
+        // of 352, down of 256 rows of 352.
+        let weights = 256 * (2 * 256 + 2 * 128 + 3 * 352)
+        #expect(memory.contains { $0.name == "quantised weights" && $0.byteCount == weights / 32 * 18 })
         #expect(memory.contains { $0.name == "second moments" && $0.byteCount >= 4 * (3 * 256 * 256 + 2 * 352 * 352) })
     }
 
@@ -337,9 +505,48 @@ struct CalibrationTests {
             tensor.bytes.replaceSubrange(4 * 777..<4 * 778, with: [0, 0, 0xc0, 0x7f])
         }
         try model.write(to: folder.file("nan.gguf"))
-        let quantizer = try Quantizer(try GGUFFile(path: folder.file("nan.gguf")), options: options(.init(.q4_0)))
-        #expect(throws: ModelError.self) { try quantizer.write(to: folder.file("out"), threads: 2) }
+        let file = try GGUFFile(path: folder.file("nan.gguf"))
+        for type in [FileType.q4_0, .tq2_0] {
+            let quantizer = try Quantizer(file, options: options(.init(type)))
+            let limit = "a magnitude up to 65504.0 for \(type.shortName)"
+            for threads in [1, 2] {
+                #expect(
+                    throws: ModelError.invalidWeight(
+                        tensor: "blk.0.ffn_up.weight", index: 777, value: "NaN", expected: limit)
+                ) { try quantizer.write(to: folder.file("out"), threads: threads) }
+            }
+        }
         #expect(try folder.names == ["f32.gguf", "nan.gguf"])
+    }
+
+    @Test(
+        "Weights as large as a type can hold are calibrated like others, though errors that are fed forward enlarge them",
+        arguments: [FileType.q4_0, .q8_0, .q5_0, .iq4_nl, .q4_K_M])
+    func largestWeights(type: FileType) throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        var model = try ModelFile(path: try make(folder).path)
+        var random = Xoshiro256(seed: 70)
+        let row = (0..<256).map { column -> Float in
+            if column % 8 == 0 { return column % 16 == 0 ? 65_500 : -65_500 }
+            return 65_500 * (Float(random.next() >> 40) / Float(1 << 23) - 1)
+        }
+        try model.change("blk.0.ffn_up.weight") { tensor in
+            tensor.bytes.replaceSubrange(4 * 70 * 256..<4 * 71 * 256, with: bytes(of: row))
+        }
+        try model.write(to: folder.file("large.gguf"))
+        let file = try GGUFFile(path: folder.file("large.gguf"))
+        #expect(try Quantizer(file, options: options(.init(type))).write(to: folder.file("out"), threads: 2))
+        let out = try ModelFile(path: folder.file("out"))
+        let tensor = out.tensors[try out.index(of: "blk.0.ffn_up.weight")]
+        let count = tensor.dimensions.reduce(1, *)
+        var weights = [Float](repeating: 0, count: count)
+        var span = weights.mutableSpan
+        Kernels(.scalar).dequantize(tensor.bytes.rawBytes, as: tensor.type, count: count, into: &span)
+        // Within what a block of four bits can be wrong by.
+        let errors = zip(weights[70 * 256..<71 * 256], row).map { abs($0 - $1) }
+        #expect(errors.allSatisfy { $0 <= 65_500 * 0.3 }, "\(errors.max() ?? .nan)")
+        _ = try Model(contentsOf: folder.file("out"), options: .small)
     }
 }
 

@@ -96,18 +96,25 @@ struct QuantizerTests {
 
     @Test(
         "trained weights in 16, 8 and 5 bits have the bytes of published files",
-        .enabled(if: TestData.isPresent, "needs ../shared/data"), arguments: ["F16", "Q8_0", "Q5_1"])
-    func stories(name: String) throws {
+        .enabled(if: TestData.isPresent, "needs ../shared/data"),
+        arguments: [("F16", 37), ("Q8_0", 32), ("Q5_1", 31)])
+    func stories(name: String, matrices: Int) throws {
         let folder = try TemporaryFolder()
         defer { folder.remove() }
         let file = try GGUFFile(path: TestData.path("stories260K.gguf"))
         let theirs = try ModelFile(path: TestData.path("stories260K-\(name).gguf"))
         let mix = try #require(QuantizationMix(name: name))
         #expect(try Quantizer(file, options: .init(mix: mix)).write(to: folder.file("ours"), threads: 2))
-        for tensor in try ModelFile(path: folder.file("ours")).tensors {
+        let ours = try ModelFile(path: folder.file("ours")).tensors
+        var compared: [GGMLType: Int] = [:]
+        for tensor in ours {
             let other = theirs.tensors[try theirs.index(of: tensor.name)]
-            if tensor.type == other.type { #expect(tensor.bytes == other.bytes, "\(tensor.name)") }
+            guard tensor.type == other.type else { continue }
+            #expect(tensor.bytes == other.bytes, "\(tensor.name)")
+            compared[tensor.type, default: 0] += 1
         }
+        #expect(compared[mix.baseType] == matrices)
+        #expect(compared[.f32] == 11)
     }
 
     @Test("F16 and BF16 are read as well as F32, and blocks only if they may")
@@ -191,8 +198,52 @@ struct QuantizerTests {
             }
         }
         #expect(try folder.names == ["F32.gguf", "bad.gguf"])
-        // As 32-bit floats they stay what they are.
-        #expect(try Quantizer(try GGUFFile(path: path), options: .init(mix: .init(.f32))).write(to: folder.file("f")))
+        // As 32-bit floats they stay what they are, if they are numbers.
+        let copier = try Quantizer(try GGUFFile(path: path), options: .init(mix: .init(.f32)))
+        if value.isFinite {
+            #expect(try copier.write(to: folder.file("f")))
+        } else {
+            let found = value.isNaN ? "NaN" : "\(value)"
+            #expect(
+                throws: ModelError.invalidWeight(
+                    tensor: "blk.1.attn_k.weight", index: 5000, value: found, expected: "a finite number")
+            ) { try copier.write(to: folder.file("f")) }
+        }
+    }
+
+    @Test(
+        "a number that is none is named where it would only be copied: such a file would not load",
+        arguments: [("blk.1.attn_norm.weight", 7), ("output_norm.weight", 255)])
+    func badCopies(name: String, element: Int) throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        var model = try ModelFile(path: try make(folder).path)
+        try model.change(name) {
+            $0.bytes.replaceSubrange(4 * element..<4 * element + 4, with: bytes(of: [Float.nan]))
+        }
+        try model.write(to: folder.file("bad.gguf"))
+        let file = try GGUFFile(path: folder.file("bad.gguf"))
+        for mix in [QuantizationMix(.q4_0), QuantizationMix(.f32)] {
+            #expect(
+                throws: ModelError.invalidWeight(
+                    tensor: name, index: element, value: "NaN", expected: "a finite number")
+            ) { try Quantizer(file, options: .init(mix: mix)).write(to: folder.file("out"), threads: 2) }
+        }
+        #expect(try folder.names == ["F32.gguf", "bad.gguf"])
+    }
+
+    @Test("whole numbers and blocks are copied whatever their bytes are")
+    func copiesOfOtherTypes() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        var model = try ModelFile(path: try make(folder).path)
+        model.tensors.append(
+            .init(name: "numbers", dimensions: [8], type: .i32, bytes: [UInt8](repeating: 0xFF, count: 32)))
+        try model.write(to: folder.file("more.gguf"))
+        let file = try GGUFFile(path: folder.file("more.gguf"))
+        #expect(try Quantizer(file, options: .init(mix: .init(.q8_0))).write(to: folder.file("out"), threads: 1))
+        let out = try ModelFile(path: folder.file("out"))
+        #expect(out.tensors.last?.bytes == model.tensors.last?.bytes)
     }
 
     @Test("large tensors are the same, however they are cut into pieces")

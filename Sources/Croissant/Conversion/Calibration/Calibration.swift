@@ -17,6 +17,8 @@ extension Quantizer {
         public var text: String
         /// Its name, which the new file's metadata tell.
         public var name: String
+        /// The file that it is in, which must not be overwritten; nil for a text that is in none.
+        public var path: String?
         /// How the products are made use of: ``Method/gptq`` by default.
         public var method = Method.gptq
         /// Tokens in a chunk of the text, which is read by itself, within ``contextLengths``; 512, or what the model
@@ -28,10 +30,12 @@ extension Quantizer {
         /// The lengths that a chunk may have, in tokens: shorter ones would not be multiplied as batches are.
         public static let contextLengths = 16...1 << 16
 
-        /// Calibration with `text`, which the new file's metadata call `name`, by the default method.
-        public init(text: String, name: String) {
+        /// Calibration with `text`, which the new file's metadata call `name`, by the default method; `path` is the file
+        /// that it is in, if it is in one.
+        public init(text: String, name: String, path: String? = nil) {
             self.text = text
             self.name = name
+            self.path = path
         }
     }
 }

@@ -26,10 +26,14 @@ public struct CalibrationPlan: Sendable {
     public var trainedLength: Int { configuration.contextLength }
     /// The number of tokens that are read.
     public var tokenCount: Int { chunkCount * chunkLength }
+    /// The tokens of a chunk that go through a block together: all of them, but not more than are read at a time elsewhere.
+    var passes: [Range<Int>] {
+        stride(from: 0, to: chunkLength, by: Self.passLength).map { $0..<min($0 + Self.passLength, chunkLength) }
+    }
     /// The number of steps that calibrating is made of, as
     /// ``Quantizer/write(to:threads:progress:calibrating:)`` reports them.
     public var steps: Int {
-        2 * configuration.layers * chunkCount + matrices.count * CalibrationProgress.stepsOfMatrix
+        2 * configuration.layers * chunkCount * passes.count + matrices.count * CalibrationProgress.stepsOfMatrix
     }
 
     /// How the rounding of `tensor`, one of ``Quantizer/tensors``, is calibrated; nil where it is not.
@@ -95,10 +99,12 @@ public struct CalibrationPlan: Sendable {
         method = calibration.method
         name = calibration.name
         self.file = file
+        // A model without an output matrix multiplies with the embedding in its place.
+        let output = file.tensor(named: layout.output.name) == nil ? layout.embedding : layout.output
         let products = Set(
             layout.blocks.flatMap { block in
                 [block.query, block.key, block.value, block.attentionOutput, block.gate, block.up, block.down]
-            }.map(\.name) + [layout.output.name])
+            }.map(\.name) + [output.name])
         let calibrated = tensors.filter {
             products.contains($0.source.name) && $0.type.blockSize > 1 && !$0.isCopied
         }
@@ -107,12 +113,14 @@ public struct CalibrationPlan: Sendable {
 
     /// Tokens in a chunk where nobody says.
     static let defaultLength = 512
+    /// The most tokens in a pass.
+    private static let passLength = 512
 
     /// How the model is run: in floats throughout, its weights where they are in the file.
     func runtime(threads: Int) -> RuntimeOptions {
         var options = RuntimeOptions(contextLength: chunkLength)
         options.threads = threads
-        options.batchSize = chunkLength
+        options.batchSize = min(chunkLength, Self.passLength)
         options.keyType = .f32
         options.valueType = .f32
         options.weights = .mapped
@@ -149,15 +157,21 @@ public struct CalibrationPlan: Sendable {
                 BlockMoments.byteCount(configuration, isDiagonal: !usesFeedback)
                     + FeedbackFactor.byteCount(columns: factorColumns)),
             MemoryPlan.Item("rounding", space),
-            MemoryPlan.Item("quantised weights", matrices.values.reduce(0) { $0 + $1.byteCount }),
+            MemoryPlan.Item("quantised weights", blockBytes),
         ]
+    }
+
+    /// Bytes of the matrices that are held at a time: those of a block, such as "blk.7", or the output matrix.
+    private var blockBytes: Int {
+        Dictionary(grouping: matrices.values) { $0.source.name.split(separator: ".").prefix(2) }
+            .values.map { $0.reduce(0) { $0 + $1.byteCount } }.max() ?? 0
     }
 
     /// Throws where calibrating takes more memory than there is.
     func checkMemory(threads: Int, available: Int?) throws(ModelError) {
         let needed = try memory(threads: threads).reduce(0) { $1.isFileBacked ? $0 : $0 + $1.byteCount }
-        guard let available, needed > available else { return }
-        throw .overMemory(needed: needed, available: available)
+        if let available, needed > available { throw .overMemory(needed: needed, available: available) }
+        try BLAS.checkAddressSpace(threads: threads, beside: needed)
     }
 
     /// What the new file says about it, by the keys of llama.cpp's quantiser where it has some.

@@ -26,31 +26,36 @@ struct CalibrationRun {
     /// What there is so far.
     private struct Work: ~Copyable {
         var factor: FeedbackFactor
-        /// Quantised matrices by their names.
-        var made: [String: WeightMatrix] = [:]
         var progress: CalibrationProgress
+        /// Takes every quantised matrix.
+        let keep: (WeightMatrix) throws(ModelError) -> Void
     }
 
-    /// The quantised matrices by their names; nil where `progress`, which is told the steps that are done, of those of the
-    /// plan, has stopped it.
-    func run(progress report: ((Int) -> Bool)?) throws(ModelError) -> [String: WeightMatrix]? {
+    /// Calibrates everything; returns whether `progress`, which is told the steps that are done, of those of the plan, has
+    /// let it come to its end.
+    ///
+    /// - Parameter keep: takes every quantised matrix, of which no more are held than those of a block.
+    func run(
+        progress report: ((Int) -> Bool)?, keeping keep: @escaping (WeightMatrix) throws(ModelError) -> Void
+    ) throws(ModelError) -> Bool {
         let weights = model.transformer.weights
         var work = Work(
-            factor: try FeedbackFactor(columns: plan.factorColumns), progress: CalibrationProgress(report))
+            factor: try FeedbackFactor(columns: plan.factorColumns), progress: CalibrationProgress(report), keep: keep)
         var text = try CalibrationText(plan, model)
         var moments = try BlockMoments(model.configuration, isDiagonal: !plan.usesFeedback)
         for block in weights.blocks {
             moments.reset()
             guard text.observe(block, &moments, &work.progress), let quantized = try quantize(block, &moments, &work),
                 text.pass(through: quantized, &work.progress)
-            else { return nil }
+            else { return false }
         }
         if weights.output.parts.contains(where: { plan.matrices[$0.name] != nil }) {
             moments.attention.reset()
-            text.observeOutput(&moments.attention)
-            guard try quantize(weights.output, &moments.attention, &work) != nil else { return nil }
+            guard text.observeOutput(&moments.attention, work.progress),
+                try quantize(weights.output, &moments.attention, &work) != nil
+            else { return false }
         }
-        return work.made
+        return true
     }
 
     /// The block with those of its matrices quantised that are to be; nil where `progress` has stopped it.
@@ -73,10 +78,10 @@ struct CalibrationRun {
         _ layer: Linear, _ moments: inout InputMoments, _ work: inout Work
     ) throws(ModelError) -> Linear? {
         let tensors = layer.parts.map { plan.matrices[$0.name] }
-        let importance = try moments.importance
+        let importance = try moments.importance(of: layer.parts[0].name)
         if tensors.contains(where: { $0.map(plan.usesFeedback) ?? false }) {
-            try moments.close(damping: Self.damping)
-            work.factor.factorize(moments)
+            moments.close(importance, damping: Self.damping)
+            guard work.factor.factorize(moments, while: work.progress.goesOn) else { return nil }
         }
         var parts: [WeightMatrix] = []
         for (matrix, tensor) in zip(layer.parts, tensors) {
@@ -84,15 +89,17 @@ struct CalibrationRun {
                 parts.append(matrix)
                 continue
             }
-            let blocks =
-                plan.usesFeedback(tensor)
-                ? try quantizer.quantize(
-                    matrix, as: tensor.type,
-                    .init(
-                        importance: work.factor.costs, hessian: moments.hessian, factor: work.factor.upper))
-                : try quantizer.quantize(matrix, as: tensor.type, importance: importance)
+            let goesOn = work.progress.goesOn
+            guard
+                let blocks = plan.usesFeedback(tensor)
+                    ? try quantizer.quantize(
+                        matrix, as: tensor.type,
+                        .init(importance: work.factor.costs, hessian: moments.hessian, factor: work.factor.upper),
+                        while: goesOn)
+                    : try quantizer.quantize(matrix, as: tensor.type, importance: importance, while: goesOn)
+            else { return nil }
             let quantized = try WeightStore.matrix(tensor, of: model.file, blocks: blocks)
-            work.made[matrix.name] = quantized
+            try work.keep(quantized)
             parts.append(quantized)
             guard work.progress.advance(CalibrationProgress.stepsOfMatrix) else { return nil }
         }
@@ -118,7 +125,7 @@ struct CalibrationProgress {
     private var done = 0
     private let report: ((Int) -> Bool)?
 
-    /// Steps that quantising a matrix counts; taking a chunk through a block is one.
+    /// Steps that quantising a matrix counts; taking a chunk through a block is one, or one for each of its passes.
     static let stepsOfMatrix = 4
 
     /// No steps yet.
@@ -127,6 +134,9 @@ struct CalibrationProgress {
     /// Counts steps; whether to go on.
     mutating func advance(_ steps: Int) -> Bool {
         done += steps
-        return report?(done) ?? true
+        return goesOn()
     }
+
+    /// Whether to go on.
+    func goesOn() -> Bool { report?(done) ?? true }
 }

@@ -3,6 +3,8 @@ struct CalibrationText: ~Copyable {
     private let transformer: Transformer
     private let chunks: Int
     private let length: Int
+    /// The tokens of a chunk that go through a block together.
+    private let passes: [Range<Int>]
     /// The residual of every token: (chunks, tokens, embedding).
     private var states: FloatBuffer
     /// Keys and values of one chunk in one block.
@@ -20,17 +22,18 @@ struct CalibrationText: ~Copyable {
         transformer = model.transformer
         chunks = plan.chunkCount
         length = plan.chunkLength
+        passes = plan.passes
         self.states = states
         self.cache = cache
         self.activations = activations
         self.scratch = scratch
-        transformer.rope.fill(
-            0..<length, cosines: &self.activations.cosines, sines: &self.activations.sines)
         for (chunk, tokens) in plan.chunks.enumerated() {
-            backend.lookUp(
-                tokens.span, in: transformer.weights.embedding, into: &self.activations.residual,
-                scratch: &self.scratch)
-            keep(chunk)
+            for pass in passes {
+                backend.lookUp(
+                    tokens.span.extracting(pass), in: transformer.weights.embedding, into: &self.activations.residual,
+                    scratch: &self.scratch)
+                keep(pass, of: chunk)
+            }
         }
     }
 
@@ -42,59 +45,71 @@ struct CalibrationText: ~Copyable {
     mutating func observe(
         _ block: Weights.Block, _ moments: inout BlockMoments, _ progress: inout CalibrationProgress
     ) -> Bool {
-        let length = length
         let backend = backend
-        for chunk in 0..<chunks {
-            take(chunk)
-            transformer.forward(
-                block, layer: 0, position: 0, tokens: length, cache: &cache, state: &activations, scratch: &scratch,
-                on: backend
-            ) { input, x in moments.add(x, to: input, rows: length, on: backend.pool) }
-            guard progress.advance(1) else { return false }
+        return forEachPass(of: block, &progress) { input, x, rows in
+            moments.add(x, to: input, rows: rows, on: backend.pool)
         }
-        return true
     }
 
     /// Takes all chunks through a block, to the next one.
     ///
     /// - Returns: whether `progress` has let it come to its end.
     mutating func pass(through block: Weights.Block, _ progress: inout CalibrationProgress) -> Bool {
+        forEachPass(of: block, &progress, keepsStates: true)
+    }
+
+    /// Takes all chunks through a block.
+    private mutating func forEachPass(
+        of block: Weights.Block, _ progress: inout CalibrationProgress, keepsStates: Bool = false,
+        observing observe: (Transformer.BlockInput, borrowing FloatBuffer, _ rows: Int) -> Void = { _, _, _ in }
+    ) -> Bool {
+        let backend = backend
         for chunk in 0..<chunks {
-            take(chunk)
-            transformer.forward(
-                block, layer: 0, position: 0, tokens: length, cache: &cache, state: &activations, scratch: &scratch,
-                on: backend)
-            keep(chunk)
-            guard progress.advance(1) else { return false }
+            for pass in passes {
+                take(pass, of: chunk)
+                transformer.rope.fill(pass, cosines: &activations.cosines, sines: &activations.sines)
+                transformer.forward(
+                    block, layer: 0, position: pass.lowerBound, tokens: pass.count, cache: &cache, state: &activations,
+                    scratch: &scratch, on: backend
+                ) { input, x in observe(input, x, pass.count) }
+                if keepsStates { keep(pass, of: chunk) }
+                guard progress.advance(1) else { return false }
+            }
         }
         return true
     }
 
     /// Adds up the moments of what the output matrix meets.
-    mutating func observeOutput(_ moments: inout InputMoments) {
+    ///
+    /// - Returns: whether `progress` has let it come to its end.
+    mutating func observeOutput(_ moments: inout InputMoments, _ progress: CalibrationProgress) -> Bool {
         for chunk in 0..<chunks {
-            backend.rmsNorm(
-                states, at: elements(of: chunk).lowerBound, weight: transformer.weights.outputNorm,
-                epsilon: transformer.configuration.normEpsilon, rows: length, into: &activations.normalized)
-            moments.add(activations.normalized.span, rows: length, on: backend.pool)
+            for pass in passes {
+                backend.rmsNorm(
+                    states, at: elements(of: pass, of: chunk).lowerBound, weight: transformer.weights.outputNorm,
+                    epsilon: transformer.configuration.normEpsilon, rows: pass.count, into: &activations.normalized)
+                moments.add(activations.normalized.span, rows: pass.count, on: backend.pool)
+            }
+            guard progress.goesOn() else { return false }
         }
+        return true
     }
 
-    /// Where a chunk is in ``states``.
-    private func elements(of chunk: Int) -> Range<Int> {
-        let count = length * transformer.configuration.embeddingLength
-        return chunk * count..<(chunk + 1) * count
+    /// Where tokens of a chunk are in ``states``.
+    private func elements(of tokens: Range<Int>, of chunk: Int) -> Range<Int> {
+        let width = transformer.configuration.embeddingLength
+        let start = chunk * length
+        return (start + tokens.lowerBound) * width..<(start + tokens.upperBound) * width
     }
 
-    /// Takes the residual of a chunk out.
-    private mutating func take(_ chunk: Int) {
-        let range = elements(of: chunk)
-        Self.copy(states, range, to: &activations.residual, at: 0)
+    /// Takes the residuals of tokens of a chunk out.
+    private mutating func take(_ tokens: Range<Int>, of chunk: Int) {
+        Self.copy(states, elements(of: tokens, of: chunk), to: &activations.residual, at: 0)
     }
 
-    /// Puts the residual of a chunk back.
-    private mutating func keep(_ chunk: Int) {
-        let range = elements(of: chunk)
+    /// Puts the residuals of tokens of a chunk back.
+    private mutating func keep(_ tokens: Range<Int>, of chunk: Int) {
+        let range = elements(of: tokens, of: chunk)
         Self.copy(activations.residual, 0..<range.count, to: &states, at: range.lowerBound)
     }
 

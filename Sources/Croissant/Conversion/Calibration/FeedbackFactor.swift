@@ -15,13 +15,23 @@ package struct FeedbackFactor: ~Copyable {
     ///
     /// H is positive definite, but rounding errors of the inverse may leave a matrix that is not: then ever more is added
     /// to the diagonal, until H is as good as the unit matrix, and errors are fed to no one.
-    package mutating func factorize(_ moments: borrowing InputMoments) {
+    ///
+    /// - Parameter goesOn: asked between steps, which take a second of a matrix of some thousand rows; returning false
+    ///   stops, and leaves no factor.
+    /// - Returns: whether it has come to its end.
+    @discardableResult
+    package mutating func factorize(_ moments: borrowing InputMoments, while goesOn: () -> Bool = { true }) -> Bool {
         columns = moments.columns
         var constant: Float = 0
-        while !Self.factorize(moments.hessian, columns, adding: constant, into: &elements) {
-            guard constant < Float(columns) else { return Self.setUnit(&elements, columns) }
+        while let found = Self.factorize(moments.hessian, columns, adding: constant, into: &elements, while: goesOn) {
+            if found { return true }
+            guard constant < Float(columns) else {
+                Self.setUnit(&elements, columns)
+                return true
+            }
             constant = constant == 0 ? 1e-3 : constant * 10
         }
+        return false
     }
 
     private static func setUnit(_ elements: inout FloatBuffer, _ columns: Int) {
@@ -29,16 +39,20 @@ package struct FeedbackFactor: ~Copyable {
         for index in u.indices { u[index] = index % (columns + 1) == 0 ? 1 : 0 }
     }
 
-    /// Whether there is a factor, of numbers: LAPACK takes what is none for positive.
+    /// Whether there is a factor, of numbers: LAPACK takes what is none for positive. Nil where it was stopped.
     private static func factorize(
-        _ hessian: Span<Float>, _ columns: Int, adding constant: Float, into elements: inout FloatBuffer
-    ) -> Bool {
+        _ hessian: Span<Float>, _ columns: Int, adding constant: Float, into elements: inout FloatBuffer,
+        while goesOn: () -> Bool
+    ) -> Bool? {
         var u = elements.mutableSlice(0..<columns * columns)
         for index in u.indices { u[index] = hessian[index] }
         for column in 0..<columns { u[column * columns + column] += constant }
-        guard BLAS.factor(&u, n: columns), BLAS.invert(&u, n: columns), BLAS.factor(&u, n: columns) else {
-            return false
-        }
+        guard goesOn() else { return nil }
+        guard BLAS.factor(&u, n: columns) else { return false }
+        guard goesOn() else { return nil }
+        guard BLAS.invert(&u, n: columns) else { return false }
+        guard goesOn() else { return nil }
+        guard BLAS.factor(&u, n: columns) else { return false }
         return (0..<columns).allSatisfy { column in
             let element = u[column * columns + column]
             return element > 0 && element.isFinite

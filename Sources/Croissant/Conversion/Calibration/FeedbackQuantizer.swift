@@ -52,37 +52,44 @@ package struct FeedbackQuantizer: Sendable {
 
     /// The blocks of `matrix` as `type`, in the layout of the file.
     ///
-    /// - Parameter importance: of the columns: how much an error counts.
+    /// - Parameters:
+    ///   - importance: of the columns: how much an error counts.
+    ///   - goesOn: asked after every second or so of work; returning false stops.
+    /// - Returns: nil where it was stopped.
     /// - Throws: ``ModelError/invalidWeight(tensor:index:value:expected:)`` for weights that `type` cannot express.
     package func quantize(
-        _ matrix: WeightMatrix, as type: GGMLType, importance: [Float]
-    ) throws(ModelError) -> Buffer<UInt8> {
+        _ matrix: WeightMatrix, as type: GGMLType, importance: [Float], while goesOn: () -> Bool = { true }
+    ) throws(ModelError) -> Buffer<UInt8>? {
         let columns = matrix.columns
         var out = try Buffer<UInt8>.allocate(matrix.byteCount(as: type), purpose: "quantised weights")
         var floats = try FloatBuffer.allocate(
             pool.threadCount * Self.rows * columns, purpose: "weights to be quantised")
-        try forEachStrip(of: matrix, out.shared, floats.shared) { strip, blocks, floats throws(ModelError) in
+        let isComplete = try forEachStrip(of: matrix, out.shared, floats.shared, while: goesOn) {
+            strip, blocks, floats throws(ModelError) in
             var weights = floats.slice(strip.floats..<strip.floats + strip.rows.count * columns)
             try load(matrix, strip.rows, into: &weights, for: type)
             var blocks = blocks.slice(strip.bytes)
             kernels.quantizeRows(weights.span, columns: columns, importance: importance.span, as: type, into: &blocks)
         }
+        guard isComplete else { return nil }
         return out
     }
 
     /// The same with errors fed forward; weights of `type` must be rounded one by one.
     package func quantize(
-        _ matrix: WeightMatrix, as type: GGMLType, _ inputs: Inputs
-    ) throws(ModelError) -> Buffer<UInt8> {
+        _ matrix: WeightMatrix, as type: GGMLType, _ inputs: Inputs, while goesOn: () -> Bool = { true }
+    ) throws(ModelError) -> Buffer<UInt8>? {
         let space = Workspace(columns: matrix.columns, type: type)
         var out = try Buffer<UInt8>.allocate(matrix.byteCount(as: type), purpose: "quantised weights")
         var floats = try FloatBuffer.allocate(pool.threadCount * space.floats, purpose: "weights to be quantised")
         var bytes = try Buffer<UInt8>.allocate(pool.threadCount * space.bytes, purpose: "codes of weights")
         let scratch = bytes.shared
-        try forEachStrip(of: matrix, out.shared, floats.shared) { strip, blocks, floats throws(ModelError) in
+        let isComplete = try forEachStrip(of: matrix, out.shared, floats.shared, while: goesOn) {
+            strip, blocks, floats throws(ModelError) in
             try feed(matrix, strip, type, inputs, space, blocks, floats, scratch)
             improve(matrix, strip, type, inputs, space, blocks, floats, scratch)
         }
+        guard isComplete else { return nil }
         return out
     }
 
@@ -98,25 +105,38 @@ package struct FeedbackQuantizer: Sendable {
         let worker: Int
     }
 
+    /// Strips of a matrix with so many columns that each thread takes between two questions whether to go on: one of
+    /// some thousand columns takes most of a second.
+    private static func stripsAtOnce(columns: Int) -> Int { max(1, (1 << 23) / (columns * columns)) }
+
+    /// Calls `body` for every strip; returns whether `goesOn` has let it.
     private func forEachStrip(
         of matrix: WeightMatrix, _ out: borrowing SharedBuffer<UInt8>, _ floats: borrowing SharedBuffer<Float>,
+        while goesOn: () -> Bool,
         _ body:
             @Sendable (Strip, borrowing SharedBuffer<UInt8>, borrowing SharedBuffer<Float>) throws(ModelError) -> Void
-    ) throws(ModelError) {
+    ) throws(ModelError) -> Bool {
         let rowBytes = out.count / matrix.rows
         let workerFloats = floats.count / pool.threadCount
+        let count = (matrix.rows + Self.rows - 1) / Self.rows
+        let groupSize = pool.threadCount * Self.stripsAtOnce(columns: matrix.columns)
         // The first one in the order of the rows, which does not depend on who comes first.
         let failure = Mutex<(index: Int, error: ModelError)?>(nil)
-        pool.parallelFor((matrix.rows + Self.rows - 1) / Self.rows) { index, worker in
-            let rows = index * Self.rows..<min((index + 1) * Self.rows, matrix.rows)
-            let strip = Strip(
-                rows: rows, bytes: rows.lowerBound * rowBytes..<rows.upperBound * rowBytes,
-                floats: worker * workerFloats, worker: worker)
-            do throws(ModelError) { try body(strip, out, floats) } catch {
-                failure.withLock { if $0.map({ index < $0.index }) ?? true { $0 = (index, error) } }
+        for start in stride(from: 0, to: count, by: groupSize) {
+            guard goesOn() else { return false }
+            pool.parallelFor(min(groupSize, count - start)) { index, worker in
+                let first = (start + index) * Self.rows
+                let rows = first..<min(first + Self.rows, matrix.rows)
+                let strip = Strip(
+                    rows: rows, bytes: rows.lowerBound * rowBytes..<rows.upperBound * rowBytes,
+                    floats: worker * workerFloats, worker: worker)
+                do throws(ModelError) { try body(strip, out, floats) } catch {
+                    failure.withLock { if $0.map({ index < $0.index }) ?? true { $0 = (index, error) } }
+                }
             }
+            if let failure = failure.withLock({ $0 }) { throw failure.error }
         }
-        if let failure = failure.withLock({ $0 }) { throw failure.error }
+        return true
     }
 
     private func load(
@@ -173,8 +193,8 @@ package struct FeedbackQuantizer: Sendable {
             let end = min(panel + space.panel, columns)
             for column in stride(from: panel, to: end, by: space.block) {
                 var errors = floats.slice(errorRange.lowerBound + column - panel..<errorRange.upperBound)
-                try round(
-                    matrix, strip, type, inputs, space, column, reach: end - column, errors: &errors, out, floats,
+                round(
+                    strip, type, inputs, space, column, reach: end - column, errors: &errors, out, floats,
                     bytes)
             }
             guard end < columns else { break }
@@ -188,19 +208,25 @@ package struct FeedbackQuantizer: Sendable {
 
     /// Rounds the blocks of a strip that begin with `column`, and feeds the errors forward to the end of the panel.
     private func round(
-        _ matrix: WeightMatrix, _ strip: Strip, _ type: GGMLType, _ inputs: borrowing Inputs, _ space: Workspace,
-        _ column: Int, reach: Int, errors: inout MutableSpan<Float>, _ out: borrowing SharedBuffer<UInt8>,
+        _ strip: Strip, _ type: GGMLType, _ inputs: borrowing Inputs, _ space: Workspace, _ column: Int, reach: Int,
+        errors: inout MutableSpan<Float>, _ out: borrowing SharedBuffer<UInt8>,
         _ floats: borrowing SharedBuffer<Float>, _ bytes: borrowing SharedBuffer<UInt8>
-    ) throws(ModelError) {
+    ) {
         let (columns, block, rows, start) = (space.columns, space.block, strip.rows.count, strip.floats)
         let count = rows * block
         var weights = floats.slice(start + column..<start + rows * columns)
         var compact = floats.slice(start + space.exact..<start + space.exact + count)
+        // Errors that have been fed forward may have made large weights larger than the type can express; what the file
+        // holds has been checked.
+        let limit = Kernels.quantizerLimit(type)
         for row in 0..<rows {
-            for k in 0..<block { compact[row * block + k] = weights[row * columns + k] }
+            for k in 0..<block {
+                let weight = weights[row * columns + k]
+                let held = weight > limit ? limit : weight >= -limit ? weight : -limit
+                weights[row * columns + k] = held
+                compact[row * block + k] = held
+            }
         }
-        // Errors that have been fed forward may have made large weights larger.
-        try kernels.check(compact.span, of: matrix.name, at: strip.rows.lowerBound * columns + column, as: type)
         let byteStart = strip.worker * space.bytes
         var codes = bytes.slice(byteStart..<byteStart + count)
         let blockStart = byteStart + space.strip

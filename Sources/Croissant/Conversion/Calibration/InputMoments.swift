@@ -76,21 +76,17 @@ package struct InputMoments: ~Copyable {
         }
     }
 
-    /// The mean square of each element of the inputs: how much an error of its column counts by itself.
+    /// The mean square of each element of the inputs of the matrix `tensor`, and of those beside it: how much an error of
+    /// its column counts by itself.
     ///
-    /// - Throws: ``ModelError/invalidOption(name:value:expected:)`` where inputs were no numbers.
-    package var importance: [Float] {
-        get throws(ModelError) {
-            let sums = sums.span
-            let distance = isDiagonal ? 1 : columns + 1
-            let squares = (0..<columns).map { sums[$0 * distance] / Float(max(count, 1)) }
-            guard squares.allSatisfy(\.isFinite) else {
-                throw .invalidOption(
-                    name: "calibration text", value: "infinite activations",
-                    expected: "a text that the model can read")
-            }
-            return squares
-        }
+    /// - Throws: ``ModelError/infiniteActivations(tensor:)`` where inputs were no numbers, or so large that their squares
+    ///   are none.
+    package func importance(of tensor: String) throws(ModelError) -> [Float] {
+        let sums = sums.span
+        let distance = isDiagonal ? 1 : columns + 1
+        let squares = (0..<columns).map { sums[$0 * distance] / Float(max(count, 1)) }
+        guard squares.allSatisfy(\.isFinite) else { throw .infiniteActivations(tensor: tensor) }
+        return squares
     }
 
     /// Below this, inputs are nothing: the inverse of their moments would be no number.
@@ -100,10 +96,10 @@ package struct InputMoments: ~Copyable {
     /// diagonal: spans of inputs that were never seen, or hardly, would otherwise be free to become anything. Rounding
     /// depends on no such unit, and none can be too small or too large for what H is put through.
     ///
-    /// - Throws: ``ModelError/invalidOption(name:value:expected:)`` where inputs were no numbers.
-    package mutating func close(damping: Float) throws(ModelError) {
+    /// - Parameter importance: what ``importance(of:)`` gives.
+    package mutating func close(_ importance: [Float], damping: Float) {
         precondition(!isDiagonal, "there is no matrix")
-        let mean = Float(try importance.reduce(0) { $0 + Double($1) } / Double(columns))
+        let mean = Float(importance.reduce(0) { $0 + Double($1) } / Double(columns))
         let unit = mean > Self.leastMean ? 1 / (Float(max(count, 1)) * mean) : 0
         Self.close(&sums, columns, factor: unit, adding: unit > 0 ? damping : 1)
     }
@@ -120,7 +116,7 @@ package struct InputMoments: ~Copyable {
         }
     }
 
-    /// H after ``close(damping:)``: (columns, columns).
+    /// H after ``close(_:damping:)``: (columns, columns).
     package var hessian: Span<Float> {
         @_lifetime(borrow self)
         get { sums.span }
