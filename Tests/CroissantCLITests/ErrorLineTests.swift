@@ -19,7 +19,7 @@ struct ErrorLineTests {
     /// A file of three GiB that takes none on the disk.
     private static let long: String = {
         let path = Fixture.newPath("long.txt")
-        FileManager.default.createFile(atPath: path, contents: nil)
+        _ = FileManager.default.createFile(atPath: path, contents: nil)
         let handle = FileHandle(forWritingAtPath: path)
         try? handle?.truncate(atOffset: 3 << 30)
         return path
