@@ -7,7 +7,7 @@ import GGUF
 struct CalibrationArguments: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "A text like what the model will read and write, up to 1 GiB: weights are rounded so that what the model makes of this text changes least. The file is nearer to the original, and about as large as without: types are those of llama-quantize with an importance matrix.",
+            "A text like what the model will read and write, up to 1 GiB: weights are rounded so that what the model makes of this text changes least. The file is as large as without, and nearer to the original.",
             valueName: "file"), completion: .file())
     var calibration: String?
 

@@ -151,18 +151,15 @@ package struct ModelFacts: Sendable, Equatable {
     let layers: Int
     /// Query heads to a key/value head.
     let queriesPerKey: Int
-    /// Whether quantisation knows how important each column is.
-    let hasImportance: Bool
 
     /// Facts by themselves.
-    package init(layers: Int, queriesPerKey: Int, hasImportance: Bool = false) {
+    package init(layers: Int, queriesPerKey: Int) {
         self.layers = layers
         self.queriesPerKey = queriesPerKey
-        self.hasImportance = hasImportance
     }
 
     /// What `metadata` says about the model. Where it says nothing, the recipes do without.
-    package init(_ metadata: GGUFMetadata, hasImportance: Bool = false) {
+    package init(_ metadata: GGUFMetadata) {
         let architecture = metadata["general.architecture"]?.asString ?? ""
         // Some models have a number for each layer: the first layer's stands for all.
         func first(_ key: String) -> Int? {
@@ -172,8 +169,7 @@ package struct ModelFacts: Sendable, Equatable {
         let heads = first("attention.head_count") ?? 1
         let keys = first("attention.head_count_kv") ?? heads
         self.init(
-            layers: max(0, first("block_count") ?? 0), queriesPerKey: keys > 0 ? heads / keys : 1,
-            hasImportance: hasImportance)
+            layers: max(0, first("block_count") ?? 0), queriesPerKey: keys > 0 ? heads / keys : 1)
     }
 }
 

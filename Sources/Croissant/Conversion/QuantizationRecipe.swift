@@ -31,12 +31,6 @@ struct QuantizationRecipe {
         case often
         /// Where four or more queries share keys and values, which makes these matrices small.
         case groupedQueries
-        /// Where the importance of columns is not known.
-        case blind
-        /// In the first eighth of the layers, where the importance of columns is not known.
-        case blindFirstPart
-        /// In the first eighth of the layers, where it is known.
-        case sightedFirstPart
     }
 
     /// Every type that a matrix may get.
@@ -64,9 +58,6 @@ struct QuantizationRecipe {
         case .middle: layer >= layers / 8 && layer < 7 * layers / 8
         case .often: layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2
         case .groupedQueries: model.queriesPerKey >= 4
-        case .blind: !model.hasImportance
-        case .blindFirstPart: layer < layers / 8 && !model.hasImportance
-        case .sightedFirstPart: layer < layers / 8 && model.hasImportance
         }
     }
 
@@ -102,9 +93,9 @@ extension QuantizationRecipe {
             case .f32: Self(base: .f32, output: .f32)
             case .f16: Self(base: .f16, output: .f16)
             case .bf16: Self(base: .bf16, output: .bf16)
-            case .q4_0: Self(base: .q4_0, .init(.down, .q4_1, .sightedFirstPart))
+            case .q4_0: Self(base: .q4_0)
             case .q4_1: Self(base: .q4_1)
-            case .q5_0: Self(base: .q5_0, .init(.down, .q5_1, .sightedFirstPart))
+            case .q5_0: Self(base: .q5_0)
             case .q5_1: Self(base: .q5_1)
             case .q8_0, .mxfp4_MoE: Self(base: .q8_0, output: .q8_0)
             case .q2_K:
@@ -142,8 +133,8 @@ extension QuantizationRecipe {
             case .iq3_xxs:
                 Self(
                     base: .iq3_xxs, output: .q5_K, .init(.embedding, .iq3_s), .init(.value, .q4_K, .groupedQueries),
-                    .init(.value, .iq3_s, .blind), .init(.query, .iq2_s), .init(.key, .iq2_s),
-                    .init(.down, .q4_K, .blindFirstPart), .init(.down, .q3_K, .blind), .init(.attentionOutput, .iq3_s))
+                    .init(.value, .iq3_s), .init(.query, .iq2_s), .init(.key, .iq2_s),
+                    .init(.down, .q4_K, .firstPart(8)), .init(.down, .q3_K), .init(.attentionOutput, .iq3_s))
             case .iq3_xs:
                 Self(
                     base: .iq3_s, .init(.value, .q4_K, .groupedQueries), .init(.query, .iq3_xxs), .init(.key, .iq3_xxs),
@@ -155,9 +146,9 @@ extension QuantizationRecipe {
                     .init(.attentionOutput, .q4_K),
                     .init(.queryKeyValue, .q4_K))
             case .iq4_nl:
-                Self(base: .iq4_nl, .init(.value, .q5_K, .groupedQueries), .init(.down, .q5_K, .blindFirstPart))
+                Self(base: .iq4_nl, .init(.value, .q5_K, .groupedQueries), .init(.down, .q5_K, .firstPart(8)))
             case .iq4_xs:
-                Self(base: .iq4_xs, .init(.value, .q5_K, .groupedQueries), .init(.down, .q5_K, .blindFirstPart))
+                Self(base: .iq4_xs, .init(.value, .q5_K, .groupedQueries), .init(.down, .q5_K, .firstPart(8)))
             case .tq1_0: Self(base: .tq1_0, .init(.embedding, .q4_K))
             case .tq2_0: Self(base: .tq2_0, .init(.embedding, .q4_K))
             case .nvfp4: Self(base: .nvfp4)

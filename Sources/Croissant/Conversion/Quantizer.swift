@@ -26,9 +26,9 @@ public struct Quantizer: Sendable {
         /// Whether weights may be quantised that are already. By default that is an error: rounding errors would add
         /// up.
         public var allowsRequantization = false
-        /// A text to calibrate with; nil, the default, for rounding that knows nothing but the weights. Types are those
-        /// that llama.cpp's recipes have for files with an importance matrix: the same as without, but for the way back
-        /// from the feed-forward network in the first layers of Q4_0, Q5_0 and the IQ4 types, and some of IQ3_XXS.
+        /// A text to calibrate with; nil, the default, for rounding that knows nothing but the weights. Types are the
+        /// same with it and without, so that files are as large; llama.cpp's recipes for files with an importance matrix,
+        /// which differ in the first layers of some types, are not used.
         public var calibration: Calibration?
 
         /// The types of a recipe.
@@ -140,8 +140,7 @@ public struct Quantizer: Sendable {
         of file: GGUFFile, _ options: Options
     ) throws(ModelError) -> (types: [GGMLType?], unusedOverrides: [TypeOverride]) {
         var types = options.mix.wantedTypes(
-            of: file.tensors.map(QuantizationMix.Tensor.init),
-            in: ModelFacts(file.metadata, hasImportance: options.calibration != nil))
+            of: file.tensors.map(QuantizationMix.Tensor.init), in: ModelFacts(file.metadata))
         var unused: [TypeOverride] = []
         for override in options.overrides {
             let pattern = try NamePattern(override.pattern)

@@ -106,14 +106,4 @@ enum GoldenMixes {
         TQ1_0 | TQ1_0; token_embd Q4_K; output Q6_K; ffn_down F16
         MXFP4_MOE | Q8_0; ffn_down F16
         """
-
-    /// The mixes of `mha` that differ where the importance of columns is known.
-    static let known = """
-        Q4_0 | Q4_0; output Q6_K; ffn_down Q4_1@0-2
-        Q5_0 | Q5_0; output Q6_K; ffn_down Q5_1@0-2
-        IQ3_XXS | IQ3_XXS; token_embd IQ3_S; output Q5_K; attn_q IQ2_S; attn_k IQ2_S; attn_output IQ3_S; \
-            ffn_down IQ4_NL
-        IQ4_NL | IQ4_NL; output Q6_K
-        IQ4_XS | IQ4_XS; output Q6_K; ffn_down IQ4_NL
-        """
 }

@@ -11,7 +11,6 @@ struct QuantizationMixTests {
         var feedForward: Int
         var heads: Int
         var keyValueHeads: Int
-        var hasImportance = false
         var lines: String
     }
 
@@ -20,8 +19,6 @@ struct QuantizationMixTests {
         Case(layers: 32, feedForward: 512, heads: 4, keyValueHeads: 1, lines: GoldenMixes.gqa),
         Case(layers: 80, feedForward: 768, heads: 8, keyValueHeads: 1, lines: GoldenMixes.big),
         Case(layers: 10, feedForward: 360, heads: 4, keyValueHeads: 2, lines: GoldenMixes.ragged),
-        Case(
-            layers: 24, feedForward: 704, heads: 4, keyValueHeads: 4, hasImportance: true, lines: GoldenMixes.known),
     ]
 
     /// The tensors of a Llama and their types in a mix.
@@ -32,7 +29,7 @@ struct QuantizationMixTests {
             vocabularySize: 512)
         let tensors = TensorLayout(configuration).all.filter { $0.name != "rope_freqs.weight" }
         let facts = ModelFacts(
-            layers: model.layers, queriesPerKey: model.heads / model.keyValueHeads, hasImportance: model.hasImportance)
+            layers: model.layers, queriesPerKey: model.heads / model.keyValueHeads)
         let types = mix.types(of: tensors.map { .init(name: $0.name, dimensions: $0.dimensions) }, in: facts)
         return zip(tensors, types).map { ($0.name, $1) }
     }
@@ -138,7 +135,7 @@ struct QuantizationMixTests {
 
 extension QuantizationMixTests.Case: CustomTestStringConvertible {
     var testDescription: String {
-        "\(layers) layers, \(feedForward), \(heads)/\(keyValueHeads)" + (hasImportance ? ", importance" : "")
+        "\(layers) layers, \(feedForward), \(heads)/\(keyValueHeads)"
     }
 }
 
