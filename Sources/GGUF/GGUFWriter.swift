@@ -162,7 +162,7 @@ public struct GGUFWriter: ~Copyable, Sendable {
         try passPlaced()
     }
 
-    /// Writes all of `tensor` before its turn; `write(_:of:)` goes on with the one behind it then.
+    /// Writes `bytes`, all of `tensor`, before its turn; `write(_:of:)` goes on with the one behind it then.
     ///
     /// - Throws: `GGUFError.tensorOutOfOrder` where its turn has come and some of it is written, or all, or where no
     ///   such tensor was declared, `.tensorSize` where these are not as many bytes as declared, `.system` where writing
