@@ -73,6 +73,11 @@ CK_INLINE size_t ck_wide_factor_bytes(ck_panel_format format) {
     return 64 * ((size_t)ck_wide_pairs(format) * (format.has_minimum ? 2 : 1) + (ck_has_bias(format) ? 1 : 0));
 }
 
+/* At most, for formats that are not known to the compiler, which could not unroll the loops of ck_has_bias then. */
+CK_INLINE size_t ck_wide_most_factor_bytes(ck_panel_format format) {
+    return 64 * ((size_t)ck_wide_pairs(format) * (format.has_minimum ? 2 : 1) + (format.group == 16 ? 1 : 0));
+}
+
 CK_INLINE size_t ck_wide_tile_bytes(ck_panel_format format) {
     return 1024 + ck_wide_factor_bytes(format);
 }
