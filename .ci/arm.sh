@@ -12,10 +12,7 @@ if [ ! -d "$golden" ]; then
 fi
 
 if ! command -v aarch64-linux-gnu-gcc > /dev/null || ! command -v qemu-aarch64 > /dev/null; then
-    as_root=
-    [ "$(id -u)" = 0 ] || as_root=sudo
-    $as_root apt-get update -qq
-    $as_root apt-get install -y -qq gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+    sh .ci/apt.sh gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 fi
 
 work=$(mktemp -d)

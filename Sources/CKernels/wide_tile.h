@@ -68,18 +68,14 @@ CK_INLINE bool ck_has_bias(ck_panel_format format) {
     return format.group == 16 && ck_wide_shift(format) > 0;
 }
 
-/* Bytes of the factors of 64 columns of a tile, and of all. */
-CK_INLINE size_t ck_wide_factor_bytes(ck_panel_format format) {
-    return 64 * ((size_t)ck_wide_pairs(format) * (format.has_minimum ? 2 : 1) + (ck_has_bias(format) ? 1 : 0));
-}
-
-/* At most, for formats that are not known to the compiler, which could not unroll the loops of ck_has_bias then. */
-CK_INLINE size_t ck_wide_most_factor_bytes(ck_panel_format format) {
-    return 64 * ((size_t)ck_wide_pairs(format) * (format.has_minimum ? 2 : 1) + (format.group == 16 ? 1 : 0));
+/* Bytes of the factors and the bias of 64 columns of a tile. `has_bias` is an argument, as the loops of ck_has_bias can
+ * only be unrolled for a format that the compiler knows. */
+CK_INLINE size_t ck_wide_factor_bytes(ck_panel_format format, bool has_bias) {
+    return 64 * ((size_t)ck_wide_pairs(format) * (format.has_minimum ? 2 : 1) + (has_bias ? 1 : 0));
 }
 
 CK_INLINE size_t ck_wide_tile_bytes(ck_panel_format format) {
-    return 1024 + ck_wide_factor_bytes(format);
+    return 1024 + ck_wide_factor_bytes(format, ck_has_bias(format));
 }
 
 /* The largest factor of a scale: 14 bits, or what lets the products of 64 columns fit into 32. */

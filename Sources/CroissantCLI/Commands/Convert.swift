@@ -66,13 +66,9 @@ struct Convert: ParsableCommand {
         if output.verbose { Console.note(cost.text) }
     }
 
-    /// The name of a checkpoint by where it lies. In the cache of Hugging Face's programs the folder itself is called
-    /// after a commit, and one above it `models--ORGANIZATION--NAME`.
+    /// The name of a checkpoint by where it lies.
     private static func name(ofFolder folder: String) -> String? {
-        let parts = URL(filePath: folder).standardizedFileURL.pathComponents
-        if let cached = parts.last(where: { $0.hasPrefix("models--") }) {
-            return cached.split(separator: "--").last.map(String.init)
-        }
-        return parts.last { $0 != "/" }
+        let path = URL(filePath: folder).standardizedFileURL.path(percentEncoded: false)
+        return (CheckpointFolder.cachedRepository(in: path) ?? path).split(separator: "/").last.map(String.init)
     }
 }

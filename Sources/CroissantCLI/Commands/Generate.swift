@@ -168,12 +168,10 @@ struct Generate: ParsableCommand {
             // As any last token does, the one at which the user stops brings all text that was held back.
             let piece = token.text + (Interruption.isRequested ? generation.cancel() : "")
             text += piece
-            if json {
-                continue
-            } else if jsonl {
+            if jsonl {
                 let reason = generation.finishReason?.rawValue
                 try Console.writeJSON(JSONToken(id: token.id, text: piece, finishReason: reason), pretty: false)
-            } else {
+            } else if !json {
                 try Console.writeForeign(piece)
             }
         }

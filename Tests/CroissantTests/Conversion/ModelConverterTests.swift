@@ -293,6 +293,24 @@ struct ModelConverterTests {
         #expect(try convert(#"{"do_sample": "yes"}"#).warnings.count == 1)
     }
 
+    @Test("The cache of Hugging Face's programs says by its folders what a checkpoint is")
+    func cache() throws {
+        let cache = "/home/me/.cache/huggingface/hub/"
+        let base = cache + "models--croissantllm--CroissantLLMBase/snapshots/0123abcd/"
+        #expect(CheckpointFolder.cachedRepository(in: base) == "croissantllm/CroissantLLMBase")
+        #expect(CheckpointFolder.cachedRepository(in: cache + "models--a--b--c/snapshots/0") == "a/b--c")
+        #expect(CheckpointFolder.cachedRepository(in: cache + "models--gpt2") == "gpt2")
+        #expect(CheckpointFolder.cachedRepository(in: "CroissantLLMBase") == nil)
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let snapshot = folder.file("models--croissantllm--Nano/snapshots/0")
+        try FileManager.default.createDirectory(atPath: snapshot, withIntermediateDirectories: true)
+        try CheckpointFixture(golden: "llama").write(to: snapshot)
+        let metadata = try ModelConverter(folder: snapshot).metadata
+        #expect(metadata["general.organization"] == .string("croissantllm"))
+        #expect(metadata["general.repo_url"] == .string("https://huggingface.co/croissantllm/Nano"))
+    }
+
     @Test("Where the checkpoint says that it comes from")
     func provenance() throws {
         var checkpoint = try CheckpointFixture(golden: "llama")

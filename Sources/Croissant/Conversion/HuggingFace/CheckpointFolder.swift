@@ -1,9 +1,16 @@
 import GGUF
 
 /// The small files of a checkpoint: configurations, tokenizers, templates.
-struct CheckpointFolder {
+package struct CheckpointFolder {
     /// The folder.
     let path: String
+
+    /// What the folder was fetched from, such as "croissantllm/CroissantLLMBase", where it is in the cache of Hugging
+    /// Face's programs: a folder above it is called `models--ORGANIZATION--NAME` there, and it itself after a commit.
+    package static func cachedRepository(in path: String) -> String? {
+        let cached = path.split(separator: "/").last { $0.hasPrefix("models--") }
+        return cached.map { String($0.dropFirst("models--".count).replacing("--", with: "/", maxReplacements: 1)) }
+    }
 
     /// The path of a file in it.
     func path(of name: String) -> String { path.hasSuffix("/") ? path + name : "\(path)/\(name)" }

@@ -8,12 +8,9 @@ struct CheckpointProvenance {
     /// The repository that it was fetched from, such as "croissantllm/CroissantLLMBase".
     private let repository: String?
 
-    /// Reads the model card of `folder`, if it has one. In the cache of Hugging Face's programs, a folder above it is
-    /// called `models--ORGANIZATION--NAME`.
+    /// Reads the model card of `folder`, if it has one.
     init(_ folder: CheckpointFolder) throws(ConversionError) {
-        let cached = folder.path.split(separator: "/").last { $0.hasPrefix("models--") }?.dropFirst("models--".count)
-        repository = cached.flatMap { $0.contains("--") ? $0.replacing("--", with: "/", maxReplacements: 1) : nil }
-            .map(String.init)
+        repository = CheckpointFolder.cachedRepository(in: folder.path)
         guard let text = try folder.text("README.md") else { return }
         card = Self.frontMatter(of: text)
     }
@@ -88,7 +85,7 @@ struct CheckpointProvenance {
                 metadata["\(prefix).repo_url"] = .string(site + path)
             }
         }
-        if let repository {
+        if let repository, repository.contains("/") {
             metadata["general.organization"] = .string(String(repository.prefix { $0 != "/" }))
             metadata["general.repo_url"] = .string("https://huggingface.co/\(repository)")
         }
