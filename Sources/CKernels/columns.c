@@ -11,9 +11,10 @@
 #include "isa.h"
 #include "rounding.h"
 
-typedef int32_t ints32 __attribute__((vector_size(128)));
 typedef int32_t ints16 __attribute__((vector_size(64)));
-typedef int8_t bytes32 __attribute__((vector_size(32)));
+typedef int32_t ints8 __attribute__((vector_size(32)));
+typedef int16_t shorts16 __attribute__((vector_size(32)));
+typedef int8_t bytes16 __attribute__((vector_size(16)));
 
 /* The parameters of ck_pack_columns_fn. */
 #define CK_PACK_PARAMETERS                                                                                           \
@@ -22,54 +23,181 @@ typedef int8_t bytes32 __attribute__((vector_size(32)));
 
 typedef enum form { BYTES, PLANES, SHORTS } form;
 
-/* Writes eight words of `size` bytes, n words apart. */
-CK_INLINE void store_words(size_t size, const void *words, size_t n, uint8_t *out) {
-    for (size_t j = 0; j < 8; j++) {
-        memcpy(out + size * n * j, (const uint8_t *)words + size * j, size);
+/* ---- Words ------------------------------------------------------------------------------------ */
+
+/* 32 integers as eight words of four bytes: of their lower bytes, or of the upper ones. */
+CK_INLINE void take_bytes(const ints16 values[2], bool upper, ints8 *words) {
+    CK_UNROLL
+    for (int half = 0; half < 2; half++) {
+        const ints16 all = upper ? (values[half] + 128) >> 8 : values[half];
+        const bytes16 narrow = __builtin_convertvector(all, bytes16);
+        memcpy((uint8_t *)words + 16 * half, &narrow, sizeof narrow);
     }
 }
 
-/* Writes 32 integers as the words of vector t of n. */
-CK_INLINE void store(form form, const ints32 *rounded, size_t n, size_t t, uint8_t *out) {
+/* 32 integers as eight words of eight bytes. */
+CK_INLINE void take_shorts(const ints16 values[2], uint8_t words[64]) {
+    CK_UNROLL
+    for (int half = 0; half < 2; half++) {
+        const ints16 v = values[half];
+        const ints8 first = __builtin_shufflevector(v, v, 0, 1, 4, 5, 8, 9, 12, 13);
+        const ints8 second = __builtin_shufflevector(v, v, 2, 3, 6, 7, 10, 11, 14, 15);
+        const ints8 pairs = (first & 0xffff) | second << 16;
+        memcpy(words + 32 * half, &pairs, sizeof pairs);
+    }
+}
+
+/* Writes eight words of each of four blocks: those with the same number side by side, and 4 * n bytes from one number
+ * to the next. */
+CK_INLINE void store_columns(const ints8 words[4], size_t n, uint8_t *out) {
+    ints16 pairs[2], all[2];
+    CK_UNROLL
+    for (int i = 0; i < 2; i++) {
+        pairs[i] = __builtin_shufflevector(
+            words[2 * i], words[2 * i + 1], 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+    }
+    all[0] = __builtin_shufflevector(
+        pairs[0], pairs[1], 0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23);
+    all[1] = __builtin_shufflevector(
+        pairs[0], pairs[1], 8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31);
+    CK_UNROLL
+    for (size_t j = 0; j < 8; j++) {
+        memcpy(out + 4 * n * j, (const uint8_t *)all + 16 * j, 16);
+    }
+}
+
+/* Writes 32 integers of each of four vectors, of n, whose words begin at `out`. */
+CK_INLINE void store(form form, const ck_rounded *rounded, int first, size_t n, uint8_t *out) {
+    ints8 words[4];
     if (form == SHORTS) {
-        const ints16 low = __builtin_shufflevector(
-            *rounded, *rounded, 0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29);
-        const ints16 high = __builtin_shufflevector(
-            *rounded, *rounded, 2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31);
-        const ints16 pairs = (low & 0xffff) | high << 16;
-        store_words(8, &pairs, n, out + 8 * t);
+        CK_UNROLL
+        for (size_t t = 0; t < 4; t++) {
+            uint8_t shorts[64];
+            take_shorts(rounded->values[t] + first, shorts);
+            CK_UNROLL
+            for (size_t j = 0; j < 8; j++) {
+                memcpy(out + 8 * (n * j + t), shorts + 8 * j, 8);
+            }
+        }
         return;
     }
     if (form == PLANES) {
-        const bytes32 upper = __builtin_convertvector((*rounded + 128) >> 8, bytes32);
-        store_words(4, &upper, n, out + 4 * t);
+        CK_UNROLL
+        for (size_t t = 0; t < 4; t++) {
+            take_bytes(rounded->values[t] + first, true, &words[t]);
+        }
+        store_columns(words, n, out);
         out += 32 * n;
     }
-    const bytes32 lower = __builtin_convertvector(*rounded, bytes32);
-    store_words(4, &lower, n, out + 4 * t);
+    CK_UNROLL
+    for (size_t t = 0; t < 4; t++) {
+        take_bytes(rounded->values[t] + first, false, &words[t]);
+    }
+    store_columns(words, n, out);
+}
+
+/* ---- Vectors side by side --------------------------------------------------------------------- */
+
+/* Blocks in fours, and how they are rounded. */
+typedef struct fours {
+    const float *start[CK_MOST_FOURS][4];
+    ck_rounding rounding[CK_MOST_FOURS];
+} fours;
+
+/* The first of the vectors of four number i. The last four of n overlap those before them where n is no multiple. */
+CK_INLINE size_t first_of(size_t i, size_t n) {
+    return 4 * i + 4 <= n ? 4 * i : n - 4;
+}
+
+/* n blocks, 4 at least, `stride` floats apart. The last of `rows` stands for those that are missing. */
+CK_INLINE void take_blocks(
+    int vectors, const float *x, size_t stride, size_t rows, size_t n, float limit, fours *out) {
+    const size_t count = (n + 3) / 4;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < 4; k++) {
+            const size_t row = first_of(i, n) + k;
+            out->start[i][k] = x + (row < rows ? row : rows - 1) * stride;
+        }
+    }
+    ck_find_roundings(vectors, count, (const float *const (*)[4])out->start, limit, out->rounding);
+}
+
+/* Four numbers, one for each vector. */
+#define PUT_FOUR(value, address)                                                                                     \
+    do {                                                                                                             \
+        const __typeof__(value) four = value;                                                                        \
+        memcpy(address, &four, sizeof four);                                                                         \
+    } while (0)
+
+/* -128 times the sums of four times 32 columns, and of their halves. */
+CK_INLINE void put_totals(
+    const ck_four_integers halves[2], size_t c, size_t t, size_t n, size_t columns, int32_t *totals) {
+    PUT_FOUR(-128 * (halves[0] + halves[1]), totals + c * n + t);
+    PUT_FOUR(-128 * halves[0], totals + (columns / 32 + 2 * c) * n + t);
+    PUT_FOUR(-128 * halves[1], totals + (columns / 32 + 2 * c + 1) * n + t);
 }
 
 /* Block by block, all vectors of one: what lies side by side is written while the cache has it. */
 CK_INLINE void pack(form form, CK_PACK_PARAMETERS) {
-    const float limit = form == BYTES ? 127 : 127 * 256;
     uint8_t *block = values;
     for (size_t c = 0; c < columns / 32; c++, block += (form == BYTES ? 32 : 64) * n) {
-        for (size_t t = 0; t < n; t++) {
+        fours all;
+        take_blocks(2, x + 32 * c, stride, rows, n, form == BYTES ? 127 : 127 * 256, &all);
+        for (size_t i = 0; i < (n + 3) / 4; i++) {
+            const size_t t = first_of(i, n);
+            const ck_four_floats scale = all.rounding[i].scale;
             ck_rounded rounded;
-            ck_round_activations(2, x + (t < rows ? t : rows - 1) * stride + 32 * c, limit, &rounded);
-            ints32 integers;
-            memcpy(&integers, rounded.values, sizeof integers);
-            store(form, &integers, n, t, block);
-            const float scale = rounded.scale;
-            const int32_t *const half = rounded.sums, both = half[0] + half[1];
-            const size_t whole = c * n + t, first = (columns / 32 + 2 * c) * n + t;
-            scales[whole] = scale;
-            totals[whole] = -128 * both;
-            totals[first] = -128 * half[0];
-            totals[first + n] = -128 * half[1];
-            sums[whole] = scale * (float)both;
-            sums[first] = scale * (float)half[0];
-            sums[first + n] = scale * (float)half[1];
+            ck_round(2, all.start[i], &all.rounding[i], &rounded);
+            store(form, &rounded, 0, n, block + (form == SHORTS ? 8 : 4) * t);
+            put_totals(rounded.sums, c, t, n, columns, totals);
+            const ck_four_floats first = __builtin_convertvector(rounded.sums[0], ck_four_floats);
+            const ck_four_floats second = __builtin_convertvector(rounded.sums[1], ck_four_floats);
+            PUT_FOUR(scale, scales + c * n + t);
+            PUT_FOUR(scale * (first + second), sums + c * n + t);
+            PUT_FOUR(scale * first, sums + (columns / 32 + 2 * c) * n + t);
+            PUT_FOUR(scale * second, sums + (columns / 32 + 2 * c + 1) * n + t);
+        }
+    }
+}
+
+/* ---- One vector ------------------------------------------------------------------------------- */
+
+/* The same for one vector, the case of decode, where nothing is scattered. */
+CK_INLINE void pack_one(
+    form form, const float *x, size_t columns, void *values, float *scales, int32_t *totals, float *sums) {
+    const size_t block_bytes = form == BYTES ? 32 : 64;
+    const size_t count = columns / 32;
+    for (size_t c = 0; c < count; c += 4 * CK_MOST_FOURS) {
+        fours all;
+        take_blocks(2, x + 32 * c, 32, count - c, 4 * CK_MOST_FOURS, form == BYTES ? 127 : 127 * 256, &all);
+        for (size_t i = 0; i < CK_MOST_FOURS && c + 4 * i < count; i++) {
+            ck_rounded rounded;
+            ck_round(2, all.start[i], &all.rounding[i], &rounded);
+            for (size_t k = 0; k < 4 && c + 4 * i + k < count; k++) {
+                const size_t whole = c + 4 * i + k, half = count + 2 * whole;
+                uint8_t *out = (uint8_t *)values + block_bytes * whole;
+                if (form == SHORTS) {
+                    take_shorts(rounded.values[k], out);
+                } else {
+                    ints8 words;
+                    if (form == PLANES) {
+                        take_bytes(rounded.values[k], true, &words);
+                        memcpy(out, &words, sizeof words);
+                        out += 32;
+                    }
+                    take_bytes(rounded.values[k], false, &words);
+                    memcpy(out, &words, sizeof words);
+                }
+                const float scale = all.rounding[i].scale[k];
+                const int32_t first = rounded.sums[0][k], second = rounded.sums[1][k];
+                scales[whole] = scale;
+                totals[whole] = -128 * (first + second);
+                totals[half] = -128 * first;
+                totals[half + 1] = -128 * second;
+                sums[whole] = scale * (float)(first + second);
+                sums[half] = scale * (float)first;
+                sums[half + 1] = scale * (float)second;
+            }
         }
     }
 }
@@ -87,10 +215,9 @@ CK_INLINE void prefetch_columns(
 
 #define DEFINE(FORM, S, TARGET)                                                                                      \
     TARGET static void pack_##FORM##_##S(CK_PACK_PARAMETERS) {                                                       \
-        /* One vector, the case of decode, where nothing is scattered: a function of its own for the compiler. */      \
         if (n == 1) {                                                                                                \
             prefetch_columns(columns, (FORM == BYTES ? 1 : 2) * columns, x, values, scales, totals, sums);           \
-            pack(FORM, x, stride, 1, columns, 1, values, scales, totals, sums);                                      \
+            pack_one(FORM, x, columns, values, scales, totals, sums);                                                \
         } else {                                                                                                     \
             pack(FORM, x, stride, rows, columns, n, values, scales, totals, sums);                                   \
         }                                                                                                            \
@@ -106,33 +233,32 @@ DEFINE(BYTES, avx512, CK_AVX512)
 DEFINE(PLANES, avx512, CK_AVX512)
 
 /* Two integers of 16 bits in the place of a float. */
-CK_INLINE void put_pair(const int32_t pair[2], float *out) {
-    const uint32_t bits = ((uint32_t)pair[0] & 0xffff) | (uint32_t)pair[1] << 16;
-    memcpy(out, &bits, sizeof bits);
+CK_INLINE ck_four_integers pairs_of(const ck_four_integers pair[2]) {
+    return (pair[0] & 0xffff) | pair[1] << 16;
 }
 
 /* As `pack`, for WIDE_INT8: 64 columns are 16 words that follow one another, as those of two blocks do. */
 CK_AVX512 static void pack_wide_avx512(CK_PACK_PARAMETERS) {
     uint8_t *block = values;
     for (size_t c = 0; c < columns / 64; c++, block += 64 * n) {
-        for (size_t t = 0; t < n; t++) {
+        fours all;
+        take_blocks(4, x + 64 * c, stride, rows, n, 127, &all);
+        for (size_t i = 0; i < (n + 3) / 4; i++) {
+            const size_t t = first_of(i, n);
             ck_rounded rounded;
-            ck_round_activations(4, x + (t < rows ? t : rows - 1) * stride + 64 * c, 127, &rounded);
-            int32_t halves[2];
-            for (size_t half = 0; half < 2; half++) {
-                ints32 integers;
-                memcpy(&integers, rounded.values + 2 * half, sizeof integers);
-                store(BYTES, &integers, n, t, block + 32 * half * n);
-                const int32_t *const sixteens = rounded.sums + 2 * half;
-                const size_t place = 2 * c + half;
+            ck_round(4, all.start[i], &all.rounding[i], &rounded);
+            ck_four_integers halves[2];
+            CK_UNROLL
+            for (int half = 0; half < 2; half++) {
+                const ck_four_integers *const sixteens = rounded.sums + 2 * half;
+                const size_t place = 2 * c + (size_t)half;
+                store(BYTES, &rounded, 2 * half, n, block + 32 * (size_t)half * n + 4 * t);
+                put_totals(sixteens, place, t, n, columns, totals);
+                PUT_FOUR(pairs_of(sixteens), sums + (columns / 64 + place) * n + t);
                 halves[half] = sixteens[0] + sixteens[1];
-                totals[place * n + t] = -128 * halves[half];
-                totals[(columns / 32 + 2 * place) * n + t] = -128 * sixteens[0];
-                totals[(columns / 32 + 2 * place + 1) * n + t] = -128 * sixteens[1];
-                put_pair(sixteens, sums + (columns / 64 + place) * n + t);
             }
-            put_pair(halves, sums + c * n + t);
-            scales[c * n + t] = rounded.scale;
+            PUT_FOUR(pairs_of(halves), sums + c * n + t);
+            PUT_FOUR(all.rounding[i].scale, scales + c * n + t);
         }
     }
 }

@@ -225,31 +225,31 @@ CK_INLINE void hadamard(float *x, size_t n) {
     scale(x, 1 / SQUARE_ROOT((float)n), n);
 }
 
-CK_INLINE void quantize_int8(const float *x, size_t n, int8_t *values, float *scales, int32_t *sums) {
-    for (size_t i = 0; i < n; i += 32) {
-        ck_rounded rounded;
-        ck_round_activations(2, x + i, 127, &rounded);
-        for (size_t half = 0; half < 2; half++) {
-            const bytes narrow = __builtin_convertvector(rounded.values[half], bytes);
-            memcpy(values + i + 16 * half, &narrow, sizeof narrow);
-            sums[i / 16 + half] = rounded.sums[half];
-        }
-        scales[i / 32] = rounded.scale;
+/* Defines `name`, which rounds n floats, in blocks of 32, to integers that are `narrow`. */
+#define DEFINE_QUANTIZE(name, integer, narrow, limit)                                                                 \
+    CK_INLINE void name(const float *x, size_t n, integer *values, float *scales, int32_t *sums) {                    \
+        for (size_t i = 0; i < n / 32; i += 4) {                                                                      \
+            const float *blocks[1][4];                                                                                \
+            for (size_t b = 0; b < 4; b++) {                                                                          \
+                blocks[0][b] = x + 32 * (i + b < n / 32 ? i + b : n / 32 - 1);                                        \
+            }                                                                                                         \
+            ck_rounding rounding;                                                                                     \
+            ck_find_roundings(2, 1, (const float *const (*)[4])blocks, limit, &rounding);                             \
+            ck_rounded rounded;                                                                                       \
+            ck_round(2, blocks[0], &rounding, &rounded);                                                              \
+            for (size_t b = 0; b < 4 && i + b < n / 32; b++) {                                                        \
+                for (size_t half = 0; half < 2; half++) {                                                             \
+                    const narrow integers = __builtin_convertvector(rounded.values[b][half], narrow);                 \
+                    memcpy(values + 32 * (i + b) + 16 * half, &integers, sizeof integers);                            \
+                    sums[2 * (i + b) + half] = rounded.sums[half][b];                                                 \
+                }                                                                                                     \
+                scales[i + b] = rounding.scale[b];                                                                    \
+            }                                                                                                         \
+        }                                                                                                             \
     }
-}
 
-CK_INLINE void quantize_int16(const float *x, size_t n, int16_t *values, float *scales, int32_t *sums) {
-    for (size_t i = 0; i < n; i += 32) {
-        ck_rounded rounded;
-        ck_round_activations(2, x + i, 32767, &rounded);
-        for (size_t half = 0; half < 2; half++) {
-            const shorts narrow = __builtin_convertvector(rounded.values[half], shorts);
-            memcpy(values + i + 16 * half, &narrow, sizeof narrow);
-            sums[i / 16 + half] = rounded.sums[half];
-        }
-        scales[i / 32] = rounded.scale;
-    }
-}
+DEFINE_QUANTIZE(quantize_int8, int8_t, bytes, 127)
+DEFINE_QUANTIZE(quantize_int16, int16_t, shorts, 32767)
 
 /* ---- One set of functions for each instruction set -------------------------------------------- */
 
