@@ -85,8 +85,13 @@ package struct Linear: Sendable {
     /// Rows in a tile of unpacked integers: half a mebibyte at most, beside the activations in the second-level cache.
     package static func integerRows(columns: Int) -> Int { wholePanels(of: 1 << 19, columns: columns, atMost: 64) }
 
-    /// Rows in a tile of dequantised weights: a mebibyte, which the second-level cache holds.
-    package static func floatRows(columns: Int) -> Int { wholePanels(of: 1 << 18, columns: columns, atMost: 256) }
+    /// Rows in a tile of dequantised weights: a mebibyte, which the second-level cache holds, or what makes up for the
+    /// packing of all activations that a BLAS begins each product with.
+    package static func floatRows(columns: Int) -> Int {
+        max(
+            wholePanels(of: 1 << 18, columns: columns, atMost: 256),
+            wholePanels(of: 1 << 20, columns: columns, atMost: 128))
+    }
 
     /// As many rows as `elements` allow, in whole panels.
     private static func wholePanels(of elements: Int, columns: Int, atMost limit: Int) -> Int {
