@@ -2,20 +2,25 @@ import GGUF
 
 /// Weight matrices that share one input, applied together: `y = [w0 x; w1 x; …]`.
 ///
-/// Query, key and value projections are one such layer, gate and up projections another: the input is quantised once,
-/// and the threads meet once.
+/// Query, key and value projections are one such layer: the input is quantised once, and the threads meet once. Gate and
+/// up projections are another, whose products become `SiLU(gate x) * (up x)` before they have left the caches.
 package struct Linear: Sendable {
     /// The matrices, in the order of their results.
     package let parts: [WeightMatrix]
     /// The length of the input.
     package let columns: Int
-    /// The length of the output, that of all parts together.
+    /// The rows of all parts together.
     package let rows: Int
+    /// Whether the parts are a gate and what it gates, of the same size.
+    package let isGated: Bool
+    /// The length of the output.
+    package var outputs: Int { isGated ? rows / 2 : rows }
     /// Rows that one worker multiplies with a few vectors at a time.
     let chunks: [Tile]
-    /// What batches meet as integers: rows whose panels one worker unpacks at a time.
+    /// What batches meet as integers: rows whose panels one worker unpacks at a time. Of a gated layer, rows of the gate:
+    /// those that it gates go with them.
     let integerTiles: [Tile]
-    /// What batches meet as floats: rows that one worker dequantises at a time.
+    /// What batches meet as floats: rows that one worker dequantises at a time; of a gated layer likewise.
     let floatTiles: [Tile]
     /// What activations of a batch are rounded to for `integerTiles`.
     let batchPrecision: ActivationPrecision
@@ -29,29 +34,40 @@ package struct Linear: Sendable {
         let part: Int
         /// Begins at a multiple of ``Panel/rows``.
         let rows: Range<Int>
-        /// Where in the output their results go.
+        /// Where their results go among those of all parts.
         let offset: Int
 
         /// The panels of these rows.
-        var panels: Range<Int> {
-            rows.lowerBound / Panel.rows..<(rows.upperBound + Panel.rows - 1) / Panel.rows
-        }
+        var panels: Range<Int> { Linear.panels(of: rows) }
+    }
+
+    /// The panels of some rows that begin at a multiple of ``Panel/rows``.
+    static func panels(of rows: Range<Int>) -> Range<Int> {
+        rows.lowerBound / Panel.rows..<(rows.upperBound + Panel.rows - 1) / Panel.rows
     }
 
     /// Combines matrices with the same number of columns.
     ///
-    /// - Parameter batchPrecision: what the activations of a batch are rounded to: f32 for products of floats.
-    package init(_ parts: [WeightMatrix], batchPrecision: ActivationPrecision) {
+    /// - Parameters:
+    ///   - batchPrecision: what the activations of a batch are rounded to: f32 for products of floats.
+    ///   - isGated: whether the parts are a gate and what it gates. Both meet floats where one of them has to.
+    package init(_ parts: [WeightMatrix], batchPrecision: ActivationPrecision, isGated: Bool = false) {
         precondition(!parts.isEmpty && parts.allSatisfy { $0.columns == parts[0].columns }, "parts of different inputs")
+        precondition(!isGated || parts.count == 2 && parts[0].rows == parts[1].rows, "not a gate and what it gates")
+        let haveIntegers = parts.allSatisfy { Panel.exists(for: $0.type) }
+        let batchPrecision = isGated && !haveIntegers ? .f32 : batchPrecision
         self.parts = parts
+        self.isGated = isGated
         self.batchPrecision = batchPrecision
         columns = parts[0].columns
         rows = parts.reduce(0) { $0 + $1.rows }
         let isInteger = parts.map { Self.batchActivations(of: $0, wanted: batchPrecision) != .f32 }
         integerTypes = zip(parts, isInteger).filter(\.1).map(\.0.type)
         chunks = Self.tiles(of: parts, height: Self.chunkRows(columns: columns))
-        integerTiles = Self.tiles(of: parts, height: Self.integerRows(columns: columns)).filter { isInteger[$0.part] }
-        floatTiles = Self.tiles(of: parts, height: Self.floatRows(columns: columns)).filter { !isInteger[$0.part] }
+        let tiled = isGated ? [parts[0]] : parts
+        let integerRows = Self.integerRows(columns: columns, isGated: isGated)
+        integerTiles = Self.tiles(of: tiled, height: integerRows).filter { isInteger[$0.part] }
+        floatTiles = Self.tiles(of: tiled, height: Self.floatRows(columns: columns)).filter { !isInteger[$0.part] }
     }
 
     /// What the activations of a batch are really rounded to where they meet `part`: f32 for a type without panels.
@@ -83,7 +99,10 @@ package struct Linear: Sendable {
     static func chunkRows(columns: Int) -> Int { wholePanels(of: 1 << 18, columns: columns, atMost: 128) }
 
     /// Rows in a tile of unpacked integers: half a mebibyte at most, beside the activations in the second-level cache.
-    package static func integerRows(columns: Int) -> Int { wholePanels(of: 1 << 19, columns: columns, atMost: 64) }
+    /// Half of them are of what a gate gates.
+    package static func integerRows(columns: Int, isGated: Bool = false) -> Int {
+        wholePanels(of: isGated ? 1 << 18 : 1 << 19, columns: columns, atMost: isGated ? 32 : 64)
+    }
 
     /// Rows in a tile of dequantised weights: a mebibyte, which the second-level cache holds, or what makes up for the
     /// packing of all activations that a BLAS begins each product with.

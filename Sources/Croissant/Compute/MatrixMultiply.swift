@@ -2,16 +2,24 @@ extension CPUBackend {
     /// Batches of up to this many tokens are multiplied vector by vector; larger ones tile by tile.
     package static let vectorProducts = 8
 
-    /// y (tokens, rows) = x (tokens, columns) * transpose(layer).
+    /// y (tokens, outputs) = x (tokens, columns) * transpose(layer), gated where the layer is.
     package func multiply(
         _ layer: Linear, _ x: borrowing FloatBuffer, tokens: Int, into y: inout FloatBuffer, scratch: inout Scratch
     ) {
-        precondition(x.count >= tokens * layer.columns && y.count >= tokens * layer.rows, "buffers are too small")
-        if tokens <= Self.vectorProducts {
-            multiplyVectors(layer, x.span, tokens: tokens, into: &y, scratch: &scratch)
+        precondition(
+            x.count >= tokens * layer.columns && y.count >= tokens * layer.outputs, "buffers are too small")
+        if tokens > Self.vectorProducts {
+            multiplyIntegers(
+                layer, x.span, tokens: tokens, into: &y, gates: &scratch.gates, &scratch.packed, tiles: &scratch.tiles)
+            multiplyFloats(
+                layer, x.span, tokens: tokens, into: &y, gates: &scratch.gates, tiles: &scratch.floats)
+        } else if layer.isGated {
+            multiplyVectors(layer, x.span, tokens: tokens, into: &scratch.gates, &scratch.packed, &scratch.quantized)
+            kernels.siluMultiply(
+                scratch.gates.shared, at: 0, stride: layer.rows, rows: tokens, length: layer.outputs, into: y.shared,
+                at: 0, stride: layer.outputs)
         } else {
-            multiplyIntegers(layer, x.span, tokens: tokens, into: &y, &scratch.packed, tiles: &scratch.tiles)
-            multiplyFloats(layer, x.span, tokens: tokens, into: &y, tiles: &scratch.floats)
+            multiplyVectors(layer, x.span, tokens: tokens, into: &y, &scratch.packed, &scratch.quantized)
         }
     }
 
@@ -19,25 +27,25 @@ extension CPUBackend {
 
     /// Weights as they are stored, against activations that are rounded once.
     private func multiplyVectors(
-        _ layer: Linear, _ x: Span<Float>, tokens: Int, into y: inout FloatBuffer, scratch: inout Scratch
+        _ layer: Linear, _ x: Span<Float>, tokens: Int, into y: inout FloatBuffer, _ packed: inout PackedColumns,
+        _ quantized: inout QuantizedColumns
     ) {
         let columns = layer.columns
         var groups: [TokenGroup] = []
         if layer.parts.contains(where: { $0.layout == .panels }) {
             groups = TokenGroup.split(tokens, widths: Panel.vectorWidths)
-            scratch.packed.pack(
+            packed.pack(
                 x, columns: columns, groups: groups, form: ColumnForm(activations), kernels: kernels, pool: pool)
         }
         let precisions = layer.parts.map { rowPrecision($0) }
         if activations != .f32, precisions.contains(activations) {
             for token in 0..<tokens {
                 let row = x.extracting(token * columns..<(token + 1) * columns)
-                scratch.quantized.store(row, at: token, precision: activations, kernels: kernels)
+                quantized.store(row, at: token, precision: activations, kernels: kernels)
             }
         }
         multiplyChunks(
-            layer, x, scratch.quantized, scratch.packed, tokens: tokens, groups: groups, precisions: precisions,
-            into: y.shared)
+            layer, x, quantized, packed, tokens: tokens, groups: groups, precisions: precisions, into: y.shared)
     }
 
     /// What the activations that meet the rows of `matrix` are held in; nil for panels.
@@ -76,88 +84,144 @@ extension CPUBackend {
 
     /// Each worker unpacks the panels of a tile into its own cache, and multiplies group after group of tokens with them.
     private func multiplyIntegers(
-        _ layer: Linear, _ x: Span<Float>, tokens: Int, into y: inout FloatBuffer, _ packed: inout PackedColumns,
-        tiles: inout Buffer<UInt8>
+        _ layer: Linear, _ x: Span<Float>, tokens: Int, into y: inout FloatBuffer, gates: inout FloatBuffer,
+        _ packed: inout PackedColumns, tiles: inout Buffer<UInt8>
     ) {
         guard !layer.integerTiles.isEmpty else { return }
         let form = kernels.tileForm(of: layer.integerTypes, precision: layer.batchPrecision)
         let groups = TokenGroup.split(tokens, widths: kernels.tileWidths(form))
         packed.pack(x, columns: layer.columns, groups: groups, form: form, kernels: kernels, pool: pool)
-        multiplyTiles(layer, packed, form: form, groups: groups, into: y.shared, tiles: tiles.shared)
+        multiplyTiles(
+            layer, packed, form: form, groups: groups, into: y.shared, gates: gates.shared, tiles: tiles.shared)
     }
 
     private func multiplyTiles(
         _ layer: Linear, _ packed: borrowing PackedColumns, form: ColumnForm, groups: [TokenGroup],
-        into y: borrowing SharedBuffer<Float>, tiles: borrowing SharedBuffer<UInt8>
+        into y: borrowing SharedBuffer<Float>, gates: borrowing SharedBuffer<Float>,
+        tiles: borrowing SharedBuffer<UInt8>
     ) {
         let columns = layer.columns
         let workerBytes = tiles.count / pool.threadCount
+        let workerGates = gates.count / pool.threadCount
         pool.parallelFor(layer.integerTiles.count) { index, worker in
             let tile = layer.integerTiles[index]
-            let matrix = layer.parts[tile.part]
-            let size = kernels.tileBytes(of: matrix.type, columns: columns, form: form)
-            // Tiles from the start of the worker's memory, and behind them room for a panel.
             let start = worker * workerBytes
-            let end = start + tile.panels.count * size
-            for (index, panel) in tile.panels.enumerated() {
-                var unpacked = tiles.slice(start + index * size..<start + (index + 1) * size)
-                switch matrix.layout {
-                case .panels:
-                    kernels.unpack(
-                        matrix.panels(panel..<panel + 1), of: matrix.type, columns: columns, form: form,
-                        into: &unpacked)
-                case .rows:
-                    let staging = end..<end + matrix.panelBytes
-                    var packed = tiles.slice(staging)
-                    kernels.pack(matrix, panel: panel, into: &packed)
-                    kernels.unpack(
-                        tiles.bytes(of: staging), of: matrix.type, columns: columns, form: form, into: &unpacked)
+            let end = unpack(layer.parts[tile.part], tile.panels, columns: columns, form: form, into: tiles, at: start)
+            let product = kernels.tileProduct(of: layer.parts[tile.part], panels: tile.panels, form: form)
+            guard layer.isGated else {
+                for group in groups {
+                    kernels.multiply(
+                        product, tiles: tiles.bytes(of: start..<end),
+                        packed.group(group, columns: columns, form: form), into: y,
+                        at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
                 }
+                return
             }
+            // What the gate's tile and that of what it gates yield for a group never leaves the first-level cache.
+            let other = layer.parts[1]
+            let otherEnd = unpack(other, tile.panels, columns: columns, form: form, into: tiles, at: end)
+            let otherProduct = kernels.tileProduct(of: other, panels: tile.panels, form: form)
+            let height = tile.rows.count
+            let place = worker * workerGates
             for group in groups {
                 let x = packed.group(group, columns: columns, form: form)
                 kernels.multiply(
-                    tiles: tiles.bytes(of: start..<end), of: matrix, panels: tile.panels, x, into: y,
-                    at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
+                    product, tiles: tiles.bytes(of: start..<end), x, into: gates, at: place, stride: 2 * height)
+                kernels.multiply(
+                    otherProduct, tiles: tiles.bytes(of: end..<otherEnd), x, into: gates, at: place + height,
+                    stride: 2 * height)
+                kernels.siluMultiply(
+                    gates, at: place, stride: 2 * height, rows: group.tokens.count, length: height, into: y,
+                    at: group.tokens.lowerBound * layer.outputs + tile.offset, stride: layer.outputs)
             }
         }
     }
 
+    /// Some panels of a matrix become tiles, one after the other from `start` on, with room for a panel behind the last.
+    ///
+    /// - Returns: the end of the tiles.
+    private func unpack(
+        _ matrix: WeightMatrix, _ panels: Range<Int>, columns: Int, form: ColumnForm,
+        into tiles: borrowing SharedBuffer<UInt8>, at start: Int
+    ) -> Int {
+        let size = kernels.tileBytes(of: matrix.type, columns: columns, form: form)
+        let end = start + panels.count * size
+        for (index, panel) in panels.enumerated() {
+            var unpacked = tiles.slice(start + index * size..<start + (index + 1) * size)
+            switch matrix.layout {
+            case .panels:
+                kernels.unpack(
+                    matrix.panels(panel..<panel + 1), of: matrix.type, columns: columns, form: form, into: &unpacked)
+            case .rows:
+                let staging = end..<end + matrix.panelBytes
+                var packed = tiles.slice(staging)
+                kernels.pack(matrix, panel: panel, into: &packed)
+                kernels.unpack(
+                    tiles.bytes(of: staging), of: matrix.type, columns: columns, form: form, into: &unpacked)
+            }
+        }
+        return end
+    }
+
     /// Each worker dequantises a tile of rows into its own cache and multiplies all tokens with it.
     private func multiplyFloats(
-        _ layer: Linear, _ x: Span<Float>, tokens: Int, into y: inout FloatBuffer, tiles: inout FloatBuffer
+        _ layer: Linear, _ x: Span<Float>, tokens: Int, into y: inout FloatBuffer, gates: inout FloatBuffer,
+        tiles: inout FloatBuffer
     ) {
         guard !layer.floatTiles.isEmpty else { return }
-        let columns = layer.columns
         let workerFloats = tiles.count / pool.threadCount
+        let workerGates = gates.count / pool.threadCount
         let y = y.shared
+        let gates = gates.shared
         let tiles = tiles.shared
         pool.parallelFor(layer.floatTiles.count) { index, worker in
             let tile = layer.floatTiles[index]
-            let matrix = layer.parts[tile.part]
             let start = worker * workerFloats
-            switch matrix.layout {
-            case .rows:
-                var floats = tiles.slice(start..<start + tile.rows.count * columns)
-                kernels.dequantize(matrix, rows: tile.rows, into: &floats)
-                BLAS.multiplyTransposed(
-                    m: tokens, n: tile.rows.count, k: columns,
-                    a: x, aStride: columns, b: floats.span, bStride: columns,
-                    c: y, at: tile.offset, cStride: layer.rows)
-            case .panels:
-                let width = tile.panels.count * Panel.rows
-                var floats = tiles.slice(start..<start + width * columns)
-                for (index, panel) in tile.panels.enumerated() {
-                    kernels.dequantize(
-                        matrix.panels(panel..<panel + 1), of: matrix.type, columns: columns, into: &floats,
-                        at: index * Panel.rows,
-                        stride: width)
-                }
-                BLAS.multiply(
-                    m: tokens, n: tile.rows.count, k: columns,
-                    a: x, aStride: columns, b: floats.span, bStride: width,
-                    beta: 0, c: y, at: tile.offset, cStride: layer.rows)
+            guard layer.isGated else {
+                multiply(
+                    layer.parts[tile.part], tile.rows, x, tokens: tokens, floats: tiles, at: start, into: y,
+                    at: tile.offset, stride: layer.rows)
+                return
             }
+            let height = tile.rows.count
+            let place = worker * workerGates
+            for (index, matrix) in layer.parts.enumerated() {
+                multiply(
+                    matrix, tile.rows, x, tokens: tokens, floats: tiles, at: start, into: gates,
+                    at: place + index * height, stride: 2 * height)
+            }
+            kernels.siluMultiply(
+                gates, at: place, stride: 2 * height, rows: tokens, length: height, into: y, at: tile.offset,
+                stride: layer.outputs)
+        }
+    }
+
+    /// Products of some rows of a matrix, as floats from `start` on, with all tokens.
+    private func multiply(
+        _ matrix: WeightMatrix, _ rows: Range<Int>, _ x: Span<Float>, tokens: Int,
+        floats: borrowing SharedBuffer<Float>, at start: Int, into y: borrowing SharedBuffer<Float>, at offset: Int,
+        stride: Int
+    ) {
+        let columns = matrix.columns
+        switch matrix.layout {
+        case .rows:
+            var floats = floats.slice(start..<start + rows.count * columns)
+            kernels.dequantize(matrix, rows: rows, into: &floats)
+            BLAS.multiplyTransposed(
+                m: tokens, n: rows.count, k: columns, a: x, aStride: columns, b: floats.span, bStride: columns, c: y,
+                at: offset, cStride: stride)
+        case .panels:
+            let panels = Linear.panels(of: rows)
+            let width = panels.count * Panel.rows
+            var floats = floats.slice(start..<start + width * columns)
+            for (index, panel) in panels.enumerated() {
+                kernels.dequantize(
+                    matrix.panels(panel..<panel + 1), of: matrix.type, columns: columns, into: &floats,
+                    at: index * Panel.rows, stride: width)
+            }
+            BLAS.multiply(
+                m: tokens, n: rows.count, k: columns, a: x, aStride: columns, b: floats.span, bStride: width, beta: 0,
+                c: y, at: offset, cStride: stride)
         }
     }
 }

@@ -93,19 +93,6 @@ extension CPUBackend {
         }
     }
 
-    /// out (rows, length) = SiLU(gate) * up, for rows of `length` gates followed by as many ups.
-    package func gate(_ gateUp: borrowing FloatBuffer, length: Int, rows: Int, into out: inout FloatBuffer) {
-        let gateUp = gateUp.span
-        let out = out.shared
-        forEachRow(rows) { row in
-            let start = row * 2 * length
-            var result = out.slice(row * length..<(row + 1) * length)
-            kernels.siluMultiply(
-                gate: gateUp.extracting(start..<start + length),
-                up: gateUp.extracting(start + length..<start + 2 * length), into: &result)
-        }
-    }
-
     /// Turns the first `heads` heads of every row by the angles of the row's position.
     package func rotate(
         _ x: inout FloatBuffer, stride: Int, heads: Int, headSize: Int, rows: Int,

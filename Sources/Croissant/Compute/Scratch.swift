@@ -8,6 +8,8 @@ package struct ScratchShape: Sendable {
     private var tileFloats = 0
     /// Bytes of one thread's tiles of unpacked weights.
     private var tileBytes = 0
+    /// Floats of what a gate and its up yield.
+    fileprivate var gateFloats = 0
     /// Floats that one thread attends with.
     fileprivate let attentionFloats: Int
     /// Floats of the parts that attention of a few tokens is put together from.
@@ -54,12 +56,26 @@ package struct ScratchShape: Sendable {
             // fast, a matrix meets them unless another one of its layer does not.
             let form = kernels.favoursInt16(tensor.type) ? .int16 : ColumnForm(batch)
             packed.include(tokens: batchSize, columns: columns, widths: kernels.tileWidths(form), form: form)
-            let panels = (min(tensor.rows, Linear.integerRows(columns: columns)) + Panel.rows - 1) / Panel.rows
+            // A gate's tile comes with one of what it gates.
+            let height = max(
+                Linear.integerRows(columns: columns), 2 * Linear.integerRows(columns: columns, isGated: true))
+            let panels = (min(2 * tensor.rows, height) + Panel.rows - 1) / Panel.rows
             let staging = plan.layout == .rows ? Panel.byteCount(of: tensor.type, columns: columns) : 0
             include(tileBytes: panels * kernels.tileBytes(of: tensor.type, columns: columns, form: form) + staging)
         } else {
             include(tileFloats: Linear.floatRows(columns: columns) * columns)
         }
+    }
+
+    /// Makes room for the products of up to `batchSize` tokens with a gate and what it gates, each (rows, columns).
+    ///
+    /// - Parameter isFloat: whether batches meet floats.
+    package mutating func include(gateRows rows: Int, columns: Int, batchSize: Int, isFloat: Bool) {
+        let few = min(batchSize, CPUBackend.vectorProducts) * 2 * rows
+        let tokens = isFloat ? batchSize : Panel.mostVectors
+        let height = isFloat ? Linear.floatRows(columns: columns) : Linear.integerRows(columns: columns, isGated: true)
+        let batch = batchSize > CPUBackend.vectorProducts ? threads * tokens * 2 * min(rows, height) : 0
+        gateFloats = max(gateFloats, few, batch)
     }
 
     /// Makes room for `tileFloats` floats a thread.
@@ -77,6 +93,8 @@ package struct Scratch: ~Copyable {
     var floats: FloatBuffer
     /// Tiles of unpacked weights, some a thread.
     var tiles: Buffer<UInt8>
+    /// What gates and ups yield: for a few tokens, or for a tile and some of a batch, one a thread.
+    var gates: FloatBuffer
     /// Attention to parts of the context, then scores, keys and values of attention tiles, one set a thread.
     var attention: FloatBuffer
     /// Floats of one thread's set.
@@ -90,11 +108,13 @@ package struct Scratch: ~Copyable {
     package init(_ shape: ScratchShape) throws(ModelError) {
         let floats = try FloatBuffer.allocate(shape.floats, purpose: "dequantised weights")
         let tiles = try Buffer<UInt8>.allocate(shape.tiles, purpose: "unpacked weights")
+        let gates = try FloatBuffer.allocate(shape.gateFloats, purpose: "gates")
         let attention = try FloatBuffer.allocate(shape.attention, purpose: "attention tiles")
         let quantized = try QuantizedColumns(capacity: shape.quantizedColumns, vectors: shape.quantizedVectors)
         let packed = try PackedColumns(shape.packed)
         self.floats = floats
         self.tiles = tiles
+        self.gates = gates
         self.attention = attention
         attentionFloats = shape.attentionFloats
         self.quantized = quantized
@@ -103,7 +123,8 @@ package struct Scratch: ~Copyable {
 
     /// Bytes of its buffers.
     package var byteCount: Int {
-        floats.byteCount + tiles.byteCount + attention.byteCount + quantized.byteCount + packed.byteCount
+        floats.byteCount + tiles.byteCount + gates.byteCount + attention.byteCount + quantized.byteCount
+            + packed.byteCount
     }
 }
 
@@ -114,7 +135,7 @@ extension ScratchShape {
 
     /// Bytes that ``Scratch`` will allocate.
     package var byteCount: Int {
-        (floats + attention) * MemoryLayout<Float>.stride + tiles
+        (floats + gateFloats + attention) * MemoryLayout<Float>.stride + tiles
             + QuantizedColumns.byteCount(capacity: quantizedColumns, vectors: quantizedVectors) + packed.byteCount
     }
 }

@@ -7,7 +7,6 @@ package struct ActivationShape: Sendable {
     let embedding: Int
     let queries: Int
     let queryKeyValue: Int
-    let gateUp: Int
     let hidden: Int
     let pairs: Int
     let vocabulary: Int
@@ -19,7 +18,6 @@ package struct ActivationShape: Sendable {
         embedding = configuration.embeddingLength
         queries = configuration.queryLength
         queryKeyValue = configuration.queryLength + 2 * configuration.keyValueLength
-        gateUp = 2 * configuration.feedForwardLength
         hidden = configuration.feedForwardLength
         pairs = configuration.ropeDimensions / 2
         vocabulary = configuration.vocabularySize
@@ -27,7 +25,7 @@ package struct ActivationShape: Sendable {
 
     /// Bytes that ``Activations`` will allocate.
     package var byteCount: Int {
-        let perToken = 3 * embedding + queries + queryKeyValue + gateUp + hidden + 2 * pairs
+        let perToken = 3 * embedding + queries + queryKeyValue + hidden + 2 * pairs
         return (batchSize * perToken + logitRows * vocabulary) * MemoryLayout<Float>.stride
     }
 }
@@ -44,8 +42,6 @@ package struct Activations: ~Copyable {
     var attention: FloatBuffer
     /// What a block's half adds to the residual: (tokens, embedding).
     var projected: FloatBuffer
-    /// Gate and up of each token: (tokens, 2 * feed-forward).
-    var gateUp: FloatBuffer
     /// SiLU(gate) * up: (tokens, feed-forward).
     var hidden: FloatBuffer
     /// RoPE's angles: (tokens, pairs).
@@ -67,7 +63,6 @@ package struct Activations: ~Copyable {
         let queryKeyValue = try FloatBuffer.allocate(tokens * shape.queryKeyValue, purpose: purpose)
         let attention = try FloatBuffer.allocate(tokens * shape.queries, purpose: purpose)
         let projected = try FloatBuffer.allocate(tokens * shape.embedding, purpose: purpose)
-        let gateUp = try FloatBuffer.allocate(tokens * shape.gateUp, purpose: purpose)
         let hidden = try FloatBuffer.allocate(tokens * shape.hidden, purpose: purpose)
         let cosines = try FloatBuffer.allocate(tokens * shape.pairs, purpose: purpose)
         let sines = try FloatBuffer.allocate(tokens * shape.pairs, purpose: purpose)
@@ -77,7 +72,6 @@ package struct Activations: ~Copyable {
         self.queryKeyValue = queryKeyValue
         self.attention = attention
         self.projected = projected
-        self.gateUp = gateUp
         self.hidden = hidden
         self.cosines = cosines
         self.sines = sines
@@ -87,6 +81,6 @@ package struct Activations: ~Copyable {
     /// Bytes of its buffers.
     package var byteCount: Int {
         residual.byteCount + normalized.byteCount + queryKeyValue.byteCount + attention.byteCount + projected.byteCount
-            + gateUp.byteCount + hidden.byteCount + cosines.byteCount + sines.byteCount + logits.byteCount
+            + hidden.byteCount + cosines.byteCount + sines.byteCount + logits.byteCount
     }
 }

@@ -269,6 +269,10 @@ private struct PlacedWeights {
                 scratch.include(tileFloats: Panel.rows * plan.tensor.columns)
             }
         }
+        let meetsFloats = roles.contains { $0.isProduct && ($0.batch == .f32 || !Panel.exists(for: $0.tensor.type)) }
+        scratch.include(
+            gateRows: configuration.feedForwardLength, columns: configuration.embeddingLength,
+            batchSize: options.batchSize, isFloat: meetsFloats)
         self.scratch = scratch
         byteCount =
             residence.placement == .resident

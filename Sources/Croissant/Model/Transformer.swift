@@ -87,8 +87,7 @@ package struct Transformer: Sendable {
             state.residual, weight: block.feedForwardNorm, epsilon: configuration.normEpsilon, rows: count,
             into: &state.normalized)
         observe(.feedForward, state.normalized)
-        backend.multiply(block.gateUp, state.normalized, tokens: count, into: &state.gateUp, scratch: &scratch)
-        backend.gate(state.gateUp, length: configuration.feedForwardLength, rows: count, into: &state.hidden)
+        backend.multiply(block.gateUp, state.normalized, tokens: count, into: &state.hidden, scratch: &scratch)
         observe(.down, state.hidden)
         backend.multiply(block.down, state.hidden, tokens: count, into: &state.projected, scratch: &scratch)
         backend.add(state.projected, to: &state.residual, count: count * configuration.embeddingLength)

@@ -29,7 +29,7 @@ package struct Weights: Sendable {
         let attentionOutput: Linear
         /// (embedding)
         let feedForwardNorm: [Float]
-        /// embedding -> gate, up
+        /// embedding -> feed-forward, gated
         let gateUp: Linear
         /// feed-forward -> embedding
         let down: Linear
@@ -64,7 +64,8 @@ package struct Weights: Sendable {
                     attentionOutput: Linear([try tensors.matrix(block.attentionOutput)], batchPrecision: batch),
                     feedForwardNorm: try tensors.vector(block.feedForwardNorm),
                     gateUp: Linear(
-                        [try tensors.matrix(block.gate), try tensors.matrix(block.up)], batchPrecision: batch),
+                        [try tensors.matrix(block.gate), try tensors.matrix(block.up)], batchPrecision: batch,
+                        isGated: true),
                     down: Linear([try tensors.matrix(block.down)], batchPrecision: batch)))
         }
         self.blocks = blocks

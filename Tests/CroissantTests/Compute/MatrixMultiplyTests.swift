@@ -1,4 +1,5 @@
 import Croissant
+import Foundation
 import GGUF
 import Testing
 
@@ -75,6 +76,39 @@ struct MatrixMultiplyTests {
         }
     }
 
+    /// Gates and what they gate: of one type, of two, of two that do not both meet integers.
+    private static let gates: [[(type: GGMLType, rows: Int)]] = [
+        [(.q4_0, 150), (.q4_0, 150)], [(.q8_0, 70), (.q5_1, 70)], [(.q4_0, 70), (.f16, 70)], [(.f32, 7), (.bf16, 7)],
+    ]
+
+    @Test("a gate and what it gates become SiLU(gate) * up", arguments: InstructionSet.supported, gates.indices)
+    func gated(instructionSet: InstructionSet, index: Int) throws {
+        let parts = Self.gates[index]
+        let weights = try PackedWeights(parts, columns: 96, tokens: 31)
+        let rows = parts[0].rows
+        for layout in [WeightLayout.rows, .panels] {
+            for batch in ActivationPrecision.allCases {
+                let plain = try weights.product(
+                    layout, instructionSet, decode: .int16, batch: index == 2 ? .f32 : batch, threads: 1)
+                let gated = try weights.product(
+                    layout, instructionSet, decode: .int16, batch: batch, threads: 3, isGated: true)
+                for tokens in [1, 3, 8, 9, 31] {
+                    let both = try plain.results(tokens: tokens)
+                    let results = try gated.results(tokens: tokens)
+                    #expect(results.count == tokens * rows)
+                    for (place, result) in results.enumerated() {
+                        let (token, row) = place.quotientAndRemainder(dividingBy: rows)
+                        let gate = Double(both[token * 2 * rows + row])
+                        let exact = gate / (1 + exp(-gate)) * Double(both[token * 2 * rows + rows + row])
+                        guard abs(Double(result) - exact) > 1e-6 * abs(exact) else { continue }
+                        Issue.record("\(layout), batch \(batch), \(tokens) tokens: \(result) for \(exact)")
+                        return
+                    }
+                }
+            }
+        }
+    }
+
     @Test(
         "groups hold every token once, in widths that kernels have, and little more",
         arguments: [[12, 4], [8, 4], [4, 1], [1], [6, 2]])
@@ -142,7 +176,7 @@ private struct PackedWeights {
     /// The matrices as one layer.
     func product(
         _ layout: WeightLayout, _ instructionSet: InstructionSet, decode: ActivationPrecision,
-        batch: ActivationPrecision, threads: Int
+        batch: ActivationPrecision, threads: Int, isGated: Bool = false
     ) throws -> Product {
         let backend = CPUBackend(instructionSet: instructionSet, threads: threads, activations: decode)
         let plans = file.tensors.map { tensor in
@@ -154,9 +188,12 @@ private struct PackedWeights {
         for plan in plans {
             scratch.include(plan, batchSize: 64, decode: decode, batch: batch, kernels: backend.kernels)
         }
-        return Product(
-            weights: self, layer: Linear(file.tensors.map { store.matrix($0) }, batchPrecision: batch),
-            backend: backend, scratch: scratch)
+        let layer = Linear(file.tensors.map { store.matrix($0) }, batchPrecision: batch, isGated: isGated)
+        if isGated {
+            let isFloat = batch == .f32 || !file.tensors.allSatisfy { Panel.exists(for: $0.type) }
+            scratch.include(gateRows: layer.outputs, columns: columns, batchSize: 64, isFloat: isFloat)
+        }
+        return Product(weights: self, layer: layer, backend: backend, scratch: scratch)
     }
 }
 
@@ -172,7 +209,7 @@ private struct Product {
         var x = try FloatBuffer.allocate(tokens * weights.columns, purpose: "a test")
         var elements = x.mutableSpan
         for i in elements.indices { elements[i] = weights.input[i] }
-        var y = try FloatBuffer.allocate(tokens * weights.rows, purpose: "a test")
+        var y = try FloatBuffer.allocate(tokens * layer.outputs, purpose: "a test")
         var scratch = try Scratch(scratch)
         backend.multiply(layer, x, tokens: tokens, into: &y, scratch: &scratch)
         return array(y.span)

@@ -48,7 +48,7 @@ extension Kernels {
         return header + columns / 32 * Int(form.entry(of: panelKernels(type).tile_bytes))
     }
 
-    /// A panel as a tile of integers, for ``multiply(tiles:of:panels:_:into:at:stride:)``.
+    /// A panel as a tile of integers, for ``multiply(_:tiles:_:into:at:stride:)``.
     package func unpack(
         _ panel: RawSpan, of type: GGMLType, columns: Int, form: ColumnForm, into tile: inout MutableSpan<UInt8>
     ) {
@@ -78,19 +78,37 @@ extension Kernels {
             at: offset, stride: stride)
     }
 
-    /// The same for panels that ``unpack(_:of:columns:form:into:)`` made `tiles` of, one after the other, and an `x` whose
-    /// width is one of ``tileWidths(_:)``.
-    package func multiply(
-        tiles: RawSpan, of matrix: WeightMatrix, panels: Range<Int>, _ x: PackedGroup,
-        into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
-    ) {
-        let bytes = tileBytes(of: matrix.type, columns: matrix.columns, form: x.form)
-        precondition(tiles.byteCount == panels.count * bytes, "\(tiles.byteCount) bytes of tiles")
+    /// Products of the tiles that ``unpack(_:of:columns:form:into:)`` makes of some panels, looked up once for all groups
+    /// that meet them.
+    @safe struct TileProduct {
+        /// Bytes of a tile.
+        fileprivate let bytes: Int
+        /// Rows in all tiles.
+        let rows: Int
+        /// The kernel for groups of four, and that for wider ones.
+        fileprivate let four: ck_panel_fn
+        fileprivate let widest: ck_panel_fn
+    }
+
+    /// The product of tiles of some panels with groups in `form`, whose widths are of ``tileWidths(_:)``.
+    func tileProduct(of matrix: WeightMatrix, panels: Range<Int>, form: ColumnForm) -> TileProduct {
         let kernels = panelKernels(matrix.type)
-        let product = unsafe Self.product(x.width == 4 ? kernels.tile_four : kernels.tile, x.form)
+        return unsafe TileProduct(
+            bytes: tileBytes(of: matrix.type, columns: matrix.columns, form: form), rows: matrix.rowCount(of: panels),
+            four: Self.product(kernels.tile_four, form), widest: Self.product(kernels.tile, form))
+    }
+
+    /// The same as with panels, with their tiles, one after the other.
+    func multiply(
+        _ product: TileProduct, tiles: RawSpan, _ x: PackedGroup, into y: borrowing SharedBuffer<Float>, at offset: Int,
+        stride: Int
+    ) {
+        precondition(
+            tiles.byteCount == (product.rows + Panel.rows - 1) / Panel.rows * product.bytes,
+            "\(tiles.byteCount) bytes of tiles")
         unsafe multiply(
-            tiles, bytes: bytes, product, rows: matrix.rowCount(of: panels), x, into: y, at: offset,
-            stride: stride)
+            tiles, bytes: product.bytes, x.width == 4 ? product.four : product.widest, rows: product.rows, x, into: y,
+            at: offset, stride: stride)
     }
 
     /// Products of panels or tiles, `bytes` each.

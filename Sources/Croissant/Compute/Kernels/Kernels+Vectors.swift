@@ -82,14 +82,23 @@ extension Kernels {
     }
 
     /// out = SiLU(gate) * up, SiLU(g) = g / (1 + exp(-g)): the gate of SwiGLU (arXiv 2002.05202).
-    package func siluMultiply(gate: Span<Float>, up: Span<Float>, into out: inout MutableSpan<Float>) {
-        precondition(gate.count == up.count && out.count >= up.count, "a gate of \(gate.count) for \(up.count)")
-        unsafe gate.withUnsafeBufferPointer { gate in
-            unsafe up.withUnsafeBufferPointer { up in
-                unsafe out.withUnsafeMutableBufferPointer { out in
-                    unsafe vector.silu_multiply(gate.baseAddress, up.baseAddress, gate.count, out.baseAddress)
-                }
-            }
+    ///
+    /// - Parameters:
+    ///   - gateUp: rows `gateUpStride` apart, from element `start` on, of `length` gates and as many ups.
+    ///   - out: rows of `length` floats `outStride` apart, from element `offset` on.
+    func siluMultiply(
+        _ gateUp: borrowing SharedBuffer<Float>, at start: Int, stride gateUpStride: Int, rows: Int, length: Int,
+        into out: borrowing SharedBuffer<Float>, at offset: Int, stride outStride: Int
+    ) {
+        precondition(
+            rows > 0 && start >= 0 && (rows - 1) * gateUpStride + 2 * length <= gateUp.count - start,
+            "\(rows) rows of \(length) gates and ups are not there")
+        precondition(
+            offset >= 0 && (rows - 1) * outStride + length <= out.count - offset, "\(rows) rows of \(length) do not fit"
+        )
+        for row in 0..<rows {
+            let gates = unsafe gateUp.base + start + row * gateUpStride
+            unsafe vector.silu_multiply(gates, gates + length, length, out.base + offset + row * outStride)
         }
     }
 

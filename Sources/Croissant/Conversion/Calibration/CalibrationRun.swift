@@ -103,7 +103,7 @@ struct CalibrationRun {
             parts.append(quantized)
             guard work.progress.advance(CalibrationProgress.stepsOfMatrix) else { return nil }
         }
-        return Linear(parts, batchPrecision: .f32)
+        return Linear(parts, batchPrecision: .f32, isGated: layer.isGated)
     }
 }
 
