@@ -13,7 +13,6 @@
 
 typedef int32_t ints16 __attribute__((vector_size(64)));
 typedef int32_t ints8 __attribute__((vector_size(32)));
-typedef int16_t shorts16 __attribute__((vector_size(32)));
 typedef int8_t bytes16 __attribute__((vector_size(16)));
 
 /* The parameters of ck_pack_columns_fn. */
@@ -169,7 +168,8 @@ CK_INLINE void pack_one(
     const size_t count = columns / 32;
     for (size_t c = 0; c < count; c += 4 * CK_MOST_FOURS) {
         fours all;
-        take_blocks(2, x + 32 * c, 32, count - c, 4 * CK_MOST_FOURS, form == BYTES ? 127 : 127 * 256, &all);
+        const size_t left = (count - c + 3) / 4 * 4, n = left < 4 * CK_MOST_FOURS ? left : 4 * CK_MOST_FOURS;
+        take_blocks(2, x + 32 * c, 32, count - c, n, form == BYTES ? 127 : 127 * 256, &all);
         for (size_t i = 0; i < CK_MOST_FOURS && c + 4 * i < count; i++) {
             ck_rounded rounded;
             ck_round(2, all.start[i], &all.rounding[i], &rounded);

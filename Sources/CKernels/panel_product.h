@@ -121,11 +121,10 @@ CK_INLINE int32_t ck_start(ck_words_form form, int32_t total) {
 /* sums[r] += dot of the four bytes of row r of `words` with the four signed ones at `activations`. */
 typedef void (*ck_panel_dot)(ck_ints16 *sums, const ck_bytes64 *words, const void *activations);
 
-/* ck_sum_dots for one vector, whose only sum would be a chain of products that wait for one another: several chains side
- * by side, an upper and a lower one for each plane. */
+/* ck_sum_dots of eight words with one vector, whose only sum would be a chain of products that wait for one another:
+ * chains for even and for odd words of each plane, side by side. */
 CK_INLINE void ck_sum_one(
-    ck_panel_dot dot, int parts, int first, int count, const ck_bytes64 *words, const uint8_t *values, int32_t start,
-    ck_ints16 *sum) {
+    ck_panel_dot dot, int parts, const ck_bytes64 *words, const uint8_t *values, int32_t start, ck_ints16 *sum) {
     ck_ints16 chains[2][2];
     CK_UNROLL
     for (int part = 0; part < parts; part++) {
@@ -133,10 +132,10 @@ CK_INLINE void ck_sum_one(
         chains[part][1] = (ck_ints16){0};
     }
     CK_UNROLL
-    for (int j = 0; j < count; j++) {
+    for (int j = 0; j < 8; j++) {
         CK_UNROLL
         for (int part = 0; part < parts; part++) {
-            dot(&chains[part][j % 2], &words[j], values + 32 * part + 4 * (first + j));
+            dot(&chains[part][j % 2], &words[j], values + 32 * part + 4 * j);
         }
     }
     *sum = chains[0][0] + chains[0][1];
@@ -151,7 +150,7 @@ CK_INLINE void ck_sum_dots(
     ck_panel_dot dot, ck_words_form form, int parts, int n, int first, int count, const ck_bytes64 *words,
     const uint8_t *values, const int32_t *totals, ck_ints16 *sums) {
     if (n == 1 && count == 8) {
-        ck_sum_one(dot, parts, first, count, words, values, ck_start(form, *totals), sums);
+        ck_sum_one(dot, parts, words, values, ck_start(form, *totals), sums);
         return;
     }
     CK_UNROLL

@@ -142,7 +142,7 @@ ck_panel_kernels ck_panels(ck_type type, ck_isa isa) {
     found.tile_bytes[CK_PRECISION_INT16] += ck_tile_scale_bytes32(format);
     found.tile_bytes[CK_PRECISION_INT8] += ck_tile_scale_bytes32(format);
     if (ck_has_wide_tiles(format)) {
-        /* Formats with smaller groups have no bias; of the others, some have one. */
+        /* Of formats with groups of sixteen, some have a bias; others have none. */
         found.tile_bytes[CK_PRECISION_WIDE_INT8] += ck_wide_factor_bytes(format, format.group == 16) / 2;
     } else {
         found.unpack[CK_PRECISION_WIDE_INT8] = NULL;

@@ -6,8 +6,8 @@
 
 typedef float ck_rounding_lanes __attribute__((vector_size(64)));
 typedef int32_t ck_rounding_integers __attribute__((vector_size(64)));
-/* Blocks whose rounding is found together, in fours. */
-#define CK_MOST_FOURS 4
+/* Fours of blocks whose rounding is found together: enough for the vectors of a tile. */
+#define CK_MOST_FOURS ((CK_TILE_VECTORS + 3) / 4)
 
 /* A number of each of four blocks. */
 typedef float ck_four_floats __attribute__((vector_size(16)));
@@ -55,7 +55,8 @@ CK_DEFINE_ACROSS(ck_across_maximum, ck_rounding_integers, ck_four_integers, CK_L
 /* ---- Scales ----------------------------------------------------------------------------------- */
 
 /* All bits where a < b, none elsewhere: for integers that are not negative, and floats that are not by their bits. A
- * comparison would have its result in a register of another kind on AVX-512. */
+ * comparison would have its result in a register of another kind on AVX-512. Of NaNs, whose rounding nobody takes, it
+ * says anything. */
 #define CK_IS_BELOW(a, b) (((ck_four_integers)(a) - (ck_four_integers)(b)) >> 31)
 
 /* `yes` where all bits of `condition` are set, `no` where none is. */

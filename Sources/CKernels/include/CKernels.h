@@ -216,7 +216,8 @@ typedef struct ck_columns {
 } ck_columns;
 
 /* `rows` rows of floats, `stride` apart, become n vectors side by side; the last row stands for what is missing.
- * Buffers are big enough, `columns` is a multiple of 32 (WIDE_INT8: of 64), 1 <= rows <= n. */
+ * Buffers are big enough, `columns` is a multiple of 32 (WIDE_INT8: of 64), 1 <= rows <= n, and n is 1 (not WIDE_INT8)
+ * or from 4 to CK_TILE_VECTORS. */
 typedef void (*ck_pack_columns_fn)(
     const float *x, size_t stride, size_t rows, size_t columns, size_t n, void *values, float *scales, int32_t *totals,
     float *sums);

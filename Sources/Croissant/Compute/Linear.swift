@@ -1,4 +1,4 @@
-import GGUF
+package import GGUF
 
 /// Weight matrices that share one input, applied together: `y = [w0 x; w1 x; …]`.
 ///
@@ -54,8 +54,8 @@ package struct Linear: Sendable {
     package init(_ parts: [WeightMatrix], batchPrecision: ActivationPrecision, isGated: Bool = false) {
         precondition(!parts.isEmpty && parts.allSatisfy { $0.columns == parts[0].columns }, "parts of different inputs")
         precondition(!isGated || parts.count == 2 && parts[0].rows == parts[1].rows, "not a gate and what it gates")
-        let haveIntegers = parts.allSatisfy { Panel.exists(for: $0.type) }
-        let batchPrecision = isGated && !haveIntegers ? .f32 : batchPrecision
+        let batchPrecision =
+            isGated && Self.gatesFloats(parts.map(\.type), batchPrecision: batchPrecision) ? .f32 : batchPrecision
         self.parts = parts
         self.isGated = isGated
         self.batchPrecision = batchPrecision
@@ -68,6 +68,11 @@ package struct Linear: Sendable {
         let integerRows = Self.integerRows(columns: columns, isGated: isGated)
         integerTiles = Self.tiles(of: tiled, height: integerRows).filter { isInteger[$0.part] }
         floatTiles = Self.tiles(of: tiled, height: Self.floatRows(columns: columns)).filter { !isInteger[$0.part] }
+    }
+
+    /// Whether a gate and what it gates, of these types, meet floats in a batch: as one of them alone would.
+    package static func gatesFloats(_ types: [GGMLType], batchPrecision: ActivationPrecision) -> Bool {
+        batchPrecision == .f32 || !types.allSatisfy(Panel.exists)
     }
 
     /// What the activations of a batch are really rounded to where they meet `part`: f32 for a type without panels.

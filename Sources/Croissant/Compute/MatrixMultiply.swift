@@ -101,7 +101,8 @@ extension CPUBackend {
         tiles: borrowing SharedBuffer<UInt8>
     ) {
         let columns = layer.columns
-        let workerBytes = tiles.count / pool.threadCount
+        // Whole cache lines, however many threads share what was planned for more of them.
+        let workerBytes = tiles.count / pool.threadCount / 64 * 64
         let workerGates = gates.count / pool.threadCount
         pool.parallelFor(layer.integerTiles.count) { index, worker in
             let tile = layer.integerTiles[index]
@@ -163,7 +164,7 @@ extension CPUBackend {
         return end
     }
 
-    /// Each worker dequantises a tile of rows into its own cache and multiplies all tokens with it.
+    /// Each worker dequantises a tile of rows into its own memory and multiplies all tokens with it.
     private func multiplyFloats(
         _ layer: Linear, _ x: Span<Float>, tokens: Int, into y: inout FloatBuffer, gates: inout FloatBuffer,
         tiles: inout FloatBuffer

@@ -6,8 +6,9 @@ package struct ScratchShape: Sendable {
     private let threads: Int
     /// Floats of one thread's tile of dequantised weights.
     private var tileFloats = 0
-    /// Bytes of one thread's tiles of unpacked weights.
+    /// Bytes of one thread's tiles of unpacked weights, and of the panel that rows become on their way there.
     private var tileBytes = 0
+    private var stagingBytes = 0
     /// Floats of what a gate and its up yield.
     fileprivate var gateFloats = 0
     /// Floats that one thread attends with.
@@ -57,13 +58,15 @@ package struct ScratchShape: Sendable {
             let form = kernels.favoursInt16(tensor.type) ? .int16 : ColumnForm(batch)
             packed.include(tokens: batchSize, columns: columns, widths: kernels.tileWidths(form), form: form)
             // A gate's tile comes with one of what it gates.
-            let height = max(
-                Linear.integerRows(columns: columns), 2 * Linear.integerRows(columns: columns, isGated: true))
-            let panels = (min(2 * tensor.rows, height) + Panel.rows - 1) / Panel.rows
+            let single = Linear.panels(of: 0..<min(tensor.rows, Linear.integerRows(columns: columns)))
+            let gated = Linear.panels(of: 0..<min(tensor.rows, Linear.integerRows(columns: columns, isGated: true)))
+            let panels = max(single.count, 2 * gated.count)
+            tileBytes = max(tileBytes, panels * kernels.tileBytes(of: tensor.type, columns: columns, form: form))
             let staging = plan.layout == .rows ? Panel.byteCount(of: tensor.type, columns: columns) : 0
-            include(tileBytes: panels * kernels.tileBytes(of: tensor.type, columns: columns, form: form) + staging)
+            stagingBytes = max(stagingBytes, staging)
         } else {
-            include(tileFloats: Linear.floatRows(columns: columns) * columns)
+            let rows = Linear.panels(of: 0..<min(tensor.rows, Linear.floatRows(columns: columns))).count * Panel.rows
+            include(tileFloats: rows * columns)
         }
     }
 
@@ -80,11 +83,6 @@ package struct ScratchShape: Sendable {
 
     /// Makes room for `tileFloats` floats a thread.
     package mutating func include(tileFloats: Int) { self.tileFloats = max(self.tileFloats, tileFloats) }
-
-    private mutating func include(tileBytes: Int) {
-        // Every thread's begins on a cache line.
-        self.tileBytes = max(self.tileBytes, (tileBytes + 63) / 64 * 64)
-    }
 }
 
 /// Memory that operations use and leave behind: one set for a session.
@@ -130,7 +128,8 @@ package struct Scratch: ~Copyable {
 
 extension ScratchShape {
     fileprivate var floats: Int { threads * tileFloats }
-    fileprivate var tiles: Int { threads * tileBytes }
+    /// Every thread's begin on a cache line.
+    fileprivate var tiles: Int { threads * ((tileBytes + stagingBytes + 63) / 64 * 64) }
     fileprivate var attention: Int { partFloats + threads * attentionFloats }
 
     /// Bytes that ``Scratch`` will allocate.

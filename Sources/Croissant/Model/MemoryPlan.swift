@@ -269,10 +269,12 @@ private struct PlacedWeights {
                 scratch.include(tileFloats: Panel.rows * plan.tensor.columns)
             }
         }
-        let meetsFloats = roles.contains { $0.isProduct && ($0.batch == .f32 || !Panel.exists(for: $0.tensor.type)) }
+        let gates = Set(TensorLayout(configuration).blocks.flatMap { [$0.gate.name, $0.up.name] })
         scratch.include(
             gateRows: configuration.feedForwardLength, columns: configuration.embeddingLength,
-            batchSize: options.batchSize, isFloat: meetsFloats)
+            batchSize: options.batchSize,
+            isFloat: Linear.gatesFloats(
+                tensors.filter { gates.contains($0.name) }.map(\.type), batchPrecision: options.prefill.precision))
         self.scratch = scratch
         byteCount =
             residence.placement == .resident

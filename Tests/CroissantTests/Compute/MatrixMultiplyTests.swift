@@ -60,6 +60,19 @@ struct MatrixMultiplyTests {
         }
     }
 
+    @Test("fewer threads than planned share the memory, in whole cache lines", arguments: InstructionSet.supported)
+    func fewerThreads(instructionSet: InstructionSet) throws {
+        for columns in [512, 768] {
+            let weights = try PackedWeights([(.q4_K, 130)], columns: columns, tokens: 13)
+            for batch in [ActivationPrecision.int8, .int16] {
+                let all = try weights.product(.panels, instructionSet, decode: .int16, batch: batch, threads: 4)
+                let some = try weights.product(
+                    .panels, instructionSet, decode: .int16, batch: batch, threads: 3, plannedThreads: 4)
+                #expect(try all.results(tokens: 13) == some.results(tokens: 13))
+            }
+        }
+    }
+
     @Test("every thread count gives the same bits", arguments: [0, 1])
     func threads(layer: Int) throws {
         let weights = try PackedWeights(
@@ -79,6 +92,7 @@ struct MatrixMultiplyTests {
     /// Gates and what they gate: of one type, of two, of two that do not both meet integers.
     private static let gates: [[(type: GGMLType, rows: Int)]] = [
         [(.q4_0, 150), (.q4_0, 150)], [(.q8_0, 70), (.q5_1, 70)], [(.q4_0, 70), (.f16, 70)], [(.f32, 7), (.bf16, 7)],
+        [(.q5_1, 70), (.q8_0, 70)], [(.q4_0, 7), (.q4_0, 7)], [(.q8_0, 20), (.q8_0, 20)],
     ]
 
     @Test("a gate and what it gates become SiLU(gate) * up", arguments: InstructionSet.supported, gates.indices)
@@ -176,7 +190,7 @@ private struct PackedWeights {
     /// The matrices as one layer.
     func product(
         _ layout: WeightLayout, _ instructionSet: InstructionSet, decode: ActivationPrecision,
-        batch: ActivationPrecision, threads: Int, isGated: Bool = false
+        batch: ActivationPrecision, threads: Int, plannedThreads: Int? = nil, isGated: Bool = false
     ) throws -> Product {
         let backend = CPUBackend(instructionSet: instructionSet, threads: threads, activations: decode)
         let plans = file.tensors.map { tensor in
@@ -184,14 +198,15 @@ private struct PackedWeights {
         }
         let store = try WeightStore(file: file, resident: plans, kernels: backend.kernels, pool: backend.pool)
         var scratch = ScratchShape(
-            AttentionShape(heads: 1, keyValueHeads: 1, headSize: 16), batchSize: 64, threads: threads)
+            AttentionShape(heads: 1, keyValueHeads: 1, headSize: 16), batchSize: 64, threads: plannedThreads ?? threads)
         for plan in plans {
             scratch.include(plan, batchSize: 64, decode: decode, batch: batch, kernels: backend.kernels)
         }
         let layer = Linear(file.tensors.map { store.matrix($0) }, batchPrecision: batch, isGated: isGated)
         if isGated {
-            let isFloat = batch == .f32 || !file.tensors.allSatisfy { Panel.exists(for: $0.type) }
-            scratch.include(gateRows: layer.outputs, columns: columns, batchSize: 64, isFloat: isFloat)
+            scratch.include(
+                gateRows: layer.outputs, columns: columns, batchSize: 64,
+                isFloat: Linear.gatesFloats(file.tensors.map(\.type), batchPrecision: batch))
         }
         return Product(weights: self, layer: layer, backend: backend, scratch: scratch)
     }
