@@ -52,7 +52,7 @@ done
 # The lines of a section, or of an option of a command.
 part() { sed -n "/^$1\$/,/^\.$2 /p" "$page"; }
 part '.Sh EXIT STATUS' 'Sh EXAMPLES' | grep -cxF '.It 130' >/dev/null
-part '.It Fl -temp Ar t' It | grep -cF '(default: 0.8)' >/dev/null
+part '.It Fl -temp Ar t' It | grep -cxF 'Temperature; 0 always takes the most likely token. (default: 0.8)' >/dev/null
 part '.It Fl -prefill Ar how' It | grep -cxF '(values: auto, sgemm, int8, int16; default: auto)' >/dev/null
 if command -v groff >/dev/null; then
     # Warnings of the renderer are mistakes of the page.

@@ -22,6 +22,15 @@ typedef int8_t bytes16 __attribute__((vector_size(16)));
 
 typedef enum form { BYTES, PLANES, SHORTS } form;
 
+/* The largest integer of a form, and the bytes of 32 of them. */
+CK_INLINE float limit_of(form form) {
+    return form == BYTES ? 127 : 127 * 256;
+}
+
+CK_INLINE size_t bytes_of(form form) {
+    return form == BYTES ? 32 : 64;
+}
+
 /* ---- Words ------------------------------------------------------------------------------------ */
 
 /* 32 integers as eight words of four bytes: of their lower bytes, or of the upper ones. */
@@ -97,30 +106,6 @@ CK_INLINE void store(form form, const ck_rounded *rounded, int first, size_t n, 
 
 /* ---- Vectors side by side --------------------------------------------------------------------- */
 
-/* Blocks in fours, and how they are rounded. */
-typedef struct fours {
-    const float *start[CK_MOST_FOURS][4];
-    ck_rounding rounding[CK_MOST_FOURS];
-} fours;
-
-/* The first of the vectors of four number i. The last four of n overlap those before them where n is no multiple. */
-CK_INLINE size_t first_of(size_t i, size_t n) {
-    return 4 * i + 4 <= n ? 4 * i : n - 4;
-}
-
-/* n blocks, 4 at least, `stride` floats apart. The last of `rows` stands for those that are missing. */
-CK_INLINE void take_blocks(
-    int vectors, const float *x, size_t stride, size_t rows, size_t n, float limit, fours *out) {
-    const size_t count = (n + 3) / 4;
-    for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < 4; k++) {
-            const size_t row = first_of(i, n) + k;
-            out->start[i][k] = x + (row < rows ? row : rows - 1) * stride;
-        }
-    }
-    ck_find_roundings(vectors, count, (const float *const (*)[4])out->start, limit, out->rounding);
-}
-
 /* Four numbers, one for each vector. */
 #define PUT_FOUR(value, address)                                                                                     \
     do {                                                                                                             \
@@ -139,11 +124,11 @@ CK_INLINE void put_totals(
 /* Block by block, all vectors of one: what lies side by side is written while the cache has it. */
 CK_INLINE void pack(form form, CK_PACK_PARAMETERS) {
     uint8_t *block = values;
-    for (size_t c = 0; c < columns / 32; c++, block += (form == BYTES ? 32 : 64) * n) {
-        fours all;
-        take_blocks(2, x + 32 * c, stride, rows, n, form == BYTES ? 127 : 127 * 256, &all);
+    for (size_t c = 0; c < columns / 32; c++, block += bytes_of(form) * n) {
+        ck_fours all;
+        ck_take_fours(2, x + 32 * c, stride, rows, n, limit_of(form), &all);
         for (size_t i = 0; i < (n + 3) / 4; i++) {
-            const size_t t = first_of(i, n);
+            const size_t t = ck_first_of_four(i, n);
             const ck_four_floats scale = all.rounding[i].scale;
             ck_rounded rounded;
             ck_round(2, all.start[i], &all.rounding[i], &rounded);
@@ -164,18 +149,17 @@ CK_INLINE void pack(form form, CK_PACK_PARAMETERS) {
 /* The same for one vector, the case of decode, where nothing is scattered. */
 CK_INLINE void pack_one(
     form form, const float *x, size_t columns, void *values, float *scales, int32_t *totals, float *sums) {
-    const size_t block_bytes = form == BYTES ? 32 : 64;
     const size_t count = columns / 32;
     for (size_t c = 0; c < count; c += 4 * CK_MOST_FOURS) {
-        fours all;
+        ck_fours all;
         const size_t left = (count - c + 3) / 4 * 4, n = left < 4 * CK_MOST_FOURS ? left : 4 * CK_MOST_FOURS;
-        take_blocks(2, x + 32 * c, 32, count - c, n, form == BYTES ? 127 : 127 * 256, &all);
+        ck_take_fours(2, x + 32 * c, 32, count - c, n, limit_of(form), &all);
         for (size_t i = 0; i < CK_MOST_FOURS && c + 4 * i < count; i++) {
             ck_rounded rounded;
             ck_round(2, all.start[i], &all.rounding[i], &rounded);
             for (size_t k = 0; k < 4 && c + 4 * i + k < count; k++) {
                 const size_t whole = c + 4 * i + k, half = count + 2 * whole;
-                uint8_t *out = (uint8_t *)values + block_bytes * whole;
+                uint8_t *out = (uint8_t *)values + bytes_of(form) * whole;
                 if (form == SHORTS) {
                     take_shorts(rounded.values[k], out);
                 } else {
@@ -216,7 +200,7 @@ CK_INLINE void prefetch_columns(
 #define DEFINE(FORM, S, TARGET)                                                                                      \
     TARGET static void pack_##FORM##_##S(CK_PACK_PARAMETERS) {                                                       \
         if (n == 1) {                                                                                                \
-            prefetch_columns(columns, (FORM == BYTES ? 1 : 2) * columns, x, values, scales, totals, sums);           \
+            prefetch_columns(columns, bytes_of(FORM) * (columns / 32), x, values, scales, totals, sums);             \
             pack_one(FORM, x, columns, values, scales, totals, sums);                                                \
         } else {                                                                                                     \
             pack(FORM, x, stride, rows, columns, n, values, scales, totals, sums);                                   \
@@ -241,10 +225,10 @@ CK_INLINE ck_four_integers pairs_of(const ck_four_integers pair[2]) {
 CK_AVX512 static void pack_wide_avx512(CK_PACK_PARAMETERS) {
     uint8_t *block = values;
     for (size_t c = 0; c < columns / 64; c++, block += 64 * n) {
-        fours all;
-        take_blocks(4, x + 64 * c, stride, rows, n, 127, &all);
+        ck_fours all;
+        ck_take_fours(4, x + 64 * c, stride, rows, n, limit_of(BYTES), &all);
         for (size_t i = 0; i < (n + 3) / 4; i++) {
-            const size_t t = first_of(i, n);
+            const size_t t = ck_first_of_four(i, n);
             ck_rounded rounded;
             ck_round(4, all.start[i], &all.rounding[i], &rounded);
             ck_four_integers halves[2];

@@ -6,9 +6,6 @@
 
 typedef float ck_rounding_lanes __attribute__((vector_size(64)));
 typedef int32_t ck_rounding_integers __attribute__((vector_size(64)));
-/* Fours of blocks whose rounding is found together: enough for the vectors of a tile. */
-#define CK_MOST_FOURS ((CK_TILE_VECTORS + 3) / 4)
-
 /* A number of each of four blocks. */
 typedef float ck_four_floats __attribute__((vector_size(16)));
 typedef int32_t ck_four_integers __attribute__((vector_size(16)));
@@ -106,6 +103,15 @@ CK_INLINE void ck_rounding_errors(
     ck_across_sum(squares, out);
 }
 
+/* Fours of blocks whose rounding is found together: enough for the vectors of a tile. */
+#define CK_MOST_FOURS ((CK_TILE_VECTORS + 3) / 4)
+
+/* Blocks in fours, and how they are rounded. */
+typedef struct ck_fours {
+    const float *start[CK_MOST_FOURS][4];
+    ck_rounding rounding[CK_MOST_FOURS];
+} ck_fours;
+
 /* How to round four times `count` blocks to integers up to `limit`: 127, or enough for two bytes.
  *
  * The largest magnitude over 127 or over 126, whichever rounds with the smaller error: the two errors have little to
@@ -114,20 +120,20 @@ CK_INLINE void ck_rounding_errors(
  * NaN, and so are all products with it.
  *
  * Every step is a chain of operations that wait for one another: several fours, step by step, hide that. */
-CK_INLINE void ck_find_roundings(
-    int vectors, size_t count, const float *const blocks[][4], float limit, ck_rounding *out) {
+CK_INLINE void ck_find_roundings(int vectors, size_t count, float limit, ck_fours *fours) {
     ck_four_integers largest[CK_MOST_FOURS];
     for (size_t i = 0; i < count; i++) {
-        ck_find_largest(vectors, blocks[i], &largest[i]);
+        ck_find_largest(vectors, fours->start[i], &largest[i]);
     }
     for (size_t i = 0; i < count; i++) {
+        const float *const *const blocks = fours->start[i];
         const ck_four_integers bits = largest[i], zero = {0};
         ck_rounding rounding = {(ck_four_floats)bits / limit, limit / (ck_four_floats)bits, zero};
         if (limit == 127) {
             const ck_rounding other = {(ck_four_floats)bits / 126, 126 / (ck_four_floats)bits, zero};
             ck_four_floats error, other_error;
-            ck_rounding_errors(vectors, blocks[i], &rounding, &error);
-            ck_rounding_errors(vectors, blocks[i], &other, &other_error);
+            ck_rounding_errors(vectors, blocks, &rounding, &error);
+            ck_rounding_errors(vectors, blocks, &other, &other_error);
             const ck_four_integers is_better = CK_IS_BELOW(other_error, error);
             rounding.scale = CK_SELECT_FOUR(is_better, other.scale, rounding.scale);
             rounding.reciprocal = CK_SELECT_FOUR(is_better, other.reciprocal, rounding.reciprocal);
@@ -137,8 +143,27 @@ CK_INLINE void ck_find_roundings(
         rounding.has_integers = is_finite & ~CK_IS_BELOW(bits, zero + ((127 - 100) << 23));
         rounding.scale = (ck_four_floats)(
             ((ck_four_integers)rounding.scale & rounding.has_integers) | (~is_finite & 0x7fc00000));
-        out[i] = rounding;
+        fours->rounding[i] = rounding;
     }
+}
+
+/* The first block of four number i of n. The last four overlap those before them where n is no multiple. */
+CK_INLINE size_t ck_first_of_four(size_t i, size_t n) {
+    return 4 * i + 4 <= n ? 4 * i : n - 4;
+}
+
+/* n blocks, from 4 to 4 * CK_MOST_FOURS, `stride` floats apart, and how they are rounded. The last of `rows` stands for
+ * those that are missing. */
+CK_INLINE void ck_take_fours(
+    int vectors, const float *x, size_t stride, size_t rows, size_t n, float limit, ck_fours *out) {
+    const size_t count = (n + 3) / 4;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < 4; k++) {
+            const size_t row = ck_first_of_four(i, n) + k;
+            out->start[i][k] = x + (row < rows ? row : rows - 1) * stride;
+        }
+    }
+    ck_find_roundings(vectors, count, limit, out);
 }
 
 /* ---- Integers --------------------------------------------------------------------------------- */

@@ -229,21 +229,17 @@ CK_INLINE void hadamard(float *x, size_t n) {
 #define DEFINE_QUANTIZE(name, integer, narrow, limit)                                                                 \
     CK_INLINE void name(const float *x, size_t n, integer *values, float *scales, int32_t *sums) {                    \
         for (size_t i = 0; i < n / 32; i += 4) {                                                                      \
-            const float *blocks[1][4];                                                                                \
-            for (size_t b = 0; b < 4; b++) {                                                                          \
-                blocks[0][b] = x + 32 * (i + b < n / 32 ? i + b : n / 32 - 1);                                        \
-            }                                                                                                         \
-            ck_rounding rounding;                                                                                     \
-            ck_find_roundings(2, 1, (const float *const (*)[4])blocks, limit, &rounding);                             \
+            ck_fours four;                                                                                            \
+            ck_take_fours(2, x + 32 * i, 32, n / 32 - i, 4, limit, &four);                                            \
             ck_rounded rounded;                                                                                       \
-            ck_round(2, blocks[0], &rounding, &rounded);                                                              \
+            ck_round(2, four.start[0], &four.rounding[0], &rounded);                                                  \
             for (size_t b = 0; b < 4 && i + b < n / 32; b++) {                                                        \
                 for (size_t half = 0; half < 2; half++) {                                                             \
                     const narrow integers = __builtin_convertvector(rounded.values[b][half], narrow);                 \
                     memcpy(values + 32 * (i + b) + 16 * half, &integers, sizeof integers);                            \
                     sums[2 * (i + b) + half] = rounded.sums[half][b];                                                 \
                 }                                                                                                     \
-                scales[i + b] = rounding.scale[b];                                                                    \
+                scales[i + b] = four.rounding[0].scale[b];                                                            \
             }                                                                                                         \
         }                                                                                                             \
     }

@@ -84,7 +84,7 @@ extension Kernels {
         /// Bytes of a tile.
         fileprivate let bytes: Int
         /// Rows in all tiles.
-        let rows: Int
+        fileprivate let rows: Int
         /// The kernel for groups of four, and that for wider ones.
         fileprivate let four: ck_panel_fn
         fileprivate let widest: ck_panel_fn
