@@ -99,9 +99,19 @@ package struct Linear: Sendable {
         return tiles
     }
 
-    /// Rows in a chunk of a matrix-vector product: large enough that handing it out costs nothing (some microseconds of
-    /// work), small enough that the last one does not keep the other threads waiting.
-    static func chunkRows(columns: Int) -> Int { wholePanels(of: 1 << 18, columns: columns, atMost: 128) }
+    /// Takes the first chunks of `indices` away: those that are of one part, as one.
+    func takeChunks(_ indices: inout Range<Int>) -> Tile? {
+        guard let index = indices.first else { return nil }
+        let first = chunks[index]
+        let end = indices.first { chunks[$0].part != first.part } ?? indices.upperBound
+        indices = end..<indices.upperBound
+        return Tile(
+            part: first.part, rows: first.rows.lowerBound..<chunks[end - 1].rows.upperBound, offset: first.offset)
+    }
+
+    /// Rows in a chunk of a matrix-vector product, the least that a thread takes: a microsecond of work or two, so that
+    /// the last one does not keep the other threads waiting.
+    static func chunkRows(columns: Int) -> Int { wholePanels(of: 1 << 16, columns: columns, atMost: 128) }
 
     /// Rows in a tile of unpacked integers: half a mebibyte at most, beside the activations in the second-level cache.
     /// Half of them are of what a gate gates.

@@ -58,24 +58,26 @@ extension CPUBackend {
         tokens: Int, groups: [TokenGroup], precisions: [ActivationPrecision?], into y: borrowing SharedBuffer<Float>
     ) {
         let columns = layer.columns
-        pool.parallelFor(layer.chunks.count) { index, _ in
-            let tile = layer.chunks[index]
-            let matrix = layer.parts[tile.part]
-            guard let precision = precisions[tile.part] else {
-                for group in groups {
-                    kernels.multiply(
-                        matrix, panels: tile.panels,
-                        packed.group(group, columns: columns, form: ColumnForm(activations)),
-                        into: y, at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
+        pool.parallelRanges(layer.chunks.count) { indices, _ in
+            var indices = indices
+            while let tile = layer.takeChunks(&indices) {
+                let matrix = layer.parts[tile.part]
+                guard let precision = precisions[tile.part] else {
+                    for group in groups {
+                        kernels.multiply(
+                            matrix, panels: tile.panels,
+                            packed.group(group, columns: columns, form: ColumnForm(activations)),
+                            into: y, at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
+                    }
+                    continue
                 }
-                return
-            }
-            for token in 0..<tokens {
-                let vector =
-                    precision == .f32
-                    ? ActivationVector(x.extracting(token * columns..<(token + 1) * columns))
-                    : quantized.vector(token, count: columns, precision: precision)
-                kernels.multiply(matrix, rows: tile.rows, vector, into: y, at: token * layer.rows + tile.offset)
+                for token in 0..<tokens {
+                    let vector =
+                        precision == .f32
+                        ? ActivationVector(x.extracting(token * columns..<(token + 1) * columns))
+                        : quantized.vector(token, count: columns, precision: precision)
+                    kernels.multiply(matrix, rows: tile.rows, vector, into: y, at: token * layer.rows + tile.offset)
+                }
             }
         }
     }

@@ -11,14 +11,14 @@ import Darwin
 /// Threads that live as long as the pool and share out the chunks of one operation after the other.
 ///
 /// A forward pass has some hundred short parallel steps a token, so a step must cost microseconds: workers wait for the
-/// next one in a loop for a while before they sleep. Chunks are handed out by one atomic counter, and a step ends when
-/// its *chunks* are done, not when every worker has woken up: a core that was taken away costs the chunk that it holds,
-/// never a barrier.
+/// next one in a loop for a while before they sleep. Chunks are handed out by atomic counters, and a step ends when its
+/// *chunks* are done, not when every worker has woken up: a core that was taken away costs what it holds, never a
+/// barrier.
 package final class ThreadPool: Sendable {
     /// The number of threads that work, the caller's own included: fewer than asked for where the system gave fewer.
     package let threadCount: Int
 
-    private let state = PoolState()
+    private let state: PoolState
     private let threads: [Thread]
     /// Steps of two callers follow one another.
     private let caller = Mutex(())
@@ -26,11 +26,13 @@ package final class ThreadPool: Sendable {
     /// Starts `threadCount - 1` workers; the thread that calls ``parallelFor(_:_:)`` is the remaining one.
     package init(threadCount: Int) {
         precondition(threadCount >= 1 && threadCount <= Self.maximumThreads, "\(threadCount) threads")
+        let state = PoolState(threadCount: threadCount)
         var threads: [Thread] = []
         for worker in 1..<threadCount {
             guard let thread = Thread(state: state, worker: worker) else { break }
             threads.append(thread)
         }
+        self.state = state
         self.threads = threads
         self.threadCount = threads.count + 1
     }
@@ -50,9 +52,26 @@ package final class ThreadPool: Sendable {
     /// for scratch memory of their own. Several threads may call at once and take turns. A body must not call back into
     /// its own pool: it would wait for itself.
     package func parallelFor(_ count: Int, _ body: @Sendable (_ index: Int, _ worker: Int) -> Void) {
+        run(count, shares: 1) { indices, worker in
+            for index in indices { body(index, worker) }
+        }
+    }
+
+    /// Calls `body(indices, worker)` with ranges that make up `0..<count`, for chunks that lie one behind the other in
+    /// memory and are read once. Otherwise like ``parallelFor(_:_:)``.
+    ///
+    /// Every thread has a share of its own and goes through it from the first chunk to the last, half of what is left at
+    /// a time; who is through takes from the shares of others. So each reads one stream, which the processor follows
+    /// ahead of use, where chunks handed out in turn would make it jump at every one of them; and the threads touch
+    /// little that is common, which takes long where they do not share a cache.
+    package func parallelRanges(_ count: Int, _ body: @Sendable (_ indices: Range<Int>, _ worker: Int) -> Void) {
+        run(count, shares: threadCount, body)
+    }
+
+    private func run(_ count: Int, shares: Int, _ body: @Sendable (_ indices: Range<Int>, _ worker: Int) -> Void) {
         precondition(count >= 0 && count <= UInt32.max, "\(count) chunks")
         if threads.isEmpty || count <= 1 {
-            for index in 0..<count { body(index, 0) }
+            if count > 0 { body(0..<count, 0) }
             return
         }
         caller.withLock { _ in
@@ -60,7 +79,8 @@ package final class ThreadPool: Sendable {
                 // The box outlives the step: nobody claims a chunk after the last one, and run() waits for that one.
                 let job = Job(body: body)
                 withExtendedLifetime(job) {
-                    unsafe state.run(count: UInt32(count), job: Unmanaged.passUnretained(job).toOpaque())
+                    unsafe state.run(
+                        count: UInt64(count), shares: UInt64(shares), job: Unmanaged.passUnretained(job).toOpaque())
                 }
             }
         }
@@ -69,9 +89,9 @@ package final class ThreadPool: Sendable {
 
 /// One operation, boxed so that workers can reach it through a pointer.
 private final class Job: Sendable {
-    let body: @Sendable (Int, Int) -> Void
+    let body: @Sendable (Range<Int>, Int) -> Void
 
-    init(body: @escaping @Sendable (Int, Int) -> Void) {
+    init(body: @escaping @Sendable (Range<Int>, Int) -> Void) {
         self.body = body
     }
 }
@@ -80,15 +100,27 @@ private final class Job: Sendable {
 @safe private final class PoolState: @unchecked Sendable {
     // Sendable: every field is atomic or guarded by the mutex.
 
-    /// The step's number in the upper 32 bits, the chunks of it that are not claimed yet in the lower ones. A worker
-    /// claims a chunk by compare-and-exchange on both. Counting down matters: a finished step reads 0 whatever else has
-    /// been prepared for the next one, so that a late worker can take nothing of a step that has not begun.
-    private let ticket = Atomic<UInt64>(0)
-    private let count = Atomic<UInt32>(0)
-    private let job = Atomic<UInt>(0)
-    private let done = Atomic<UInt32>(0)
+    /// What the threads tell one another. Lines of the caches apart: a write takes the whole line away from the other
+    /// threads, and where they have no cache in common it takes a third of a microsecond to get it back.
+    private let words: UnsafeMutablePointer<Atomic<UInt64>>
+    private let wordCount: Int
+    /// Words from one line to the next: two lines of most processors, which fetch them in pairs.
+    private static let line = 16
+
+    /// The step that was begun last: its number, of 32 bits, its chunks, the shares that they are in, and its ``Job``.
+    /// Written by ``run(count:shares:job:)`` alone.
+    private static let (step, count, shares, job) = (0, 1, 2, 3)
+    /// Chunks of this step that are done.
+    private static let done = line
+    private let threadCount: Int
     private let isStopping = Atomic<Bool>(false)
     private let sleepers = Atomic<Int>(0)
+
+    /// Where the ticket of a share is: the step's number in the upper 32 bits, the share's chunks that are not claimed
+    /// yet in the lower ones. A worker claims some by compare-and-exchange on both. Counting down matters: a share of a
+    /// finished step reads 0 whatever else has been prepared for the next one, so that a late worker can take nothing of
+    /// a step that has not begun.
+    private static func ticket(_ share: Int) -> Int { (2 + share) * line }
 
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let wake: UnsafeMutablePointer<pthread_cond_t>
@@ -97,7 +129,13 @@ private final class Job: Sendable {
     /// tokens, shorter than a human's.
     private static let spins = 20_000
 
-    init() {
+    init(threadCount: Int) {
+        self.threadCount = threadCount
+        wordCount = Self.ticket(threadCount)
+        unsafe words = UnsafeMutableRawPointer.allocate(
+            byteCount: wordCount * MemoryLayout<UInt64>.size, alignment: Self.line * MemoryLayout<UInt64>.size
+        ).bindMemory(to: Atomic<UInt64>.self, capacity: wordCount)
+        for index in 0..<wordCount { unsafe (words + index).initialize(to: Atomic(0)) }
         unsafe mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
         unsafe mutex.initialize(to: pthread_mutex_t())
         unsafe wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -109,18 +147,26 @@ private final class Job: Sendable {
     deinit {
         unsafe pthread_cond_destroy(wake)
         unsafe pthread_mutex_destroy(mutex)
+        unsafe words.deinitialize(count: wordCount)
+        unsafe words.deallocate()
         unsafe wake.deallocate()
         unsafe mutex.deallocate()
     }
 
     /// Publishes a step, takes part in it, and waits for its last chunk.
-    func run(count: UInt32, job: UnsafeMutableRawPointer) {
-        let step = ((ticket.load(ordering: .relaxed) >> 32) &+ 1) & 0xFFFF_FFFF
-        self.done.store(0, ordering: .relaxed)
-        self.count.store(count, ordering: .relaxed)
-        self.job.store(UInt(bitPattern: job), ordering: .relaxed)
+    func run(count: UInt64, shares: UInt64, job: UnsafeMutableRawPointer) {
+        let step = unsafe (words[Self.step].load(ordering: .relaxed) &+ 1) & 0xFFFF_FFFF
+        unsafe words[Self.done].store(0, ordering: .relaxed)
+        unsafe words[Self.count].store(count, ordering: .relaxed)
+        unsafe words[Self.shares].store(shares, ordering: .relaxed)
+        unsafe words[Self.job].store(UInt64(UInt(bitPattern: job)), ordering: .relaxed)
+        for share in 0..<UInt64(threadCount) {
+            let size =
+                share < shares ? Self.end(of: share, shares, count) - Self.end(of: share &- 1, shares, count) : 0
+            unsafe words[Self.ticket(Int(share))].store(step << 32 | size, ordering: .releasing)
+        }
         // Sequentially consistent with the sleepers' own check, so that one of the two sees the other.
-        ticket.store(step << 32 | UInt64(count), ordering: .sequentiallyConsistent)
+        unsafe words[Self.step].store(step, ordering: .sequentiallyConsistent)
         if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
             unsafe pthread_mutex_lock(mutex)
             unsafe pthread_cond_broadcast(wake)
@@ -128,7 +174,7 @@ private final class Job: Sendable {
         }
         work(step: step, worker: 0)
         var turns = 0
-        while done.load(ordering: .acquiring) < count {
+        while unsafe words[Self.done].load(ordering: .acquiring) < count {
             Kernels.pause()
             turns += 1
             // Somebody else may need this core to finish the chunk that is waited for.
@@ -154,48 +200,72 @@ private final class Job: Sendable {
         unsafe pthread_mutex_unlock(mutex)
     }
 
-    /// Claims and runs chunks of `step` until there are none left.
+    /// The first chunk after a share, of `shares` that hold `count` chunks.
+    private static func end(of share: UInt64, _ shares: UInt64, _ count: UInt64) -> UInt64 {
+        (share &+ 1) * count / shares
+    }
+
+    /// Claims and runs chunks of `step` until there are none left, those of the worker's own share first.
     private func work(step: UInt64, worker: Int) {
-        var current = ticket.load(ordering: .acquiring)
+        let shares = unsafe words[Self.shares].load(ordering: .relaxed)
+        var finished: UInt64 = 0
+        for offset in 0..<shares {
+            finished += work(step: step, worker: worker, share: (UInt64(worker) + offset) % shares)
+        }
+        if finished > 0 { unsafe words[Self.done].add(finished, ordering: .releasing) }
+    }
+
+    /// The same, of one share.
+    ///
+    /// - Returns: how many it were.
+    private func work(step: UInt64, worker: Int, share: UInt64) -> UInt64 {
+        let ticket = Self.ticket(Int(share))
+        var finished: UInt64 = 0
+        var current = unsafe words[ticket].load(ordering: .acquiring)
         while current >> 32 == step {
-            let unclaimed = UInt32(truncatingIfNeeded: current)
-            guard unclaimed > 0 else { return }
+            let unclaimed = current & 0xFFFF_FFFF
+            guard unclaimed > 0 else { break }
             // Read before the claim: if it succeeds, a chunk was unclaimed until now, so run() was waiting for it, and
             // these were the step's own.
-            let count = count.load(ordering: .relaxed)
-            let job = job.load(ordering: .relaxed)
-            let (claimed, found) = ticket.compareExchange(
-                expected: current, desired: current &- 1, ordering: .acquiringAndReleasing)
+            let count = unsafe words[Self.count].load(ordering: .relaxed)
+            let shares = unsafe words[Self.shares].load(ordering: .relaxed)
+            let job = unsafe words[Self.job].load(ordering: .relaxed)
+            let taken = shares == 1 ? 1 : max(1, unclaimed / 2)
+            let (claimed, found) = unsafe words[ticket].compareExchange(
+                expected: current, desired: current - taken, ordering: .acquiringAndReleasing)
             guard claimed else {
                 current = found
                 continue
             }
-            let index = Int(count - unclaimed)
-            if let pointer = unsafe UnsafeRawPointer(bitPattern: job) {
-                unsafe Unmanaged<Job>.fromOpaque(pointer)._withUnsafeGuaranteedRef { $0.body(index, worker) }
+            let first = Int(Self.end(of: share, shares, count) - unclaimed)
+            if let pointer = unsafe UnsafeRawPointer(bitPattern: UInt(job)) {
+                unsafe Unmanaged<Job>.fromOpaque(pointer)._withUnsafeGuaranteedRef {
+                    $0.body(first..<first + Int(taken), worker)
+                }
             }
-            done.add(1, ordering: .releasing)
-            current = ticket.load(ordering: .acquiring)
+            finished += taken
+            current = unsafe words[ticket].load(ordering: .acquiring)
         }
+        return finished
     }
 
     /// Waits, first in a loop, then asleep, until there is a step other than `seen` or the pool stops.
     private func waitForStep(after seen: UInt64) -> UInt64 {
         for _ in 0..<Self.spins {
-            let step = ticket.load(ordering: .acquiring) >> 32
+            let step = unsafe words[Self.step].load(ordering: .acquiring)
             if step != seen || isStopping.load(ordering: .relaxed) { return step }
             Kernels.pause()
         }
         unsafe pthread_mutex_lock(mutex)
         sleepers.add(1, ordering: .sequentiallyConsistent)
-        while ticket.load(ordering: .sequentiallyConsistent) >> 32 == seen,
+        while unsafe words[Self.step].load(ordering: .sequentiallyConsistent) == seen,
             !isStopping.load(ordering: .sequentiallyConsistent)
         {
             unsafe pthread_cond_wait(wake, mutex)
         }
         sleepers.subtract(1, ordering: .sequentiallyConsistent)
         unsafe pthread_mutex_unlock(mutex)
-        return ticket.load(ordering: .acquiring) >> 32
+        return unsafe words[Self.step].load(ordering: .acquiring)
     }
 }
 

@@ -47,7 +47,9 @@ private final class Flags: Sendable {
 
 @Suite("A thread pool runs every chunk exactly once")
 struct ThreadPoolTests {
-    @Test("every index is called once, over thousands of steps of changing length", arguments: [1, 2, 4, 7])
+    @Test(
+        "every index is called once, over thousands of steps of changing length, in turn or in ranges",
+        arguments: [1, 2, 4, 7])
     func everyIndexOnce(threads: Int) {
         let pool = ThreadPool(threadCount: threads)
         #expect(pool.threadCount == threads)
@@ -59,7 +61,13 @@ struct ThreadPoolTests {
             let count =
                 step % 2 == 0 ? Int.random(in: 2...4, using: &generator) : Int.random(in: 0...64, using: &generator)
             flags.reset()
-            pool.parallelFor(count) { index, _ in flags.add(index) }
+            if step % 3 == 0 {
+                pool.parallelFor(count) { index, _ in flags.add(index) }
+            } else {
+                pool.parallelRanges(count) { indices, _ in
+                    for index in indices { flags.add(index) }
+                }
+            }
             if !flags.allAre(1, below: count) { wrong += 1 }
         }
         #expect(wrong == 0)
@@ -143,6 +151,43 @@ struct ThreadPoolTests {
         let finished = order.withLock { $0 }
         #expect(finished.count == 50 && Set(finished).count == 50)
         #expect(finished.last == 0, "the other chunks waited for the slow one")
+    }
+
+    @Test("every thread begins with a share of its own, and goes through it in ranges that follow one another")
+    func sharesInRanges() {
+        let pool = ThreadPool(threadCount: 2)
+        let ranges = Mutex<[Int: [Range<Int>]]>([:])
+        pool.parallelRanges(512) { indices, worker in
+            let begun = ranges.withLock {
+                $0[worker, default: []].append(indices)
+                return $0.count
+            }
+            // Nobody takes a second range before both have taken one.
+            let deadline = ContinuousClock.now + .seconds(10)
+            while begun == 1, ranges.withLock({ $0.count }) < 2, ContinuousClock.now < deadline { HostThread.yield() }
+        }
+        let own = ranges.withLock { $0 }
+        #expect(own[0]?.first == 0..<128 && own[1]?.first == 256..<384, "half of a half each")
+        #expect(own.values.joined().map(\.count).reduce(0, +) == 512)
+    }
+
+    @Test("who is through with its own share takes from another one")
+    func takesFromOthers() {
+        let pool = ThreadPool(threadCount: 2)
+        let done = Mutex<[Int]>([])
+        pool.parallelRanges(64) { indices, _ in
+            if indices.lowerBound == 0 {
+                // The first range of one share is not left before all that is not in it is done.
+                let deadline = ContinuousClock.now + .seconds(10)
+                while done.withLock({ $0.count }) < 64 - indices.count, ContinuousClock.now < deadline {
+                    HostThread.yield()
+                }
+            }
+            done.withLock { $0.append(contentsOf: indices) }
+        }
+        let order = done.withLock { $0 }
+        #expect(order.count == 64 && Set(order).count == 64)
+        #expect(Array(order.suffix(16)) == Array(0..<16), "the rest of a share waited for its thread")
     }
 
     @Test("chunks are begun from the first to the last")
