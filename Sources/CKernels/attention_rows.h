@@ -154,7 +154,6 @@ TARGET CK_INLINE void scores_of_rows(
         for (size_t r = 0; r < CK_ROWS; r++) {
             row[r] = ck_row(keys, row_bytes, first + r, n);
         }
-        ck_prefetch(ck_ahead(keys, row_bytes, first), CK_ROWS * row_bytes);
         size_t h = 0;
         while (h < heads) {
             const size_t group = heads - h >= HEADS ? HEADS : 1;
@@ -192,9 +191,6 @@ TARGET CK_INLINE void accumulate_slab(
     }
     for (size_t j = 0; j < n; j++) {
         const uint8_t *const row = (const uint8_t *)values + j * row_bytes;
-        if (first == 0) {
-            ck_prefetch((uintptr_t)row + 4096, row_bytes);
-        }
         CK_UNROLL
         for (size_t k = 0; k < registers; k++) {
             const lanes value = load(row, first + k * LANES);

@@ -118,12 +118,19 @@ extension CPUBackend {
         _ few: FewQueries, _ step: AttentionStep, _ cache: borrowing KVCache, into out: borrowing SharedBuffer<Float>,
         _ floats: borrowing SharedBuffer<Float>, _ start: @Sendable (_ worker: Int) -> Int
     ) {
-        pool.parallelFor(step.shape.keyValueHeads * few.parts.count) { index, worker in
-            let (head, part) = index.quotientAndRemainder(dividingBy: few.parts.count)
-            few.attend(part: part, head: head, step, cache, floats: floats, at: start(worker))
+        let heads = step.shape.keyValueHeads
+        let parts = few.parts.count
+        let rotated = cache.shape.rotatesValues
+        pool.parallelRanges(heads * parts) { indices, worker in
+            for index in indices {
+                let (head, part) = index.quotientAndRemainder(dividingBy: parts)
+                few.attend(part: part, head: head, step, cache, floats: floats, at: start(worker))
+                if parts == 1 { few.combine(head: head, step, floats, rotated: rotated, into: out) }
+            }
         }
-        for head in 0..<step.shape.keyValueHeads {
-            few.combine(head: head, step, floats, rotated: cache.shape.rotatesValues, into: out)
+        guard parts > 1 else { return }
+        pool.parallelRanges(heads) { indices, _ in
+            for head in indices { few.combine(head: head, step, floats, rotated: rotated, into: out) }
         }
     }
 

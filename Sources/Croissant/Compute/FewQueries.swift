@@ -12,10 +12,11 @@ import Darwin
 /// A long context is cut into parts that threads attend to side by side; a running maximum lets them be put together
 /// (arXiv 2311.01282), as it does the tiles of one part.
 struct FewQueries: Sendable {
-    /// Positions in a tile: its scores stay in the first-level cache.
-    private static let tile = 256
+    /// Positions in a tile: its scores stay in the first-level cache, and its keys and its values are each a stream that
+    /// is long enough for the processor to follow.
+    private static let tile = 1024
     /// Positions that are worth a part of their own.
-    private static let shortestPart = 512
+    private static let shortestPart = tile
     /// Parts of all key/value heads together: more than there are threads in most machines.
     private static let mostParts = 64
 
