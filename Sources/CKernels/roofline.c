@@ -42,7 +42,6 @@ enum { ROUNDS = 4096 };
         }                                                                               \
         const uint8_t *address = memory;                                                \
         for (size_t i = 0; i < bytes; i += sizeof sums) {                               \
-            ck_prefetch((uintptr_t)address + i + 4096, sizeof sums);                    \
             CK_UNROLL                                                                   \
             for (size_t j = 0; j < 8; j++) {                                            \
                 sums[j] = merge(sums[j], load((const void *)(address + i + j * sizeof sums[0])));  \

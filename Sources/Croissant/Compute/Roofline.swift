@@ -33,11 +33,12 @@ package struct Roofline: Sendable, Codable {
         }
         let readable = matrices.reduce(0) { $0 + $1.heldBytes.byteCount / readMultiple * readMultiple }
         let reads = speeds(of: Double(readable), seconds: seconds) {
-            pool.parallelFor(chunks.count) { index, _ in
-                let (matrix, start) = chunks[index]
-                let held = matrices[matrix].heldBytes
-                let count = min(chunk, held.byteCount - start) / readMultiple * readMultiple
-                kernels.read(held.extracting(start..<start + count))
+            pool.parallelRanges(chunks.count) { indices, _ in
+                for (matrix, start) in chunks[indices] {
+                    let held = matrices[matrix].heldBytes
+                    let count = min(chunk, held.byteCount - start) / readMultiple * readMultiple
+                    kernels.read(held.extracting(start..<start + count))
+                }
             }
         }
         // Some tenths of a millisecond a chunk, a few for each thread.
