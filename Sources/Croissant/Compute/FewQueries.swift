@@ -12,11 +12,11 @@ import Darwin
 /// A long context is cut into parts that threads attend to side by side; a running maximum lets them be put together
 /// (arXiv 2311.01282), as it does the tiles of one part.
 struct FewQueries: Sendable {
-    /// Positions in a tile: its scores stay in the first-level cache, and its keys and its values are each a stream that
-    /// is long enough for the processor to follow.
-    private static let tile = 1024
-    /// Positions that are worth a part of their own.
-    private static let shortestPart = tile
+    /// Positions in a tile: its scores stay in the first-level cache. Those of a query alone take so little that its
+    /// keys and its values can each be a stream that is long enough for the processor to follow.
+    private static func tile(rows: Int) -> Int { rows == 1 ? 1024 : 256 }
+    /// Positions that are worth a part of their own: fewer where heads alone do not keep many threads busy.
+    private static func shortestPart(_ shape: AttentionShape) -> Int { shape.keyValueHeads < 16 ? 512 : 1024 }
     /// Parts of all key/value heads together: more than there are threads in most machines.
     private static let mostParts = 64
 
@@ -26,10 +26,10 @@ struct FewQueries: Sendable {
     /// Cuts the context of a step.
     init(_ step: borrowing AttentionStep) {
         let positions = step.visible(row: 0).lowerBound..<step.firstPosition + step.tokens
-        let count = min(Self.parts(step.shape), max(1, positions.count / Self.shortestPart))
-        let tiles = (positions.count + Self.tile * count - 1) / (Self.tile * count)
-        parts = stride(from: positions.lowerBound, to: positions.upperBound, by: tiles * Self.tile).map {
-            $0..<min($0 + tiles * Self.tile, positions.upperBound)
+        let count = min(Self.parts(step.shape), max(1, positions.count / Self.shortestPart(step.shape)))
+        let length = (positions.count + count - 1) / count
+        parts = stride(from: positions.lowerBound, to: positions.upperBound, by: length).map {
+            $0..<min($0 + length, positions.upperBound)
         }
     }
 
@@ -38,7 +38,8 @@ struct FewQueries: Sendable {
 
     /// Floats that a thread needs: queries and scores.
     static func floats(_ shape: AttentionShape, tokens: Int) -> Int {
-        tokens * shape.group * (shape.headSize + tile)
+        let rows = tokens * shape.group
+        return rows * shape.headSize + max(rows * tile(rows: rows), tile(rows: 1))
     }
 
     /// Floats that all parts need together: of every query a result, its largest score and its sum.
@@ -66,7 +67,8 @@ struct FewQueries: Sendable {
         }
         let queries = floats.slice(start..<start + rows * size)
         let scoresStart = start + rows * size
-        var scores = floats.slice(scoresStart..<scoresStart + rows * Self.tile)
+        let tile = Self.tile(rows: rows)
+        var scores = floats.slice(scoresStart..<scoresStart + rows * tile)
         let place = place(head: head, part: part, step)
         var out = floats.slice(place.out)
         out.update(repeating: 0)
@@ -75,15 +77,15 @@ struct FewQueries: Sendable {
         var sums = floats.slice(place.sums)
         sums.update(repeating: 0)
         let part = self.parts[part]
-        for first in stride(from: part.lowerBound, to: part.upperBound, by: Self.tile) {
-            let positions = first..<min(first + Self.tile, part.upperBound)
+        for first in stride(from: part.lowerBound, to: part.upperBound, by: tile) {
+            let positions = first..<min(first + tile, part.upperBound)
             kernels.attentionScores(
                 queries: queries.span, heads: rows,
                 keys: cache.keys(layer: step.layer, head: head, positions: positions), type: cache.shape.keyType,
-                positions: positions.count, into: &scores, stride: Self.tile)
+                positions: positions.count, into: &scores, stride: tile)
             for row in 0..<rows {
                 let visible = step.visible(row: row).clamped(to: positions)
-                let zero = scoresStart + row * Self.tile - first  // the score of position 0
+                let zero = scoresStart + row * tile - first  // the score of position 0
                 var before = floats.slice(zero + first..<zero + visible.lowerBound)
                 before.update(repeating: 0)
                 var after = floats.slice(zero + visible.upperBound..<zero + positions.upperBound)
@@ -101,7 +103,7 @@ struct FewQueries: Sendable {
                 }
             }
             kernels.attentionAccumulate(
-                probabilities: scores.span, heads: rows, stride: Self.tile,
+                probabilities: scores.span, heads: rows, stride: tile,
                 values: cache.values(layer: step.layer, head: head, positions: positions), type: cache.shape.valueType,
                 positions: positions.count, into: &out)
         }

@@ -58,7 +58,8 @@ package final class ThreadPool: Sendable {
     }
 
     /// Calls `body(indices, worker)` with ranges that make up `0..<count`, for chunks that lie one behind the other in
-    /// memory and are read once. Otherwise like ``parallelFor(_:_:)``.
+    /// memory and are read once. As with ``parallelFor(_:_:)``, `worker` tells apart threads that run at the same time,
+    /// several callers take turns, and a body must not call back into its own pool.
     ///
     /// Every thread has a share of its own and goes through it from the first chunk to the last, half of what is left at
     /// a time; who is through takes from the shares of others. So each reads one stream, which the processor follows
@@ -98,7 +99,7 @@ private final class Job: Sendable {
 
 /// What the threads of a pool share.
 @safe private final class PoolState: @unchecked Sendable {
-    // Sendable: every field is atomic or guarded by the mutex.
+    // Sendable: every field is atomic, guarded by the mutex, or the same from init to deinit.
 
     /// What the threads tell one another. Lines of the caches apart: a write takes the whole line away from the other
     /// threads, and where they have no cache in common it takes a third of a microsecond to get it back.
@@ -112,7 +113,6 @@ private final class Job: Sendable {
     private static let (step, count, shares, job) = (0, 1, 2, 3)
     /// Chunks of this step that are done.
     private static let done = line
-    private let threadCount: Int
     private let isStopping = Atomic<Bool>(false)
     private let sleepers = Atomic<Int>(0)
 
@@ -130,7 +130,6 @@ private final class Job: Sendable {
     private static let spins = 20_000
 
     init(threadCount: Int) {
-        self.threadCount = threadCount
         wordCount = Self.ticket(threadCount)
         unsafe words = UnsafeMutableRawPointer.allocate(
             byteCount: wordCount * MemoryLayout<UInt64>.size, alignment: Self.line * MemoryLayout<UInt64>.size
@@ -160,9 +159,8 @@ private final class Job: Sendable {
         unsafe words[Self.count].store(count, ordering: .relaxed)
         unsafe words[Self.shares].store(shares, ordering: .relaxed)
         unsafe words[Self.job].store(UInt64(UInt(bitPattern: job)), ordering: .relaxed)
-        for share in 0..<UInt64(threadCount) {
-            let size =
-                share < shares ? Self.end(of: share, shares, count) - Self.end(of: share &- 1, shares, count) : 0
+        for share in 0..<shares {
+            let size = Self.end(of: share, shares, count) - Self.end(of: share &- 1, shares, count)
             unsafe words[Self.ticket(Int(share))].store(step << 32 | size, ordering: .releasing)
         }
         // Sequentially consistent with the sleepers' own check, so that one of the two sees the other.
@@ -208,16 +206,15 @@ private final class Job: Sendable {
     /// Claims and runs chunks of `step` until there are none left, those of the worker's own share first.
     private func work(step: UInt64, worker: Int) {
         let shares = unsafe words[Self.shares].load(ordering: .relaxed)
-        var finished: UInt64 = 0
         for offset in 0..<shares {
-            finished += work(step: step, worker: worker, share: (UInt64(worker) + offset) % shares)
+            let finished = work(step: step, worker: worker, share: (UInt64(worker) + offset) % shares)
+            if finished > 0 { unsafe words[Self.done].add(finished, ordering: .releasing) }
         }
-        if finished > 0 { unsafe words[Self.done].add(finished, ordering: .releasing) }
     }
 
     /// The same, of one share.
     ///
-    /// - Returns: how many it were.
+    /// - Returns: how many there were.
     private func work(step: UInt64, worker: Int, share: UInt64) -> UInt64 {
         let ticket = Self.ticket(Int(share))
         var finished: UInt64 = 0

@@ -127,6 +127,7 @@ private struct AttentionCase: Sendable, CustomTestStringConvertible {
     /// Long contexts, of which the last positions attend.
     static let long = [
         AttentionCase(heads: 2, keyValueHeads: 2, size: 8, positions: 2100, firstExpected: 2096, "two heads"),
+        AttentionCase(heads: 16, keyValueHeads: 16, size: 8, positions: 2100, firstExpected: 2096, "many heads"),
         AttentionCase(heads: 3, keyValueHeads: 1, size: 8, positions: 1030, firstExpected: 1020, "two parts"),
         AttentionCase(
             heads: 2, keyValueHeads: 1, size: 8, window: 1100, positions: 2100, firstExpected: 2090, "a window"),
