@@ -304,7 +304,8 @@ CK_INLINE void ck_store_results(int n, const ck_floats16 *result, float *y, size
 /* y[t][r] = dot(row r of the panel, vector t), for n vectors; results of a vector are `stride` apart.
  *
  * Nothing is asked for ahead of use: a panel is one stream in large pages, which the processor follows by itself. On
- * Zen 4 asking for every line 4 KiB ahead costs 2 to 6% of decode's bandwidth, asking for some of them 15%. */
+ * Zen 4 asking for every line 4 KiB ahead costs 2 to 6% of decode's bandwidth, and 5 to 20% where memory is fast; asking
+ * for some of them costs 15%. */
 CK_INLINE void ck_panel_product(
     ck_panel_format format, ck_panel_isa isa, int parts, int n, const uint8_t *panel, size_t columns,
     const ck_columns *x, float *y, size_t stride) {

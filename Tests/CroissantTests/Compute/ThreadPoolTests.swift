@@ -168,7 +168,13 @@ struct ThreadPoolTests {
         }
         let own = ranges.withLock { $0 }
         #expect(own[0]?.first == 0..<128 && own[1]?.first == 256..<384, "half of a half each")
-        #expect(own.values.joined().map(\.count).reduce(0, +) == 512)
+        #expect(own.values.joined().flatMap { $0 }.sorted() == Array(0..<512))
+        for (worker, ranges) in own {
+            // What was taken from the other thread's share may lie anywhere.
+            let share = worker == 0 ? 0..<256 : 256..<512
+            let inside = ranges.filter { share.contains($0.lowerBound) }
+            #expect(inside == inside.sorted { $0.lowerBound < $1.lowerBound }, "thread \(worker) went back")
+        }
     }
 
     @Test("who is through with its own share takes from another one")
