@@ -53,7 +53,7 @@ CK_INLINE void ck_panel_lookup_scalar(const uint8_t *codebook, ck_bytes64 *bytes
 }
 
 #define CK_PANEL_ISA_SCALAR \
-    ((ck_panel_isa){ck_panel_sum_scalar, ck_panel_halves_scalar, ck_panel_lookup_scalar, false, false, false, false})
+    ((ck_panel_isa){.sum = ck_panel_sum_scalar, .halves = ck_panel_halves_scalar, .lookup = ck_panel_lookup_scalar})
 
 #if defined(__x86_64__)
 
@@ -200,7 +200,8 @@ CK_AVX2 CK_INLINE void ck_panel_lookup_avx2(const uint8_t *codebook, ck_bytes64 
 }
 
 #define CK_PANEL_ISA_AVX2 \
-    ((ck_panel_isa){ck_panel_sum_avx2, ck_panel_halves_avx2, ck_panel_lookup_avx2, true, false, false, true})
+    ((ck_panel_isa){.sum = ck_panel_sum_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
+                    .is_signed = true, .has_wide_words = true, .ahead = 2048})
 
 /* ---- AVX-VNNI, AVX-512 VNNI ------------------------------------------------------------------ */
 
@@ -217,7 +218,8 @@ CK_AVXVNNI CK_INLINE void ck_panel_sum_avxvnni(CK_SUM_PARAMETERS) {
 }
 
 #define CK_PANEL_ISA_AVXVNNI \
-    ((ck_panel_isa){ck_panel_sum_avxvnni, ck_panel_halves_avx2, ck_panel_lookup_avx2, false, true, false, false})
+    ((ck_panel_isa){.sum = ck_panel_sum_avxvnni, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
+                    .widens_tiles = true})
 
 CK_AVX512VNNI CK_INLINE void ck_panel_dot_avx512vnni(
     ck_ints16 *sums, const ck_bytes64 *words, const void *activations) {
@@ -239,7 +241,8 @@ CK_AVX512 CK_INLINE void ck_panel_lookup_avx512(const uint8_t *codebook, ck_byte
 }
 
 #define CK_PANEL_ISA_AVX512VNNI \
-    ((ck_panel_isa){ck_panel_sum_avx512vnni, ck_panel_halves_avx512, ck_panel_lookup_avx512, false, true, false, false})
+    ((ck_panel_isa){.sum = ck_panel_sum_avx512vnni, .halves = ck_panel_halves_avx512, .lookup = ck_panel_lookup_avx512, \
+                    .widens_tiles = true})
 
 #endif
 
@@ -301,7 +304,8 @@ CK_NEON CK_INLINE void ck_panel_lookup_neon(const uint8_t *codebook, ck_bytes64 
 }
 
 #define CK_PANEL_ISA_NEON \
-    ((ck_panel_isa){ck_panel_sum_neon, ck_panel_halves_neon, ck_panel_lookup_neon, true, true, false, false})
+    ((ck_panel_isa){.sum = ck_panel_sum_neon, .halves = ck_panel_halves_neon, .lookup = ck_panel_lookup_neon, \
+                    .is_signed = true, .widens_tiles = true})
 
 CK_NEON_DOTPROD CK_INLINE void ck_panel_dot_neon_dotprod(
     ck_ints16 *sums, const ck_bytes64 *words, const void *activations) {
@@ -319,7 +323,8 @@ CK_NEON_DOTPROD CK_INLINE void ck_panel_sum_neon_dotprod(CK_SUM_PARAMETERS) {
 }
 
 #define CK_PANEL_ISA_NEON_DOTPROD \
-    ((ck_panel_isa){ck_panel_sum_neon_dotprod, ck_panel_halves_neon, ck_panel_lookup_neon, true, true, false, false})
+    ((ck_panel_isa){.sum = ck_panel_sum_neon_dotprod, .halves = ck_panel_halves_neon, .lookup = ck_panel_lookup_neon, \
+                    .is_signed = true, .widens_tiles = true})
 
 /* Eight activations of two vectors, from the words of `n` vectors at `values`. */
 CK_NEON CK_INLINE int8x16_t ck_two_vectors_neon(const uint8_t *values, int n) {
@@ -374,6 +379,7 @@ CK_NEON_I8MM CK_INLINE void ck_panel_sum_neon_i8mm(CK_SUM_PARAMETERS) {
 }
 
 #define CK_PANEL_ISA_NEON_I8MM \
-    ((ck_panel_isa){ck_panel_sum_neon_i8mm, ck_panel_halves_neon, ck_panel_lookup_neon, true, true, true, false})
+    ((ck_panel_isa){.sum = ck_panel_sum_neon_i8mm, .halves = ck_panel_halves_neon, .lookup = ck_panel_lookup_neon, \
+                    .is_signed = true, .widens_tiles = true, .pairs_tiles = true})
 
 #endif
