@@ -5,7 +5,8 @@
  *     int16    int8_t  [2: upper, lower][8][n][4], a = 256 * upper + lower, for dot products of bytes
  *              int16_t [8][n][4], columns 0, 2, 1, 3, for AVX2, which has none
  *
- * WIDE_INT8 is int8 with one scale for two blocks. */
+ * WIDE_INT8 is int8 with one scale for two blocks, SPLIT_INT16 is int16 as bytes on AVX2, whose panels of less than a
+ * byte a weight meet them faster; tiles and full bytes do not. */
 #include "registry.h"
 
 #include "isa.h"
@@ -251,11 +252,15 @@ CK_AVX512 static void pack_wide_avx512(CK_PACK_PARAMETERS) {
 ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa) {
     /* What an instruction set packs is what its panels take. */
     static const ck_pack_columns_fn table[CK_ISA_COUNT][CK_PRECISION_COUNT] = {
-        [CK_ISA_SCALAR] = {NULL, pack_PLANES_scalar, pack_BYTES_scalar},
+        [CK_ISA_SCALAR] = {[CK_PRECISION_INT16] = pack_PLANES_scalar, [CK_PRECISION_INT8] = pack_BYTES_scalar},
 #if defined(__x86_64__)
-        [CK_ISA_AVX2] = {NULL, pack_SHORTS_avx2, pack_BYTES_avx2},
-        [CK_ISA_AVXVNNI] = {NULL, pack_PLANES_avx2, pack_BYTES_avx2},
-        [CK_ISA_AVX512VNNI] = {NULL, pack_PLANES_avx512, pack_BYTES_avx512, pack_wide_avx512},
+        [CK_ISA_AVX2] = {
+            [CK_PRECISION_INT16] = pack_SHORTS_avx2, [CK_PRECISION_INT8] = pack_BYTES_avx2,
+            [CK_PRECISION_SPLIT_INT16] = pack_PLANES_avx2},
+        [CK_ISA_AVXVNNI] = {[CK_PRECISION_INT16] = pack_PLANES_avx2, [CK_PRECISION_INT8] = pack_BYTES_avx2},
+        [CK_ISA_AVX512VNNI] = {
+            [CK_PRECISION_INT16] = pack_PLANES_avx512, [CK_PRECISION_INT8] = pack_BYTES_avx512,
+            [CK_PRECISION_WIDE_INT8] = pack_wide_avx512},
 #endif
     };
     while (table[isa][precision] == NULL && isa != CK_ISA_SCALAR) {

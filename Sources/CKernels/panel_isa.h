@@ -113,28 +113,35 @@ CK_AVX2 CK_INLINE void ck_panel_sum_wide_avx2(
 }
 
 /* vpmaddubsw adds two products of an unsigned and a signed byte in 16 bits. Those of words of few bits stay there: with
- * four bits, 8 * 2 * 15 * 127 < 2^15, and so on. Those of full bytes do not: such words come signed, and meet the
+ * four bits, 8 * 2 * 15 * 128 < 2^15, and so on. Those of full bytes do not: such words come signed, and meet the
  * activations with their sign moved over, |w| * (sign(w) * a) <= 128 * 127, twice below 2^15. */
 CK_INLINE int ck_words_in_16_bits(ck_words_form form) {
     return form.bits <= 4 ? 8 : form.bits == 5 ? 4 : form.bits == 6 ? 2 : 1;
 }
 
-/* pairs[t] = the products of a word with vector t; added to what is there if `adds`.
+/* Bytes that meet words: `n` vectors of them, or planes. The four of vector t that meet word j are at
+ * values + stride * j + step * t. */
+typedef struct ck_vectors_avx2 {
+    const uint8_t *values;
+    int n, step, stride;
+} ck_vectors_avx2;
+
+/* pairs[t] = the products of word j with vector t; added to what is there if `adds`.
  *
  * Eight sums, a word and what is spread from a vector just fit into the sixteen registers, as long as every sum is
  * finished before the next one begins: compilers like to start all of them at once, and then lack registers. On Zen 3
  * the order that is forced here is worth a tenth of the GEMM for Q5_0 and Q4_K, and nothing for Q4_0 and Q6_K. */
 CK_AVX2 CK_INLINE void ck_multiply_pairs_avx2(
-    ck_words_form form, bool adds, int n, const ck_bytes64 *word, const uint8_t *values, __m256i pairs[][2]) {
+    ck_words_form form, bool adds, ck_vectors_avx2 a, int j, const ck_bytes64 *words, __m256i pairs[][2]) {
     __m256i w[2], magnitude[2];
     CK_UNROLL
     for (int half = 0; half < 2; half++) {
-        w[half] = ((const __m256i *)word)[half];
+        w[half] = ((const __m256i *)&words[j])[half];
         magnitude[half] = form.is_signed ? _mm256_abs_epi8(w[half]) : w[half];
     }
     CK_UNROLL
-    for (int t = 0; t < n; t++) {
-        const __m256i four = ck_spread_u32_avx2(values + 4 * t);
+    for (int t = 0; t < a.n; t++) {
+        const __m256i four = ck_spread_u32_avx2(a.values + a.stride * j + a.step * t);
         CK_UNROLL
         for (int half = 0; half < 2; half++) {
             const __m256i product =
@@ -149,24 +156,19 @@ CK_AVX2 CK_INLINE void ck_multiply_pairs_avx2(
     }
 }
 
-CK_AVX2 CK_INLINE void ck_panel_sum_int8_avx2(
-    ck_words_form form, int n, int first, int count, const ck_bytes64 *words, const uint8_t *values,
-    const int32_t *totals, ck_ints16 *sums) {
+/* sums[t] += the products of `count` words with vector t. */
+CK_AVX2 CK_INLINE void ck_add_bytes_avx2(
+    ck_words_form form, ck_vectors_avx2 a, int count, const ck_bytes64 *words, ck_ints16 *sums) {
     const int most = ck_words_in_16_bits(form), run = count < most ? count : most;
-    CK_UNROLL
-    for (int t = 0; t < n; t++) {
-        sums[t] = (ck_ints16){0} + ck_start(form, totals[t]);
-    }
-    values += 4 * n * first;
     for (int start = 0; start < count; start += run) {
         __m256i pairs[CK_TILE_VECTORS][2];
-        ck_multiply_pairs_avx2(form, false, n, &words[start], values + 4 * n * start, pairs);
+        ck_multiply_pairs_avx2(form, false, a, start, words, pairs);
         CK_UNROLL
         for (int j = start + 1; j < start + run; j++) {
-            ck_multiply_pairs_avx2(form, true, n, &words[j], values + 4 * n * j, pairs);
+            ck_multiply_pairs_avx2(form, true, a, j, words, pairs);
         }
         CK_UNROLL
-        for (int t = 0; t < n; t++) {
+        for (int t = 0; t < a.n; t++) {
             CK_UNROLL
             for (int half = 0; half < 2; half++) {
                 __m256i *const sum = (__m256i *)&sums[t] + half;
@@ -179,11 +181,39 @@ CK_AVX2 CK_INLINE void ck_panel_sum_int8_avx2(
 CK_AVX2 CK_INLINE void ck_panel_sum_avx2(CK_SUM_PARAMETERS) {
     if (form.is_wide) {
         ck_panel_sum_wide_avx2(n, first, count, words, values, sums);
-    } else if (parts == 2) {
-        ck_panel_sum_int16_avx2(form, n, first, count, words, values, totals, sums);
-    } else {
-        ck_panel_sum_int8_avx2(form, n, first, count, words, values, totals, sums);
+        return;
     }
+    if (parts == 2) {
+        ck_panel_sum_int16_avx2(form, n, first, count, words, values, totals, sums);
+        return;
+    }
+    CK_UNROLL
+    for (int t = 0; t < n; t++) {
+        sums[t] = (ck_ints16){0} + ck_start(form, totals[t]);
+    }
+    ck_add_bytes_avx2(form, (ck_vectors_avx2){values + 4 * n * first, n, 4, 4 * n}, count, words, sums);
+}
+
+/* Activations of 16 bits as planes of bytes: see ck_sum_dots. The planes of a single vector meet each word together. */
+CK_AVX2 CK_INLINE void ck_panel_sum_split_avx2(CK_SUM_PARAMETERS) {
+    if (n == 1) {
+        ck_ints16 planes[2] = {{0}, (ck_ints16){0} + ck_start(form, *totals)};
+        ck_add_bytes_avx2(form, (ck_vectors_avx2){values + 4 * first, parts, 32, 4}, count, words, planes);
+        *sums = (planes[0] << 8) + planes[1];
+        return;
+    }
+    ck_vectors_avx2 plane = {values + 4 * n * first, n, 4, 4 * n};
+    CK_UNROLL
+    for (int t = 0; t < n; t++) {
+        sums[t] = (ck_ints16){0};
+    }
+    ck_add_bytes_avx2(form, plane, count, words, sums);
+    CK_UNROLL
+    for (int t = 0; t < n; t++) {
+        sums[t] = (sums[t] << 8) + ck_start(form, totals[t]);
+    }
+    plane.values += 32 * n;
+    ck_add_bytes_avx2(form, plane, count, words, sums);
 }
 
 CK_AVX2 CK_INLINE void ck_panel_halves_avx2(const void *halves, ck_floats16 *out) {
@@ -202,6 +232,10 @@ CK_AVX2 CK_INLINE void ck_panel_lookup_avx2(const uint8_t *codebook, ck_bytes64 
 #define CK_PANEL_ISA_AVX2 \
     ((ck_panel_isa){.sum = ck_panel_sum_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
                     .is_signed = true, .has_wide_words = true, .ahead = 2048})
+/* The same for activations of SPLIT_INT16. */
+#define CK_PANEL_ISA_AVX2_SPLIT \
+    ((ck_panel_isa){.sum = ck_panel_sum_split_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
+                    .is_signed = true, .ahead = 2048})
 
 /* ---- AVX-VNNI, AVX-512 VNNI ------------------------------------------------------------------ */
 
@@ -241,8 +275,8 @@ CK_AVX512 CK_INLINE void ck_panel_lookup_avx512(const uint8_t *codebook, ck_byte
 }
 
 #define CK_PANEL_ISA_AVX512VNNI \
-    ((ck_panel_isa){.sum = ck_panel_sum_avx512vnni, .halves = ck_panel_halves_avx512, .lookup = ck_panel_lookup_avx512, \
-                    .widens_tiles = true})
+    ((ck_panel_isa){.sum = ck_panel_sum_avx512vnni, .halves = ck_panel_halves_avx512, \
+                    .lookup = ck_panel_lookup_avx512, .widens_tiles = true})
 
 #endif
 

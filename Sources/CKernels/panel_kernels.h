@@ -42,15 +42,16 @@
 #define CK_WORD_BYTES_bytes 512
 #define CK_WORD_BYTES_shorts 1024
 
-/* WORDS are those of tiles for INT16, bytes or shorts; entries for WIDE_INT8 follow where there are any. */
+/* WORDS are those of tiles for INT16, bytes or shorts; entries for WIDE_INT8 and SPLIT_INT16 follow where there are
+ * any. */
 #define CK_PANEL_ROW(S, COPIES, VECTORS, WORDS, ...)                                                                 \
     {                                                                                                                \
         .pack = pack_panel_##COPIES, .dequantize = dequantize_panel_##COPIES,                                        \
         .unpack[CK_PRECISION_INT16] = unpack_##WORDS##_##S, .unpack[CK_PRECISION_INT8] = unpack_bytes_##S,           \
         .tile_bytes[CK_PRECISION_INT16] = CK_WORD_BYTES_##WORDS,                                                     \
         .tile_bytes[CK_PRECISION_INT8] = CK_WORD_BYTES_bytes,                                                        \
-        .one = {NULL, panel_one_int16_##S, panel_one_int8_##S},                                                      \
-        .four = {NULL, panel_four_int16_##S, panel_four_int8_##S},                                                   \
+        .one[CK_PRECISION_INT16] = panel_one_int16_##S, .one[CK_PRECISION_INT8] = panel_one_int8_##S,                \
+        .four[CK_PRECISION_INT16] = panel_four_int16_##S, .four[CK_PRECISION_INT8] = panel_four_int8_##S,            \
         .tile_four[CK_PRECISION_INT16] = tile_4_int16_##S, .tile_four[CK_PRECISION_INT8] = tile_4_int8_##S,          \
         .tile[CK_PRECISION_INT16] = tile_##VECTORS##_int16_##S,                                                      \
         .tile[CK_PRECISION_INT8] = tile_##VECTORS##_int8_##S,                                                        \
@@ -58,7 +59,15 @@
     }
 
 #if defined(__x86_64__)
-/* What formats without wide tiles would get is empty, and ck_panels does not give it away. */
+/* What formats without a form of activations would get for it is empty, and ck_panels does not give it away. */
+#define CK_DEFINE_SPLIT_PRODUCT(NAME, N)                                                                             \
+    CK_AVX2 static void NAME(const void *panel, size_t columns, const ck_columns *x, float *y, size_t stride) {      \
+        if (ck_splits_int16(panel_format)) {                                                                         \
+            ck_panel_product(panel_format, CK_PANEL_ISA_AVX2_SPLIT, 2, N, panel, columns, x, y, stride);             \
+        }                                                                                                            \
+    }
+#define CK_SPLIT_ENTRIES                                                                                             \
+    .one[CK_PRECISION_SPLIT_INT16] = panel_one_split, .four[CK_PRECISION_SPLIT_INT16] = panel_four_split
 #define CK_DEFINE_WIDE_TILES                                                                                         \
     CK_AVX512VNNI static void unpack_wide(const void *panel, size_t columns, void *tile) {                           \
         if (ck_has_wide_tiles(panel_format)) {                                                                       \
@@ -91,6 +100,8 @@
     CK_DEFINE_PANEL_PRODUCTS(avxvnni, CK_AVXVNNI, CK_PANEL_ISA_AVXVNNI)                                              \
     CK_DEFINE_PANEL_PRODUCTS(avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI)                                     \
     CK_DEFINE_UNPACK(unpack_shorts_avx2, CK_AVX2, CK_PANEL_ISA_AVX2, 2)                                              \
+    CK_DEFINE_SPLIT_PRODUCT(panel_one_split, 1)                                                                      \
+    CK_DEFINE_SPLIT_PRODUCT(panel_four_split, 4)                                                                     \
     CK_DEFINE_PANEL_PRODUCT(tile_6_int8_avxvnni, CK_AVXVNNI, CK_PANEL_ISA_AVXVNNI, ck_tile_product, 1, 6)            \
     CK_DEFINE_PANEL_PRODUCT(tile_6_int16_avxvnni, CK_AVXVNNI, CK_PANEL_ISA_AVXVNNI, ck_tile_product, 2, 6)           \
     CK_DEFINE_PANEL_PRODUCT(                                                                                         \
@@ -100,7 +111,7 @@
     CK_DEFINE_WIDE_TILES
 #define CK_TABLE_PANELS                                                                                              \
     [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4, bytes, ),                                                      \
-    [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, 4, shorts, ),                                                           \
+    [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, 4, shorts, CK_SPLIT_ENTRIES),                                           \
     [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, avx2, 6, bytes, ),                                                      \
     [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, 12, bytes, CK_WIDE_ENTRIES)
 #elif defined(__aarch64__)

@@ -44,6 +44,12 @@ typedef struct ck_panel_isa {
     uint16_t ahead;
 } ck_panel_isa;
 
+/* Whether AVX2 has products of a format with activations of SPLIT_INT16: those of full bytes would overflow, and would
+ * not be faster. */
+CK_INLINE bool ck_splits_int16(ck_panel_format format) {
+    return format.bits < 8 && format.codebook == NULL;
+}
+
 /* ---- Words ------------------------------------------------------------------------------------ */
 
 /* The words that panels are unpacked to. */
@@ -306,9 +312,10 @@ CK_INLINE void ck_store_results(int n, const ck_floats16 *result, float *y, size
 /* Asks for what lies ahead of a part of a panel.
  *
  * A panel is one stream in large pages, which a processor should follow by itself. Zen 4 does: there, asking for every
- * line 4 KiB ahead costs 2 to 6% of decode's bandwidth, and 5 to 20% where memory is fast; asking for some of them costs
- * 15%. Zen 3 does not follow it far enough while it computes: there, 2 KiB ahead make 87 to 92% of the bandwidth out of
- * 75 to 83 with activations of 8 bits, and 64 to 87% out of 57 to 60 with those of 16; 1.5 to 4 KiB are as good. */
+ * line 4 KiB ahead costs 2 to 6% of decode's bandwidth, and 5 to 20% where memory is fast; asking for some of them
+ * costs 15%. Zen 3 does not follow it far enough while it computes: there, 2 KiB ahead make 87 to 92% of the bandwidth
+ * out of 75 to 83 with activations of 8 bits, and 64 to 87% out of 57 to 60 with those of 16; 1.5 to 4 KiB are as
+ * good. */
 CK_INLINE void ck_ask_ahead(ck_panel_isa isa, const uint8_t *panel, size_t bytes) {
     if (isa.ahead > 0) {
         ck_prefetch((uintptr_t)panel + isa.ahead, bytes);

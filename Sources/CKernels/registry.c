@@ -141,6 +141,9 @@ ck_panel_kernels ck_panels(ck_type type, ck_isa isa) {
     found.favours_int16 = has_wide_words && (format.bits > 6 || format.codebook != NULL);
     found.tile_bytes[CK_PRECISION_INT16] += ck_tile_scale_bytes32(format);
     found.tile_bytes[CK_PRECISION_INT8] += ck_tile_scale_bytes32(format);
+    if (!ck_splits_int16(format)) {
+        found.one[CK_PRECISION_SPLIT_INT16] = found.four[CK_PRECISION_SPLIT_INT16] = NULL;
+    }
     if (ck_has_wide_tiles(format)) {
         /* Of formats with groups of sixteen, some have a bias; others have none. */
         found.tile_bytes[CK_PRECISION_WIDE_INT8] += ck_wide_factor_bytes(format, format.group == 16) / 2;

@@ -18,15 +18,19 @@ static ck_columns columns_of(const columns *x) {
     return (ck_columns){x->values.start, x->scales.start, x->totals.start, x->sums.start};
 }
 
+static bool has_16_bits(ck_precision precision) {
+    return precision == CK_PRECISION_INT16 || precision == CK_PRECISION_SPLIT_INT16;
+}
+
 /* Activation `i` of vector `t` before its scale, from where columns.c says that it lies. */
 static int integer(const columns *x, ck_precision precision, ck_isa isa, size_t i, size_t t) {
     const size_t block = i / 32, word = i % 32 / 4 * x->count + t;
     const int8_t *bytes = x->values.start;
-    if (precision != CK_PRECISION_INT16) {
+    if (!has_16_bits(precision)) {
         return bytes[32 * block * x->count + 4 * word + i % 4];
     }
     bytes += 64 * block * x->count;
-    if (isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512) {
+    if (precision == CK_PRECISION_INT16 && (isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512)) {
         static const size_t places[] = {0, 2, 1, 3};
         int16_t value;
         memcpy(&value, bytes + 8 * word + 2 * places[i % 4], sizeof value);
@@ -37,7 +41,7 @@ static int integer(const columns *x, ck_precision precision, ck_isa isa, size_t 
 
 static columns columns_make(
     const float *values, size_t length, size_t count, ck_precision precision, ck_isa isa) {
-    const size_t width = precision == CK_PRECISION_INT16 ? 2 : 1, blocks = length / 32 * count;
+    const size_t width = has_16_bits(precision) ? 2 : 1, blocks = length / 32 * count;
     const size_t scale_columns = precision == CK_PRECISION_WIDE_INT8 ? 64 : 32;
     columns x = {
         length, count, guarded_allocate(32 * width * blocks), guarded_allocate(blocks * sizeof(float)),
@@ -169,6 +173,14 @@ static void check_products(
         columns_free(four);
         columns_free(many);
         guarded_free(tile);
+    }
+    if (kernels.one[CK_PRECISION_SPLIT_INT16] != NULL) {
+        const columns one = columns_make(values, length, 1, CK_PRECISION_SPLIT_INT16, isa);
+        const columns four = columns_make(values, length, 4, CK_PRECISION_SPLIT_INT16, isa);
+        check_product(type, isa, kernels.one[CK_PRECISION_SPLIT_INT16], panel.start, weights, rows, &one, 1e-6);
+        check_product(type, isa, kernels.four[CK_PRECISION_SPLIT_INT16], panel.start, weights, rows, &four, 1e-6);
+        columns_free(one);
+        columns_free(four);
     }
     if (kernels.unpack[CK_PRECISION_WIDE_INT8] != NULL) {
         check(ck_panel_sizes(type).block == 256, "wide tiles of %s", ck_traits(type).name);

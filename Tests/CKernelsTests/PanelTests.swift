@@ -72,7 +72,12 @@ private struct Columns {
         count = vectors.count
         length = vectors[0].count
         let hasShorts = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
-        form = precision != CK_PRECISION_INT16 ? .bytes : hasShorts ? .shorts : .planes
+        form =
+            switch precision {
+            case CK_PRECISION_INT16: hasShorts ? .shorts : .planes
+            case CK_PRECISION_SPLIT_INT16: .planes
+            default: .bytes
+            }
         scaleColumns = precision == CK_PRECISION_WIDE_INT8 ? 64 : 32
         values = [Int8](repeating: 0, count: length * count * (form == .bytes ? 1 : 2))
         scales = [Float](repeating: 0, count: length / 32 * count)
@@ -127,8 +132,14 @@ private struct Columns {
 }
 
 /// An entry of a table by precision.
-private func entry<Entry>(of table: (Entry, Entry, Entry, Entry), _ precision: ck_precision) -> Entry {
-    precision == CK_PRECISION_INT16 ? table.1 : precision == CK_PRECISION_INT8 ? table.2 : table.3
+private func entry<Entry>(of table: (Entry, Entry, Entry, Entry, Entry), _ precision: ck_precision) -> Entry {
+    switch precision {
+    case CK_PRECISION_INT16: table.1
+    case CK_PRECISION_INT8: table.2
+    case CK_PRECISION_WIDE_INT8: table.3
+    case CK_PRECISION_SPLIT_INT16: table.4
+    default: table.0
+    }
 }
 
 @Suite("Panels hold the same weights as the file, and their products agree with float64 arithmetic")
@@ -233,6 +244,19 @@ struct PanelTests {
         }
     }
 
+    @Test(
+        "On AVX2, weights of less than a byte meet activations of 16 bits as two planes of bytes",
+        arguments: panelTypes, supportedISAs)
+    func splitsInt16(type: ck_type, isa: ck_isa) {
+        let isAVX2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
+        let kernels = ck_panels(type, isa)
+        let products = unsafe [kernels.one, kernels.four].map { unsafe entry(of: $0, CK_PRECISION_SPLIT_INT16) != nil }
+        #expect(products[0] == products[1])
+        if !isAVX2 { #expect(!products[0]) }
+        if isAVX2 && ["Q4_0", "Q5_1", "Q4_K", "Q6_K", "Q2_K"].contains(type.name) { #expect(products[0]) }
+        if isAVX2 && ["Q8_0", "IQ4_NL", "IQ4_XS"].contains(type.name) { #expect(!products[0]) }
+    }
+
     @Test("Products of panels and of tiles with 1 vector, 4, and those of a tile", arguments: panelTypes, supportedISAs)
     func products(type: ck_type, isa: ck_isa) throws {
         var random = Random(3)
@@ -254,6 +278,10 @@ struct PanelTests {
             let vector = { t in (0..<columns).map { t % 3 == 0 || (t % 3 == 1 && $0 % 2 == 0) ? Float(1) : -1 } }
             try checkProducts(panel, isa, vector: vector)
             try checkWideProducts(panel, isa, vector: vector)
+            // Most of 16 bits are 256 * 127 - 128.
+            try checkProducts(panel, isa) { t in
+                vector(t).enumerated().map { $0 % 32 == 0 ? $1 : $1 * (127 * 256 - 128) / (127 * 256) }
+            }
         }
     }
 
@@ -272,13 +300,20 @@ struct PanelTests {
                         check(unsafe x.multiply(product, tile, columns: panel.columns), panel, x)
                     }
                 } else {
-                    let result = try unsafe withGuardedCopy(panel.bytes) {
-                        unsafe x.multiply(product, $0, columns: panel.columns)
-                    }
-                    check(result, panel, x)
+                    try unsafe checkProduct(panel, product, x)
                 }
             }
         }
+        for unsafe(count, table) in unsafe [(1, kernels.one), (4, kernels.four)] {
+            guard let product = unsafe entry(of: table, CK_PRECISION_SPLIT_INT16) else { continue }
+            try unsafe checkProduct(panel, product, Columns((0..<count).map(vector), CK_PRECISION_SPLIT_INT16, isa))
+        }
+    }
+
+    /// Checks a product of a panel, beyond whose end nothing may be read.
+    private func checkProduct(_ panel: Panel, _ product: ck_panel_fn, _ x: Columns) throws {
+        let result = try unsafe withGuardedCopy(panel.bytes) { unsafe x.multiply(product, $0, columns: panel.columns) }
+        check(result, panel, x)
     }
 
     /// Checks the products of a panel's wide tile, whose rounded scales and sums are off by a little more.

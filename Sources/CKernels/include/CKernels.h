@@ -41,8 +41,10 @@ typedef enum ck_precision {
     CK_PRECISION_INT8,
     /* The same with a scale for every 64 columns: what the tiles of some types meet (wide_tile.h). */
     CK_PRECISION_WIDE_INT8,
+    /* INT16 as two planes of bytes, where INT16 itself is not: what panels of some types meet on AVX2 (columns.c). */
+    CK_PRECISION_SPLIT_INT16,
 } ck_precision;
-#define CK_PRECISION_COUNT 4
+#define CK_PRECISION_COUNT 5
 
 /* Columns that share one activation scale, and columns that share one activation sum. */
 #define CK_SCALE_COLUMNS 32
@@ -235,9 +237,10 @@ typedef struct ck_panel_kernels {
     void (*pack)(const void *weights, size_t row_bytes, size_t rows, size_t columns, void *panel);
     /* A panel -> floats: out[column * stride + row]. */
     void (*dequantize)(const void *panel, size_t columns, float *out, size_t stride);
-    /* By ck_precision: a panel -> a tile, 64-byte aligned. WIDE_INT8 is NULL where it has no tiles. */
+    /* By ck_precision: a panel -> a tile, 64-byte aligned. WIDE_INT8 is NULL where it has no tiles, SPLIT_INT16 has none. */
     void (*unpack[CK_PRECISION_COUNT])(const void *panel, size_t columns, void *tile);
-    /* By ck_precision (INT16, INT8): products of a panel with 1 vector, with 4. */
+    /* By ck_precision: products of a panel with 1 vector, with 4. WIDE_INT8 has none, and SPLIT_INT16 is NULL where it has
+     * none. */
     ck_panel_fn one[CK_PRECISION_COUNT];
     ck_panel_fn four[CK_PRECISION_COUNT];
     /* By ck_precision: products of a tile with 4 vectors, with `tile_vectors`. */

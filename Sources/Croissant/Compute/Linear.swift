@@ -24,8 +24,9 @@ package struct Linear: Sendable {
     let floatTiles: [Tile]
     /// What activations of a batch are rounded to for `integerTiles`.
     let batchPrecision: ActivationPrecision
-    /// The types of the matrices in `integerTiles`.
+    /// The types of the matrices in `integerTiles`, and of those in panels.
     let integerTypes: [GGMLType]
+    let panelTypes: [GGMLType]
     /// What the activations of a batch are really rounded to: f32 where no matrix meets integers.
     var batchActivations: ActivationPrecision { integerTiles.isEmpty ? .f32 : batchPrecision }
 
@@ -63,6 +64,7 @@ package struct Linear: Sendable {
         rows = parts.reduce(0) { $0 + $1.rows }
         let isInteger = parts.map { Self.batchActivations(of: $0, wanted: batchPrecision) != .f32 }
         integerTypes = zip(parts, isInteger).filter(\.1).map(\.0.type)
+        panelTypes = parts.filter { $0.layout == .panels }.map(\.type)
         chunks = Self.tiles(of: parts, height: Self.chunkRows(columns: columns))
         let tiled = isGated ? [parts[0]] : parts
         let integerRows = Self.integerRows(columns: columns, isGated: isGated)

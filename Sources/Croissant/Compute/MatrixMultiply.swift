@@ -31,11 +31,12 @@ extension CPUBackend {
         _ quantized: inout QuantizedColumns
     ) {
         let columns = layer.columns
-        var groups: [TokenGroup] = []
-        if layer.parts.contains(where: { $0.layout == .panels }) {
-            groups = TokenGroup.split(tokens, widths: Panel.vectorWidths)
-            packed.pack(
-                x, columns: columns, groups: groups, form: ColumnForm(activations), kernels: kernels, pool: pool)
+        var panels: (groups: [TokenGroup], form: ColumnForm)?
+        if !layer.panelTypes.isEmpty {
+            let groups = TokenGroup.split(tokens, widths: Panel.vectorWidths)
+            let form = kernels.panelForm(of: layer.panelTypes, precision: activations)
+            packed.pack(x, columns: columns, groups: groups, form: form, kernels: kernels, pool: pool)
+            panels = (groups, form)
         }
         let precisions = layer.parts.map { rowPrecision($0) }
         if activations != .f32, precisions.contains(activations) {
@@ -45,7 +46,7 @@ extension CPUBackend {
             }
         }
         multiplyChunks(
-            layer, x, quantized, packed, tokens: tokens, groups: groups, precisions: precisions, into: y.shared)
+            layer, x, quantized, packed, tokens: tokens, panels: panels, precisions: precisions, into: y.shared)
     }
 
     /// What the activations that meet the rows of `matrix` are held in; nil for panels.
@@ -55,28 +56,28 @@ extension CPUBackend {
 
     private func multiplyChunks(
         _ layer: Linear, _ x: Span<Float>, _ quantized: borrowing QuantizedColumns, _ packed: borrowing PackedColumns,
-        tokens: Int, groups: [TokenGroup], precisions: [ActivationPrecision?], into y: borrowing SharedBuffer<Float>
+        tokens: Int, panels: (groups: [TokenGroup], form: ColumnForm)?, precisions: [ActivationPrecision?],
+        into y: borrowing SharedBuffer<Float>
     ) {
         let columns = layer.columns
         pool.parallelRanges(layer.chunks.count) { indices, _ in
             var indices = indices
             while let tile = layer.takeChunks(&indices) {
                 let matrix = layer.parts[tile.part]
-                guard let precision = precisions[tile.part] else {
-                    for group in groups {
+                if let precision = precisions[tile.part] {
+                    for token in 0..<tokens {
+                        let vector =
+                            precision == .f32
+                            ? ActivationVector(x.extracting(token * columns..<(token + 1) * columns))
+                            : quantized.vector(token, count: columns, precision: precision)
+                        kernels.multiply(matrix, rows: tile.rows, vector, into: y, at: token * layer.rows + tile.offset)
+                    }
+                } else if let panels {
+                    for group in panels.groups {
                         kernels.multiply(
-                            matrix, panels: tile.panels,
-                            packed.group(group, columns: columns, form: ColumnForm(activations)),
+                            matrix, panels: tile.panels, packed.group(group, columns: columns, form: panels.form),
                             into: y, at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
                     }
-                    continue
-                }
-                for token in 0..<tokens {
-                    let vector =
-                        precision == .f32
-                        ? ActivationVector(x.extracting(token * columns..<(token + 1) * columns))
-                        : quantized.vector(token, count: columns, precision: precision)
-                    kernels.multiply(matrix, rows: tile.rows, vector, into: y, at: token * layer.rows + tile.offset)
                 }
             }
         }

@@ -152,13 +152,15 @@ package struct PackedGroup: ~Escapable {
 }
 
 /// What activations are held in beside panels and tiles (see columns.c).
-package enum ColumnForm: Sendable {
+package enum ColumnForm: Sendable, CaseIterable {
     /// 8-bit integers, a scale for 32.
     case int8
     /// 16-bit integers, a scale for 32.
     case int16
     /// 8-bit integers, a scale for 64: what the tiles of some types meet (see wide_tile.h).
     case wideInt8
+    /// 16-bit integers as two planes of bytes: what the panels of some types meet where `int16` is not that itself.
+    case splitInt16
 
     /// The form for activations of `precision`, which is not that of floats.
     package init(_ precision: ActivationPrecision) {
@@ -167,7 +169,7 @@ package enum ColumnForm: Sendable {
     }
 
     /// Bytes of one activation.
-    package var bytes: Int { self == .int16 ? 2 : 1 }
+    package var bytes: Int { self == .int16 || self == .splitInt16 ? 2 : 1 }
 
     /// Columns with one scale.
     package var scaleColumns: Int {

@@ -171,7 +171,7 @@ extension Kernels {
 
     /// An entry of a table by ck_precision.
     private static func product(
-        _ table: (ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?), _ form: ColumnForm
+        _ table: (ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?), _ form: ColumnForm
     ) -> ck_panel_fn {
         guard let product = unsafe form.entry(of: table) else {
             preconditionFailure("nothing multiplies \(form) activations here")

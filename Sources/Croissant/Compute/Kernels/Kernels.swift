@@ -57,7 +57,7 @@ package import GGUF
         self.panels = panels
         var widths: [ColumnForm: [Int]] = [:]
         var packers: [ColumnForm: ck_pack_columns_fn] = unsafe [:]
-        for form in [ColumnForm.int8, .int16, .wideInt8] {
+        for form in ColumnForm.allCases {
             // What fits into the registers is the same for all types.
             let widest = panels.compactMap { $0.map { form.entry(of: $0.tile_vectors) } }.max() ?? 0
             widths[form] = widest > 4 ? [Int(widest), 4] : widest > 0 ? [4] : []
@@ -164,6 +164,13 @@ package import GGUF
     /// Vectors that a tile meets at a time in `form`, widest first; none where there are no such tiles.
     package func tileWidths(_ form: ColumnForm) -> [Int] { widths[form] ?? [] }
 
+    /// What the panels of weights of `types` meet, all in the same form, when activations are to be held in `precision`,
+    /// which is not that of floats.
+    package func panelForm(of types: [GGMLType], precision: ActivationPrecision) -> ColumnForm {
+        let areSplit = types.allSatisfy { unsafe ColumnForm.splitInt16.entry(of: panelKernels($0).one) != nil }
+        return precision == .int16 && areSplit ? .splitInt16 : ColumnForm(precision)
+    }
+
     /// What the tiles of weights of `types` meet in a batch, all in the same form, when activations are to be held in
     /// `precision`, which is not that of floats.
     package func tileForm(of types: [GGMLType], precision: ActivationPrecision) -> ColumnForm {
@@ -199,15 +206,17 @@ extension ColumnForm {
         case .int8: CK_PRECISION_INT8
         case .int16: CK_PRECISION_INT16
         case .wideInt8: CK_PRECISION_WIDE_INT8
+        case .splitInt16: CK_PRECISION_SPLIT_INT16
         }
     }
 
     /// The entry of a table by ck_precision.
-    func entry<Entry>(of table: (Entry, Entry, Entry, Entry)) -> Entry {
+    func entry<Entry>(of table: (Entry, Entry, Entry, Entry, Entry)) -> Entry {
         switch self {
         case .int8: table.2
         case .int16: table.1
         case .wideInt8: table.3
+        case .splitInt16: table.4
         }
     }
 }
