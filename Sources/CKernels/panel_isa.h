@@ -231,11 +231,11 @@ CK_AVX2 CK_INLINE void ck_panel_lookup_avx2(const uint8_t *codebook, ck_bytes64 
 
 #define CK_PANEL_ISA_AVX2 \
     ((ck_panel_isa){.sum = ck_panel_sum_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
-                    .is_signed = true, .has_wide_words = true, .ahead = 2048})
+                    .is_signed = true, .has_wide_words = true, .has_few_registers = true, .ahead = 2048})
 /* The same for activations of SPLIT_INT16. */
 #define CK_PANEL_ISA_AVX2_SPLIT \
     ((ck_panel_isa){.sum = ck_panel_sum_split_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
-                    .is_signed = true, .ahead = 2048})
+                    .is_signed = true, .has_few_registers = true, .ahead = 2048})
 
 /* ---- AVX-VNNI, AVX-512 VNNI ------------------------------------------------------------------ */
 

@@ -40,6 +40,8 @@ typedef struct ck_panel_isa {
     bool pairs_tiles;
     /* Whether tiles for activations of 16 bits hold words of 16 bits. */
     bool has_wide_words;
+    /* Whether the registers are too few for the results of several vectors beside their sums. */
+    bool has_few_registers;
     /* How many bytes of a panel are asked for ahead of use; 0: none. */
     uint16_t ahead;
 } ck_panel_isa;
@@ -291,6 +293,10 @@ CK_INLINE void ck_multiply32(
             }
             if (format.has_minimum) {
                 result[t] += minimums[g] * place->sums[t];
+            } else if (isa.has_few_registers && groups == 1 && n > 1) {
+                /* Left to itself, the compiler moves results to and fro: with this the GEMM for Q4_0 and for Q5_0 is a
+                 * tenth faster on Zen 3. With minimums it would be 3% slower, with groups of 16 8%. */
+                __asm__ volatile("" : "+m"(result[t]));
             }
         }
         place->totals += n;
