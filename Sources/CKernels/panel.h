@@ -72,11 +72,6 @@ CK_INLINE size_t ck_panel_block_bytes(ck_panel_format format) {
     return ck_panel_header_bytes(format) + (size_t)format.block / 32 * format.bits * 64;
 }
 
-/* Bytes of the scales and minimums of 32 columns of a tile: see panel_product.h. */
-CK_INLINE size_t ck_tile_scale_bytes32(ck_panel_format format) {
-    return 64 * (size_t)(32 / format.group) * (format.has_minimum ? 2 : 1);
-}
-
 /* One block of one row, taken apart: what a type has to provide. */
 typedef struct ck_panel_source {
     uint8_t q[256];

@@ -194,6 +194,42 @@ CK_AVX2 CK_INLINE void ck_panel_sum_avx2(CK_SUM_PARAMETERS) {
     ck_add_bytes_avx2(form, (ck_vectors_avx2){values + 4 * n * first, n, 4, 4 * n}, count, words, sums);
 }
 
+CK_AVX2 CK_INLINE void ck_panel_sum_factors_avx2(
+    int n, const ck_bytes64 *words, const uint8_t *values, const int32_t *totals, ck_ints16 *sums) {
+    const __m256i *const factors = (const __m256i *)(words + 8), *const starts = factors + 4;
+    _Alignas(16) int32_t pairs[CK_TILE_VECTORS]; /* -16 times the activations' sums, which fit into 16 bits */
+    CK_UNROLL
+    for (int t = 0; t < n; t += 4) {
+        const __m128i first = _mm_srai_epi32(_mm_loadu_si128((const void *)(totals + t)), 3);
+        const __m128i second = _mm_slli_epi32(_mm_loadu_si128((const void *)(totals + n + t)), 16 - 3);
+        _mm_store_si128((void *)(pairs + t), _mm_blend_epi16(first, second, 0xaa));
+    }
+    CK_UNROLL
+    for (int t = 0; t < n; t++) {
+        __m256i *const sum = (__m256i *)&sums[t];
+        const __m256i pair = _mm256_set1_epi32(pairs[t]);
+        sum[0] = _mm256_madd_epi16(starts[0], pair);
+        sum[1] = _mm256_madd_epi16(starts[1], pair);
+    }
+    /* Two words of six bits: 4 * 63 * 127 < 2^15. */
+    CK_UNROLL
+    for (int j = 0; j < 8; j += 2) {
+        CK_UNROLL
+        for (int t = 0; t < n; t++) {
+            const __m256i even = ck_spread_u32_avx2(values + 4 * (j * n + t));
+            const __m256i odd = ck_spread_u32_avx2(values + 4 * ((j + 1) * n + t));
+            CK_UNROLL
+            for (int half = 0; half < 2; half++) {
+                const __m256i *const w = (const __m256i *)&words[j] + half;
+                const __m256i both =
+                    _mm256_add_epi16(_mm256_maddubs_epi16(w[0], even), _mm256_maddubs_epi16(w[2], odd));
+                __m256i *const sum = (__m256i *)&sums[t] + half;
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(both, factors[j / 4 * 2 + half]));
+            }
+        }
+    }
+}
+
 /* Activations of 16 bits as planes of bytes: see ck_sum_dots. The planes of a single vector meet each word together. */
 CK_AVX2 CK_INLINE void ck_panel_sum_split_avx2(CK_SUM_PARAMETERS) {
     if (n == 1) {
@@ -231,7 +267,8 @@ CK_AVX2 CK_INLINE void ck_panel_lookup_avx2(const uint8_t *codebook, ck_bytes64 
 
 #define CK_PANEL_ISA_AVX2 \
     ((ck_panel_isa){.sum = ck_panel_sum_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
-                    .is_signed = true, .has_wide_words = true, .has_few_registers = true, .ahead = 2048})
+                    .sum_factors = ck_panel_sum_factors_avx2, .is_signed = true, .has_wide_words = true, \
+                    .has_few_registers = true, .ahead = 2048})
 /* The same for activations of SPLIT_INT16. */
 #define CK_PANEL_ISA_AVX2_SPLIT \
     ((ck_panel_isa){.sum = ck_panel_sum_split_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \

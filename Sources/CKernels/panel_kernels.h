@@ -42,9 +42,9 @@
 #define CK_WORD_BYTES_bytes 512
 #define CK_WORD_BYTES_shorts 1024
 
-/* WORDS are those of tiles for INT16, bytes or shorts; entries for WIDE_INT8 and SPLIT_INT16 follow where there are
- * any. */
-#define CK_PANEL_ROW(S, COPIES, VECTORS, WORDS, ...)                                                                 \
+/* WORDS are those of tiles for INT16, bytes or shorts, which meet VECTORS16 vectors at a time; those for INT8 meet
+ * VECTORS8. Entries for WIDE_INT8 and SPLIT_INT16 follow where there are any. */
+#define CK_PANEL_ROW(S, COPIES, WORDS, VECTORS16, VECTORS8, ...)                                                     \
     {                                                                                                                \
         .pack = pack_panel_##COPIES, .dequantize = dequantize_panel_##COPIES,                                        \
         .unpack[CK_PRECISION_INT16] = unpack_##WORDS##_##S, .unpack[CK_PRECISION_INT8] = unpack_bytes_##S,           \
@@ -53,9 +53,9 @@
         .one[CK_PRECISION_INT16] = panel_one_int16_##S, .one[CK_PRECISION_INT8] = panel_one_int8_##S,                \
         .four[CK_PRECISION_INT16] = panel_four_int16_##S, .four[CK_PRECISION_INT8] = panel_four_int8_##S,            \
         .tile_four[CK_PRECISION_INT16] = tile_4_int16_##S, .tile_four[CK_PRECISION_INT8] = tile_4_int8_##S,          \
-        .tile[CK_PRECISION_INT16] = tile_##VECTORS##_int16_##S,                                                      \
-        .tile[CK_PRECISION_INT8] = tile_##VECTORS##_int8_##S,                                                        \
-        .tile_vectors[CK_PRECISION_INT16] = VECTORS, .tile_vectors[CK_PRECISION_INT8] = VECTORS, __VA_ARGS__         \
+        .tile[CK_PRECISION_INT16] = tile_##VECTORS16##_int16_##S,                                                    \
+        .tile[CK_PRECISION_INT8] = tile_##VECTORS8##_int8_##S,                                                       \
+        .tile_vectors[CK_PRECISION_INT16] = VECTORS16, .tile_vectors[CK_PRECISION_INT8] = VECTORS8, __VA_ARGS__      \
     }
 
 #if defined(__x86_64__)
@@ -90,7 +90,7 @@
 #endif
 
 /* Vectors of a tile: sixteen rows take two of the sixteen registers of 256 bits, one of the 32 of 512, or four of the
- * 32 of NEON. AVX2 wants some of them for products on their way. */
+ * 32 of NEON. AVX2 wants some of them for sums of 16 bits on their way to 32; words of 16 bits have none. */
 #if defined(__x86_64__)
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \
@@ -102,6 +102,7 @@
     CK_DEFINE_UNPACK(unpack_shorts_avx2, CK_AVX2, CK_PANEL_ISA_AVX2, 2)                                              \
     CK_DEFINE_SPLIT_PRODUCT(panel_one_split, 1)                                                                      \
     CK_DEFINE_SPLIT_PRODUCT(panel_four_split, 4)                                                                     \
+    CK_DEFINE_PANEL_PRODUCT(tile_6_int16_avx2, CK_AVX2, CK_PANEL_ISA_AVX2, ck_tile_product, 2, 6)                    \
     CK_DEFINE_PANEL_PRODUCT(tile_6_int8_avxvnni, CK_AVXVNNI, CK_PANEL_ISA_AVXVNNI, ck_tile_product, 1, 6)            \
     CK_DEFINE_PANEL_PRODUCT(tile_6_int16_avxvnni, CK_AVXVNNI, CK_PANEL_ISA_AVXVNNI, ck_tile_product, 2, 6)           \
     CK_DEFINE_PANEL_PRODUCT(                                                                                         \
@@ -110,10 +111,10 @@
         tile_12_int16_avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI, ck_tile_product, 2, 12)                    \
     CK_DEFINE_WIDE_TILES
 #define CK_TABLE_PANELS                                                                                              \
-    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4, bytes, ),                                                      \
-    [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, 4, shorts, CK_SPLIT_ENTRIES),                                           \
-    [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, avx2, 6, bytes, ),                                                      \
-    [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, 12, bytes, CK_WIDE_ENTRIES)
+    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, 4, ),                                                   \
+    [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, shorts, 6, 4, CK_SPLIT_ENTRIES),                                        \
+    [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, avx2, bytes, 6, 6, ),                                                   \
+    [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, bytes, 12, 12, CK_WIDE_ENTRIES)
 #elif defined(__aarch64__)
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \
@@ -123,15 +124,15 @@
     CK_DEFINE_PANEL_PRODUCTS(neon_dotprod, CK_NEON_DOTPROD, CK_PANEL_ISA_NEON_DOTPROD)                               \
     CK_DEFINE_PANEL_PRODUCTS(neon_i8mm, CK_NEON_I8MM, CK_PANEL_ISA_NEON_I8MM)
 #define CK_TABLE_PANELS                                                                                              \
-    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4, bytes, ),                                                      \
-    [CK_ISA_NEON] = CK_PANEL_ROW(neon, neon, 4, bytes, ),                                                            \
-    [CK_ISA_NEON_DOTPROD] = CK_PANEL_ROW(neon_dotprod, neon, 4, bytes, ),                                            \
-    [CK_ISA_NEON_I8MM] = CK_PANEL_ROW(neon_i8mm, neon, 4, bytes, )
+    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, 4, ),                                                   \
+    [CK_ISA_NEON] = CK_PANEL_ROW(neon, neon, bytes, 4, 4, ),                                                         \
+    [CK_ISA_NEON_DOTPROD] = CK_PANEL_ROW(neon_dotprod, neon, bytes, 4, 4, ),                                         \
+    [CK_ISA_NEON_I8MM] = CK_PANEL_ROW(neon_i8mm, neon, bytes, 4, 4, )
 #else
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \
     CK_DEFINE_PANEL_PRODUCTS(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR)
-#define CK_TABLE_PANELS [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, 4, bytes, )
+#define CK_TABLE_PANELS [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, 4, )
 #endif
 
 /* Panels of a type with blocks of 32, from its format and a function that unpacks its q. */
