@@ -186,7 +186,10 @@ CK_INLINE void ck_unpack_words(int bits, int count, const uint8_t *planes, ck_by
     ck_bytes64 plane;
     int below = 0;
     if (bits == 8) {
-        memcpy(words, planes, 64 * (size_t)count);
+        CK_UNROLL
+        for (int j = 0; j < count; j++) {
+            memcpy(&words[j], planes + 64 * j, 64);
+        }
         return;
     }
     if (bits >= 4) {

@@ -63,7 +63,8 @@ CK_AVX2 CK_INLINE __m256i ck_spread_u32_avx2(const uint8_t *address) {
     return _mm256_set1_epi32((int)ck_load_u32(address));
 }
 
-/* Activations of 16 bits meet words widened to 16 bits: the even bytes of a word, then the odd ones. */
+/* Activations of 16 bits meet words widened to 16 bits: the even bytes of a word, then the odd ones. Unrolled, or all
+ * words would go through memory on their way here. */
 CK_AVX2 CK_INLINE void ck_panel_sum_int16_avx2(
     ck_words_form form, int n, int first, int count, const ck_bytes64 *words, const uint8_t *values,
     const int32_t *totals, ck_ints16 *sums) {
@@ -71,6 +72,7 @@ CK_AVX2 CK_INLINE void ck_panel_sum_int16_avx2(
     for (int t = 0; t < n; t++) {
         sums[t] = (ck_ints16){0} + ck_start(form, totals[t]);
     }
+    CK_UNROLL
     for (int j = 0; j < count; j++) {
         CK_UNROLL
         for (int half = 0; half < 2; half++) {
@@ -156,25 +158,40 @@ CK_AVX2 CK_INLINE void ck_multiply_pairs_avx2(
     }
 }
 
-/* sums[t] += the products of `count` words with vector t. */
+/* sums[t] += the products of the words from `start` on, as many as stay in 16 bits, with vector t. */
+CK_AVX2 CK_INLINE void ck_add_run_avx2(
+    ck_words_form form, ck_vectors_avx2 a, int start, int end, const ck_bytes64 *words, ck_ints16 *sums) {
+    __m256i pairs[CK_TILE_VECTORS][2];
+    ck_multiply_pairs_avx2(form, false, a, start, words, pairs);
+    CK_UNROLL
+    for (int j = start + 1; j < end; j++) {
+        ck_multiply_pairs_avx2(form, true, a, j, words, pairs);
+    }
+    CK_UNROLL
+    for (int t = 0; t < a.n; t++) {
+        CK_UNROLL
+        for (int half = 0; half < 2; half++) {
+            __m256i *const sum = (__m256i *)&sums[t] + half;
+            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs[t][half], _mm256_set1_epi16(1)));
+        }
+    }
+}
+
+/* sums[t] += the products of `count` words with vector t. Unrolled, runs with several vectors find the words in
+ * registers: worth a tenth (Q5_0, Q5_K) to a third (Q8_0) on Zen 3. Those with one or two are a tenth faster as they
+ * are. */
 CK_AVX2 CK_INLINE void ck_add_bytes_avx2(
     ck_words_form form, ck_vectors_avx2 a, int count, const ck_bytes64 *words, ck_ints16 *sums) {
     const int most = ck_words_in_16_bits(form), run = count < most ? count : most;
+    if (a.n <= 2) {
+        for (int start = 0; start < count; start += run) {
+            ck_add_run_avx2(form, a, start, start + run, words, sums);
+        }
+        return;
+    }
+    CK_UNROLL
     for (int start = 0; start < count; start += run) {
-        __m256i pairs[CK_TILE_VECTORS][2];
-        ck_multiply_pairs_avx2(form, false, a, start, words, pairs);
-        CK_UNROLL
-        for (int j = start + 1; j < start + run; j++) {
-            ck_multiply_pairs_avx2(form, true, a, j, words, pairs);
-        }
-        CK_UNROLL
-        for (int t = 0; t < a.n; t++) {
-            CK_UNROLL
-            for (int half = 0; half < 2; half++) {
-                __m256i *const sum = (__m256i *)&sums[t] + half;
-                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs[t][half], _mm256_set1_epi16(1)));
-            }
-        }
+        ck_add_run_avx2(form, a, start, start + run, words, sums);
     }
 }
 
