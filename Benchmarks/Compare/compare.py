@@ -60,6 +60,7 @@ def compare(path: str, options: argparse.Namespace) -> dict:
             "ratio_minimum": min(ratios),
             "ratio_maximum": max(ratios),
         }
+    result["peer_build"] = pairs[0][1]["build"]
     result["peak_memory_ours"] = max(a["peak_memory"] for a, _ in pairs)
     result["peak_memory_theirs"] = max(b["peak_memory"] for _, b in pairs)
     return result

@@ -1,6 +1,7 @@
 """Times llama.cpp, through llama-cpp-python's low-level interface, on one file: what `croissant-gguf bench` does.
 
-Prints one JSON object: tokens a second of every counted run, and the peak memory of the process in bytes.
+Prints one JSON object: tokens a second of every counted run, the peak memory of the process in bytes, and what the
+library was built for.
 """
 
 import argparse
@@ -98,6 +99,7 @@ def main() -> None:
             if repetition:
                 result["tg"].append(options.n / seconds)
     result["peak_memory"] = peak_memory()
+    result["build"] = llama_cpp.llama_print_system_info().decode().strip(" |")
     print(json.dumps(result))
 
 
