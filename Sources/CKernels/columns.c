@@ -250,7 +250,7 @@ CK_AVX512 static void pack_wide_avx512(CK_PACK_PARAMETERS) {
 #endif
 
 ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa) {
-    /* What an instruction set packs is what its panels take. */
+    /* What an instruction set packs is what its panels take; it packs more where it falls back to another one. */
     static const ck_pack_columns_fn table[CK_ISA_COUNT][CK_PRECISION_COUNT] = {
         [CK_ISA_SCALAR] = {[CK_PRECISION_INT16] = pack_PLANES_scalar, [CK_PRECISION_INT8] = pack_BYTES_scalar},
 #if defined(__x86_64__)

@@ -132,7 +132,7 @@ typedef struct ck_vectors_avx2 {
  *
  * Eight sums, a word and what is spread from a vector just fit into the sixteen registers, as long as every sum is
  * finished before the next one begins: compilers like to start all of them at once, and then lack registers. On Zen 3
- * the order that is forced here is worth a tenth of the GEMM for Q5_0 and Q4_K, and nothing for Q4_0 and Q6_K. */
+ * the order that is forced here is worth a tenth of the GEMM for Q5_0 and Q4_K, and nothing for Q4_0. */
 CK_AVX2 CK_INLINE void ck_multiply_pairs_avx2(
     ck_words_form form, bool adds, ck_vectors_avx2 a, int j, const ck_bytes64 *words, __m256i pairs[][2]) {
     __m256i w[2], magnitude[2];
@@ -289,7 +289,7 @@ CK_AVX2 CK_INLINE void ck_panel_lookup_avx2(const uint8_t *codebook, ck_bytes64 
 /* The same for activations of SPLIT_INT16. */
 #define CK_PANEL_ISA_AVX2_SPLIT \
     ((ck_panel_isa){.sum = ck_panel_sum_split_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
-                    .is_signed = true, .has_few_registers = true, .ahead = 2048})
+                    .has_few_registers = true, .ahead = 2048})
 
 /* ---- AVX-VNNI, AVX-512 VNNI ------------------------------------------------------------------ */
 

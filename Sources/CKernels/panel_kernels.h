@@ -40,16 +40,18 @@
 
 /* Bytes of 32 columns' words in a tile. */
 #define CK_WORD_BYTES_bytes 512
+#define CK_WORD_BYTES_factors (CK_WORD_BYTES_bytes + 64 * CK_FACTOR_VECTORS)
 #define CK_WORD_BYTES_shorts 1024
 
-/* WORDS are those of tiles for INT16, bytes or shorts, which meet VECTORS16 vectors at a time; those for INT8 meet
- * VECTORS8. Entries for WIDE_INT8 and SPLIT_INT16 follow where there are any. */
-#define CK_PANEL_ROW(S, COPIES, WORDS, VECTORS16, VECTORS8, ...)                                                     \
+/* WORDS16 are those of tiles for INT16, bytes or shorts, which meet VECTORS16 vectors at a time. WORDS8 are those for
+ * INT8: bytes, with factors where the instruction set has .sum_factors; they meet VECTORS8. Entries for WIDE_INT8 and
+ * SPLIT_INT16 follow where there are any. */
+#define CK_PANEL_ROW(S, COPIES, WORDS16, VECTORS16, WORDS8, VECTORS8, ...)                                           \
     {                                                                                                                \
         .pack = pack_panel_##COPIES, .dequantize = dequantize_panel_##COPIES,                                        \
-        .unpack[CK_PRECISION_INT16] = unpack_##WORDS##_##S, .unpack[CK_PRECISION_INT8] = unpack_bytes_##S,           \
-        .tile_bytes[CK_PRECISION_INT16] = CK_WORD_BYTES_##WORDS,                                                     \
-        .tile_bytes[CK_PRECISION_INT8] = CK_WORD_BYTES_bytes,                                                        \
+        .unpack[CK_PRECISION_INT16] = unpack_##WORDS16##_##S, .unpack[CK_PRECISION_INT8] = unpack_bytes_##S,         \
+        .tile_bytes[CK_PRECISION_INT16] = CK_WORD_BYTES_##WORDS16,                                                   \
+        .tile_bytes[CK_PRECISION_INT8] = CK_WORD_BYTES_##WORDS8,                                                     \
         .one[CK_PRECISION_INT16] = panel_one_int16_##S, .one[CK_PRECISION_INT8] = panel_one_int8_##S,                \
         .four[CK_PRECISION_INT16] = panel_four_int16_##S, .four[CK_PRECISION_INT8] = panel_four_int8_##S,            \
         .tile_four[CK_PRECISION_INT16] = tile_4_int16_##S, .tile_four[CK_PRECISION_INT8] = tile_4_int8_##S,          \
@@ -111,10 +113,10 @@
         tile_12_int16_avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI, ck_tile_product, 2, 12)                    \
     CK_DEFINE_WIDE_TILES
 #define CK_TABLE_PANELS                                                                                              \
-    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, 4, ),                                                   \
-    [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, shorts, 6, 4, CK_SPLIT_ENTRIES),                                        \
-    [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, avx2, bytes, 6, 6, ),                                                   \
-    [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, bytes, 12, 12, CK_WIDE_ENTRIES)
+    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, bytes, 4, ),                                            \
+    [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, shorts, 6, factors, 4, CK_SPLIT_ENTRIES),                               \
+    [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, avx2, bytes, 6, bytes, 6, ),                                            \
+    [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, bytes, 12, bytes, 12, CK_WIDE_ENTRIES)
 #elif defined(__aarch64__)
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \
@@ -124,15 +126,15 @@
     CK_DEFINE_PANEL_PRODUCTS(neon_dotprod, CK_NEON_DOTPROD, CK_PANEL_ISA_NEON_DOTPROD)                               \
     CK_DEFINE_PANEL_PRODUCTS(neon_i8mm, CK_NEON_I8MM, CK_PANEL_ISA_NEON_I8MM)
 #define CK_TABLE_PANELS                                                                                              \
-    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, 4, ),                                                   \
-    [CK_ISA_NEON] = CK_PANEL_ROW(neon, neon, bytes, 4, 4, ),                                                         \
-    [CK_ISA_NEON_DOTPROD] = CK_PANEL_ROW(neon_dotprod, neon, bytes, 4, 4, ),                                         \
-    [CK_ISA_NEON_I8MM] = CK_PANEL_ROW(neon_i8mm, neon, bytes, 4, 4, )
+    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, bytes, 4, ),                                            \
+    [CK_ISA_NEON] = CK_PANEL_ROW(neon, neon, bytes, 4, bytes, 4, ),                                                  \
+    [CK_ISA_NEON_DOTPROD] = CK_PANEL_ROW(neon_dotprod, neon, bytes, 4, bytes, 4, ),                                  \
+    [CK_ISA_NEON_I8MM] = CK_PANEL_ROW(neon_i8mm, neon, bytes, 4, bytes, 4, )
 #else
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \
     CK_DEFINE_PANEL_PRODUCTS(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR)
-#define CK_TABLE_PANELS [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, 4, )
+#define CK_TABLE_PANELS [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, bytes, 4, )
 #endif
 
 /* Panels of a type with blocks of 32, from its format and a function that unpacks its q. */

@@ -9,9 +9,6 @@
 typedef int32_t ck_ints16 __attribute__((vector_size(64)));
 typedef float ck_floats16 __attribute__((vector_size(64)));
 
-/* Vectors of 64 bytes that ck_put_factors writes. */
-#define CK_FACTOR_VECTORS 3
-
 /* What the words of a panel or a tile are to an instruction set: w = scale * (word - offset). */
 typedef struct ck_words_form {
     uint8_t bits;   /* words are below 2^bits; 8: any byte */
@@ -48,7 +45,7 @@ typedef struct ck_panel_isa {
     bool pairs_tiles;
     /* Whether tiles for activations of 16 bits hold words of 16 bits. */
     bool has_wide_words;
-    /* Whether the registers are too few for the results of several vectors beside their sums. */
+    /* Whether results of several vectors are better left in memory, where the compiler does not see it by itself. */
     bool has_few_registers;
     /* How many bytes of a panel are asked for ahead of use; 0: none. */
     uint16_t ahead;
@@ -62,9 +59,9 @@ CK_INLINE bool ck_splits_int16(ck_panel_format format) {
 
 /* Whether tiles for activations of 8 bits hold the factors of groups as integers, where an instruction set has a use
  * for them. On AVX2 sums of six-bit words leave their 16 bits after two words, by a multiplication: with one, or with
- * the factor. The GEMM for Q6_K is 1.35 times as fast for it on Zen 3; that for Q3_K, whose sums stay longer, not. */
+ * the factor. The GEMM for Q6_K is 1.3 times as fast for it on Zen 3; that for Q3_K, whose sums stay longer, is not. */
 CK_INLINE bool ck_has_factor_tiles(ck_panel_format format) {
-    return format.group == 16 && format.bits == 6;
+    return format.group == 16 && format.bits == 6 && !format.has_minimum && format.offset % 16 == 0;
 }
 
 /* ---- Words ------------------------------------------------------------------------------------ */
@@ -250,10 +247,16 @@ CK_INLINE void ck_take_scale(ck_panel_format format, ck_panel_isa isa, const uin
     }
 }
 
+/* Unpacks the factors of a block, which lie behind its scale and minimum; returns where its q begin. */
+CK_INLINE const uint8_t *ck_unpack_factors(ck_panel_format format, const uint8_t *planes, ck_bytes64 factors[8]) {
+    const int words = ck_factor_words(format);
+    ck_unpack_words(format.factor_bits, words, planes, factors);
+    return planes + 8 * words * format.factor_bits;
+}
+
 /* Reads the header of a block; returns where its q begin. */
 CK_INLINE const uint8_t *ck_read_header(
     ck_panel_format format, ck_panel_isa isa, const uint8_t *panel, ck_panel_header *header) {
-    const int words = ck_factor_words(format);
     const int groups = format.block / format.group;
     ck_floats16 scale, minimum = {0};
     ck_take_scale(format, isa, panel, &scale);
@@ -261,7 +264,7 @@ CK_INLINE const uint8_t *ck_read_header(
         isa.halves(panel + 2 * CK_PANEL_ROWS, &minimum);
     }
     panel += ck_panel_scale_bytes(format);
-    if (words == 0) {
+    if (format.factor_bits == 0) {
         CK_UNROLL
         for (int g = 0; g < groups; g++) {
             header->scales[g] = scale;
@@ -270,7 +273,7 @@ CK_INLINE const uint8_t *ck_read_header(
         return panel;
     }
     ck_bytes64 factors[8];
-    ck_unpack_words(format.factor_bits, words, panel, factors);
+    panel = ck_unpack_factors(format, panel, factors);
     CK_UNROLL
     for (int g = 0; g < groups; g++) {
         ck_take_factors(format, factors, g, &header->scales[g]);
@@ -280,7 +283,7 @@ CK_INLINE const uint8_t *ck_read_header(
             header->minimums[g] *= minimum;
         }
     }
-    return panel + 8 * words * format.factor_bits;
+    return panel;
 }
 
 /* ---- Activations ------------------------------------------------------------------------------ */
@@ -317,7 +320,7 @@ CK_INLINE void ck_multiply32(
         CK_UNROLL
         for (int t = 0; t < n; t++) {
             const ck_floats16 product = __builtin_convertvector(sums[t], ck_floats16);
-            if (groups == 1 || form.is_wide) {
+            if (groups == 1 || form.is_wide) { /* wide words leave no registers for `first` */
                 result[t] += product * (scales[g] * place->scales[t]);
             } else if (g == 0) {
                 first[t] = product * scales[0];
@@ -353,8 +356,7 @@ CK_INLINE void ck_store_results(int n, const ck_floats16 *result, float *y, size
  * A panel is one stream in large pages, which a processor should follow by itself. Zen 4 does: there, asking for every
  * line 4 KiB ahead costs 2 to 6% of decode's bandwidth, and 5 to 20% where memory is fast; asking for some of them
  * costs 15%. Zen 3 does not follow it far enough while it computes: there, 2 KiB ahead make 87 to 92% of the bandwidth
- * out of 75 to 83 with activations of 8 bits, and 64 to 87% out of 57 to 60 with those of 16; 1.5 to 4 KiB are as
- * good. */
+ * out of 75 to 83 with activations of 8 bits; 1.5 to 4 KiB are as good. */
 CK_INLINE void ck_ask_ahead(ck_panel_isa isa, const uint8_t *panel, size_t bytes) {
     if (isa.ahead > 0) {
         ck_prefetch((uintptr_t)panel + isa.ahead, bytes);
@@ -413,14 +415,11 @@ CK_INLINE void ck_put_factors(ck_panel_format format, const ck_ints16 factors[2]
 /* As ck_unpack_panel, for tiles with factors. */
 CK_INLINE void ck_unpack_with_factors(
     ck_panel_format format, ck_panel_isa isa, ck_words_form form, const uint8_t *panel, size_t columns, uint8_t *tile) {
-    const int factor_words = ck_factor_words(format);
     for (size_t b = 0; b < columns / format.block; b++) {
         ck_floats16 scale;
         ck_bytes64 integers[8];
         ck_take_scale(format, isa, panel, &scale);
-        panel += ck_panel_scale_bytes(format);
-        ck_unpack_words(format.factor_bits, factor_words, panel, integers);
-        panel += 8 * factor_words * format.factor_bits;
+        panel = ck_unpack_factors(format, panel + ck_panel_scale_bytes(format), integers);
         for (int c = 0; c < format.block / 32; c++, panel += 64 * format.bits) {
             ck_bytes64 words[8];
             ck_take_words(format, isa, form, panel, words);

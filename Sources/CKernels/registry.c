@@ -139,14 +139,13 @@ ck_panel_kernels ck_panels(ck_type type, ck_isa isa) {
     /* Full bytes meet bytes one by one, with a change of sign for each: more work than with 16 bits. */
     const bool has_wide_words = found.tile_bytes[CK_PRECISION_INT16] > found.tile_bytes[CK_PRECISION_INT8];
     found.favours_int16 = has_wide_words && (format.bits > 6 || format.codebook != NULL);
-    const uint32_t scale_bytes = (uint32_t)ck_tile_scale_bytes32(format, (ck_words_form){0});
-    found.tile_bytes[CK_PRECISION_INT16] += scale_bytes;
-    found.tile_bytes[CK_PRECISION_INT8] += scale_bytes;
-    if (has_wide_words && ck_has_factor_tiles(format)) {
-        const ck_words_form form = {.has_factors = true};
-        found.tile_bytes[CK_PRECISION_INT8] +=
-            (uint32_t)(64 * CK_FACTOR_VECTORS + ck_tile_scale_bytes32(format, form)) - scale_bytes;
-    }
+    found.tile_bytes[CK_PRECISION_INT16] += ck_tile_scale_bytes32(format, (ck_words_form){0});
+    /* Where tiles may hold factors, there is room for them; formats without any give it back. */
+    ck_words_form form = {.has_factors = true};
+    form.has_factors = found.tile_bytes[CK_PRECISION_INT8] == 64 * (size_t)ck_word_vectors(form)
+        && ck_has_factor_tiles(format);
+    found.tile_bytes[CK_PRECISION_INT8] =
+        (uint32_t)(64 * (size_t)ck_word_vectors(form) + ck_tile_scale_bytes32(format, form));
     if (!ck_splits_int16(format)) {
         found.one[CK_PRECISION_SPLIT_INT16] = found.four[CK_PRECISION_SPLIT_INT16] = NULL;
     }

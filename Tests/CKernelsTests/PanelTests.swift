@@ -19,9 +19,6 @@ private struct Panel {
         _ type: ck_type, _ isa: ck_isa, rows: Int, columns: Int, fill: UInt8? = nil, hasPositiveScales: Bool = false,
         _ random: inout Random
     ) {
-        self.type = type
-        self.rows = rows
-        self.columns = columns
         var blocks = randomBlocks(type, rows * columns, &random)
         if let fill {
             blocks = [UInt8](repeating: fill, count: blocks.count)
@@ -33,6 +30,13 @@ private struct Panel {
                 if type == CK_TYPE_IQ1_M { blocks[start + 55] &= 0x7f }
             }
         }
+        self.init(type, isa, rows: rows, columns: columns, blocks: blocks)
+    }
+
+    init(_ type: ck_type, _ isa: ck_isa, rows: Int, columns: Int, blocks: [UInt8]) {
+        self.type = type
+        self.rows = rows
+        self.columns = columns
         weights = dequantized(type, blocks, rows * columns)
         let sizes = ck_panel_sizes(type.rawValue)
         // A byte more shows whether packing writes too far.
@@ -101,6 +105,11 @@ private struct Columns {
             let low = block * 64 * count + word * 8 + 2 * [0, 2, 1, 3][lane % 4]
             return Int(values[low + 1]) * 256 + Int(UInt8(bitPattern: values[low]))
         }
+    }
+
+    /// The lower byte of an activation that is held in planes.
+    func lowerByte(_ column: Int, _ t: Int) -> Int8 {
+        values[column / 32 * 64 * count + 32 * count + column % 32 / 4 * 4 * count + 4 * t + column % 4]
     }
 
     func scale(_ block: Int, _ t: Int) -> Double { Double(scales[block * count + t]) }
@@ -191,7 +200,8 @@ struct PanelTests {
         "Activations side by side are rounded to the nearest step, and their totals are sums", arguments: supportedISAs)
     func activations(isa: ck_isa) {
         var random = Random(2)
-        for precision in [CK_PRECISION_INT8, CK_PRECISION_INT16] {
+        for precision in [CK_PRECISION_INT8, CK_PRECISION_INT16, CK_PRECISION_SPLIT_INT16] {
+            guard unsafe ck_pack_columns(precision, isa) != nil else { continue }
             let vectors = (0..<5).map { _ in random.floats(96, times: 3) }
             let columns = Columns(vectors, precision, isa)
             for (t, vector) in vectors.enumerated() {
@@ -251,10 +261,46 @@ struct PanelTests {
         let isAVX2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
         let kernels = ck_panels(type, isa)
         let products = unsafe [kernels.one, kernels.four].map { unsafe entry(of: $0, CK_PRECISION_SPLIT_INT16) != nil }
-        #expect(products[0] == products[1])
-        if !isAVX2 { #expect(!products[0]) }
-        if isAVX2 && ["Q4_0", "Q5_1", "Q4_K", "Q6_K", "Q2_K"].contains(type.name) { #expect(products[0]) }
-        if isAVX2 && ["Q8_0", "IQ4_NL", "IQ4_XS"].contains(type.name) { #expect(!products[0]) }
+        // Q8_0 has full bytes; Q1_0, IQ types, MXFP4 and NVFP4 have them from a codebook.
+        let hasFullBytes =
+            ["Q8_0", "Q1_0"].contains(type.name) || type.name.hasPrefix("IQ") || type.name.contains("FP4")
+        #expect(products == [Bool](repeating: isAVX2 && !hasFullBytes, count: 2))
+    }
+
+    @Test("Planes of bytes are the same integers as those of 16 bits", arguments: supportedISAs)
+    func planes(isa: ck_isa) throws {
+        guard isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512 else { return }
+        var random = Random(6)
+        let most = Float(127 * 256)
+        // The scale is 1 with the largest activation: 32384 is an upper byte of 127 and a lower one of -128.
+        let vectors = (0..<5).map { t in
+            (0..<64).map { $0 % 32 == t ? most : $0 % 32 == t + 1 ? most - 128 : (random.float() * most).rounded() }
+        }
+        let shorts = Columns(vectors, CK_PRECISION_INT16, isa)
+        let planes = Columns(vectors, CK_PRECISION_SPLIT_INT16, isa)
+        for t in vectors.indices {
+            for column in 0..<64 {
+                #expect(planes.integer(column, t) == shorts.integer(column, t))
+            }
+            #expect(planes.scale(0, t) == shorts.scale(0, t))
+            #expect(planes.lowerByte(t + 1, t) == -128)
+        }
+    }
+
+    @Test("Factors of either sign, the largest, meet the largest weights", arguments: supportedISAs)
+    func largestFactors(isa: ck_isa) throws {
+        let columns = 512
+        for (factor, fill): (UInt8, UInt8) in [(0x80, 0xff), (0x80, 0x00), (0x7f, 0xff), (0x7f, 0x00)] {
+            var blocks = [UInt8](repeating: fill, count: CK_TYPE_Q6_K.rowBytes(rowCount * columns))
+            for block in 0..<blocks.count / 210 {
+                for group in 0..<16 { blocks[210 * block + 192 + group] = factor }
+            }
+            blocks.setHalves(of: CK_TYPE_Q6_K, 0x2400)
+            let panel = Panel(CK_TYPE_Q6_K, isa, rows: rowCount, columns: columns, blocks: blocks)
+            try checkProducts(panel, isa) { t in
+                (0..<columns).map { t % 3 == 0 || (t % 3 == 1 && $0 % 2 == 0) ? 1 : -1 }
+            }
+        }
     }
 
     @Test("Products of panels and of tiles with 1 vector, 4, and those of a tile", arguments: panelTypes, supportedISAs)
@@ -306,6 +352,7 @@ struct PanelTests {
         }
         for unsafe(count, table) in unsafe [(1, kernels.one), (4, kernels.four)] {
             guard let product = unsafe entry(of: table, CK_PRECISION_SPLIT_INT16) else { continue }
+            try unsafe #require(ck_pack_columns(CK_PRECISION_SPLIT_INT16, isa) != nil)
             try unsafe checkProduct(panel, product, Columns((0..<count).map(vector), CK_PRECISION_SPLIT_INT16, isa))
         }
     }

@@ -224,8 +224,8 @@ typedef void (*ck_pack_columns_fn)(
     const float *x, size_t stride, size_t rows, size_t columns, size_t n, void *values, float *scales, int32_t *totals,
     float *sums);
 
-/* Rounding to ck_columns by `precision`, which is not F32, on `isa`; NULL where nothing takes such columns. int16
- * activations reach 127 * 256, so that both their bytes may be signed ones. */
+/* Rounding to ck_columns by `precision`, which is not F32, on `isa`; NULL where neither it nor what it falls back to
+ * takes such columns. int16 activations reach 127 * 256, so that both their bytes may be signed ones. */
 ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa);
 
 /* y[t * stride + r] = dot(row r of a panel or tile, vector t); columns are those of a whole row. */
@@ -237,10 +237,11 @@ typedef struct ck_panel_kernels {
     void (*pack)(const void *weights, size_t row_bytes, size_t rows, size_t columns, void *panel);
     /* A panel -> floats: out[column * stride + row]. */
     void (*dequantize)(const void *panel, size_t columns, float *out, size_t stride);
-    /* By ck_precision: a panel -> a tile, 64-byte aligned. WIDE_INT8 is NULL where it has no tiles, SPLIT_INT16 has none. */
-    void (*unpack[CK_PRECISION_COUNT])(const void *panel, size_t columns, void *tile);
-    /* By ck_precision: products of a panel with 1 vector, with 4. WIDE_INT8 has none, and SPLIT_INT16 is NULL where it has
+    /* By ck_precision: a panel -> a tile, 64-byte aligned. WIDE_INT8 is NULL where it has no tiles, SPLIT_INT16 has
      * none. */
+    void (*unpack[CK_PRECISION_COUNT])(const void *panel, size_t columns, void *tile);
+    /* By ck_precision: products of a panel with 1 vector, with 4. WIDE_INT8 has none, and SPLIT_INT16 is NULL where it
+     * has none. */
     ck_panel_fn one[CK_PRECISION_COUNT];
     ck_panel_fn four[CK_PRECISION_COUNT];
     /* By ck_precision: products of a tile with 4 vectors, with `tile_vectors`. */

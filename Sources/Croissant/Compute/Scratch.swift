@@ -44,6 +44,7 @@ package struct ScratchShape: Sendable {
         let vectors = min(batchSize, CPUBackend.vectorProducts)
         switch plan.layout {
         case .panels:
+            // What is split takes as much room.
             packed.include(
                 tokens: vectors, columns: columns, widths: Panel.vectorWidths, form: ColumnForm(decode))
         case .rows where kernels.precision(for: tensor.type, wanted: decode) != .f32:

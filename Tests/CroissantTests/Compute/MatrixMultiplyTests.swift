@@ -60,6 +60,18 @@ struct MatrixMultiplyTests {
         }
     }
 
+    @Test("AVX2 meets 16-bit activations as planes of bytes where all weights of a layer have fewer bits")
+    func splitForm() {
+        for instructionSet in InstructionSet.supported {
+            let kernels = Kernels(instructionSet)
+            let isAVX2 = [.avx2, .avx512].contains(instructionSet)
+            #expect(kernels.panelForm(of: [.q4_0, .q6_K], precision: .int16) == (isAVX2 ? .splitInt16 : .int16))
+            #expect(kernels.panelForm(of: [.q4_0, .q8_0], precision: .int16) == .int16)
+            #expect(kernels.panelForm(of: [], precision: .int16) == .int16)
+            #expect(kernels.panelForm(of: [.q4_0, .q6_K], precision: .int8) == .int8)
+        }
+    }
+
     @Test("fewer threads than planned share the memory, in whole cache lines", arguments: InstructionSet.supported)
     func fewerThreads(instructionSet: InstructionSet) throws {
         for columns in [512, 768] {

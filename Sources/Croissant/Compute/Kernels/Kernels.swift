@@ -167,8 +167,9 @@ package import GGUF
     /// What the panels of weights of `types` meet, all in the same form, when activations are to be held in `precision`,
     /// which is not that of floats.
     package func panelForm(of types: [GGMLType], precision: ActivationPrecision) -> ColumnForm {
+        guard precision == .int16 && !types.isEmpty else { return ColumnForm(precision) }
         let areSplit = types.allSatisfy { unsafe ColumnForm.splitInt16.entry(of: panelKernels($0).one) != nil }
-        return precision == .int16 && areSplit ? .splitInt16 : ColumnForm(precision)
+        return areSplit ? .splitInt16 : .int16
     }
 
     /// What the tiles of weights of `types` meet in a batch, all in the same form, when activations are to be held in
