@@ -4,9 +4,10 @@
 
 Of this program it is the whole process, from its start to its end. Of llama.cpp it is what lies between asking for the
 model and having the logits of the same tokens: what Python takes to start is not counted. A ratio below 1 is in favour
-of this program. Every program runs twice in a row, and
-the second time counts: the first one brings the file into the page cache, and memory from where a virtual machine's
-host keeps what has been free for a while.
+of this program.
+
+Every program runs twice in a row, and the second time counts: the first one brings the file into the page cache, and
+memory from where a virtual machine's host keeps what has been free for a while.
 """
 
 import argparse
