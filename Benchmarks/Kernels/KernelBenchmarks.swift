@@ -14,7 +14,8 @@ struct KernelBenchmarks: ParsableCommand {
             Every row is a whole product as the engine computes it, rounding of activations and hand-over to threads \
             included, on matrices that together are larger than the caches. GB/s count the bytes of weights as they are \
             held; Gop/s count a product and its addition as two. The shares are of what the same threads read from \
-            memory, and multiply on registers, in the same process just before. Lists are separated by commas.
+            memory, and multiply on registers, in the same process just before and just after, again and again. Lists \
+            are separated by commas.
             """)
 
     @Option(
@@ -48,7 +49,7 @@ struct KernelBenchmarks: ParsableCommand {
     @Option(help: "MiB of weights that products go through, one matrix after the other.")
     var workingSet = 256
 
-    @Option(help: "Seconds for each row.")
+    @Option(help: "Seconds for the products of each row; the roofs take about two more.")
     var seconds = 0.5
 
     @Flag(help: "Print a JSON document.")

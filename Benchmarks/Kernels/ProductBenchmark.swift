@@ -52,7 +52,11 @@ struct ProductBenchmark {
     private let layout: WeightLayout
     private let bytes: Int
     private let scratch: ScratchShape
-    private let roofline: Roofline
+
+    /// How often a product's speed is compared with the roofs around it.
+    private static let comparisons = 10
+    /// Seconds for each figure of a roofline: a few passes through the weights.
+    private static let rooflineSeconds = 0.02
 
     init(
         _ weights: WeightFile, layout: WeightLayout, precision: ActivationPrecision, instructionSet: InstructionSet,
@@ -74,11 +78,16 @@ struct ProductBenchmark {
             scratch.include(plan, batchSize: tokens, decode: decode, batch: precision, kernels: backend.kernels)
         }
         self.scratch = scratch
-        roofline = Roofline.measure(
-            reading: layers.flatMap(\.parts), kernels: backend.kernels, pool: backend.pool)
     }
 
-    /// The median speed of products with `tokens` vectors over about `seconds`.
+    private func roofline() -> Roofline {
+        Roofline.measure(
+            reading: layers.flatMap(\.parts), kernels: backend.kernels, pool: backend.pool,
+            seconds: Self.rooflineSeconds)
+    }
+
+    /// The median speed of products with `tokens` vectors over about `seconds`, in parts with the roofs measured between
+    /// them: a machine that is shared, or that grows hot, is faster in one second than in the next.
     func measure(tokens: Int, seconds: Double) throws -> BenchmarkRow {
         let shape = weights.shape
         var random = Xoshiro256(seed: 2)
@@ -87,25 +96,44 @@ struct ProductBenchmark {
         for index in elements.indices { elements[index] = Float.random(in: -1...1, using: &random) }
         var y = try FloatBuffer.allocate(tokens * shape.rows, purpose: "products")
         var scratch = try Scratch(scratch)
-        var times: [Double] = []
-        let begin = ContinuousClock.now
-        var index = 0
-        // At least once through all matrices, so that none comes from a cache.
-        while index < layers.count || (ContinuousClock.now - begin).seconds < seconds {
-            let start = ContinuousClock.now
-            backend.multiply(layers[index % layers.count], x, tokens: tokens, into: &y, scratch: &scratch)
-            times.append((ContinuousClock.now - start).seconds)
-            index += 1
+        var all: [Double] = []
+        var parts: [Double] = []
+        // The first product touches memory and wakes threads: it is not counted.
+        backend.multiply(layers[0], x, tokens: tokens, into: &y, scratch: &scratch)
+        var roofs = [roofline()]
+        for _ in 0..<Self.comparisons {
+            var times: [Double] = []
+            let begin = ContinuousClock.now
+            repeat {
+                let layer = layers[(1 + all.count + times.count) % layers.count]
+                let start = ContinuousClock.now
+                backend.multiply(layer, x, tokens: tokens, into: &y, scratch: &scratch)
+                times.append((ContinuousClock.now - start).seconds)
+            } while (ContinuousClock.now - begin).seconds < seconds / Double(Self.comparisons)
+            all += times
+            parts.append(median(times))
+            roofs.append(roofline())
         }
-        times.sort()
+        let weightBytes = bytes / layers.count
+        let operations = 2 * Double(shape.rows * shape.columns * tokens)
+        /// The median share that a speed is of the roof just before and just after.
+        func share(_ units: Double, _ roof: (Roofline) -> Double) -> Double {
+            median(parts.enumerated().map { units / $1 / roof(Roofline.best(of: roofs[$0...$0 + 1])) })
+        }
         return BenchmarkRow(
             type: weights.type.name, rows: shape.rows, columns: shape.columns,
             layout: layout == .panels ? "panels" : "rows",
             kernels: backend.kernels.instructionSet.rawValue, threads: backend.pool.threadCount,
-            activations: backend.activations.rawValue, tokens: tokens, samples: times.count,
-            seconds: times[times.count / 2], weightBytes: bytes / layers.count, roofline: roofline)
+            activations: backend.activations.rawValue, tokens: tokens, samples: all.count, seconds: median(all),
+            weightBytes: weightBytes, roofline: Roofline.best(of: roofs),
+            readShare: share(Double(weightBytes), \.typicalReadBytes),
+            peakShare: share(
+                operations, backend.activations == .f32 ? \.floatOperations : \.byteOperations))
     }
 }
+
+/// The median of at least one value.
+private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
 
 /// The speed of one product.
 struct BenchmarkRow: Encodable {
@@ -122,12 +150,15 @@ struct BenchmarkRow: Encodable {
     let seconds: Double
     /// Of one matrix, as it is held.
     let weightBytes: Int
+    /// The best of what was measured between parts.
     let roofline: Roofline
+    /// Bytes of weights a second as a share of what the same threads typically read, the median of all parts.
+    let readShare: Double
+    /// Operations a second as a share of the roof of bytes, or of floats where activations are, the median of all parts.
+    let peakShare: Double
 
     private var readBytes: Double { Double(weightBytes) / seconds }
     private var operations: Double { 2 * Double(rows * columns * tokens) / seconds }
-
-    private var operationsRoof: Double { activations == "f32" ? roofline.floatOperations : roofline.byteOperations }
 
     static var table: TextTable<BenchmarkRow> {
         TextTable<BenchmarkRow> {
@@ -137,9 +168,9 @@ struct BenchmarkRow: Encodable {
                 Column("threads" <- $0.threads, align: .right), Column("activations" <- $0.activations),
                 Column("tokens" <- $0.tokens, align: .right),
                 Column("GB/s" <- digits($0.readBytes / 1e9, 1), align: .right),
-                Column("of read" <- percent($0.readBytes / $0.roofline.readBytes), align: .right),
+                Column("of read" <- percent($0.readShare), align: .right),
                 Column("Gop/s" <- digits($0.operations / 1e9, 0), align: .right),
-                Column("of peak" <- percent($0.operations / $0.operationsRoof), align: .right),
+                Column("of peak" <- percent($0.peakShare), align: .right),
             ]
         }
     }

@@ -71,8 +71,8 @@ struct BenchRow: Codable, SavedRow {
     let bandwidthUtilisation: Double?
     /// Operations a second, a product and its addition being two.
     let operations: Double
-    /// Operations as a share of the roof of the numbers that are multiplied: bytes where activations are, else floats;
-    /// nil for generation, and for activations of 16 bits.
+    /// Operations as a share of the roof of the numbers that are multiplied, bytes where activations are, else floats, just
+    /// before and just after a run; the median of all runs. Nil for generation, and for activations of 16 bits.
     let peakShare: Double?
 
     /// What the memory plan says, in bytes.
@@ -166,17 +166,16 @@ struct BenchRow: Codable, SavedRow {
         let roofs = measured.rooflines
         let roofline = Roofline.best(of: roofs)
         self.roofline = roofline
+        let around = measured.runs.indices.map { Roofline.best(of: roofs[$0...$0 + 1]) }
         let cost = TestCost(test, of: model)
         bandwidthUtilisation =
             test.prompt == 0 && roofline.readBytes > 0
-            ? Statistics(
-                samples.enumerated().map { run, speed in
-                    cost.bytesPerToken * speed / Roofline.best(of: roofs[run...run + 1]).typicalReadBytes
-                }
-            ).median : nil
-        let operations = cost.operationsPerToken * median
-        self.operations = operations
-        peakShare = test.generation == 0 ? model.promptRoof(roofline).map { operations / $0 } : nil
+            ? Statistics(zip(samples, around).map { cost.bytesPerToken * $0 / $1.typicalReadBytes }).median : nil
+        operations = cost.operationsPerToken * median
+        let peakShares = zip(samples, around).compactMap { speed, roof in
+            model.promptRoof(roof).map { cost.operationsPerToken * speed / $0 }
+        }
+        peakShare = test.generation == 0 && !peakShares.isEmpty ? Statistics(peakShares).median : nil
 
         plannedMemory = plan.byteCount
         memoryBudget = options.memoryBudget?.bytes ?? plan.byteCount
