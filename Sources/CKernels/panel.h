@@ -184,42 +184,37 @@ CK_INLINE void ck_move_bits64(const ck_bytes64 *bytes, int from, int to, uint8_t
     *out = (ck_bytes64)(from < to ? lanes << (to - from) : lanes >> (from - to)) & (uint8_t)(mask << to);
 }
 
-/* The words that ck_pack_words made planes of. */
-CK_INLINE void ck_unpack_words(int bits, int count, const uint8_t *planes, ck_bytes64 *words) {
-    ck_bytes64 plane;
+/* Word j of the `count` that ck_pack_words made planes of. */
+CK_INLINE void ck_unpack_word(int bits, int count, int j, const uint8_t *planes, ck_bytes64 *word) {
+    ck_bytes64 plane, upper;
     int below = 0;
     if (bits == 8) {
-        CK_UNROLL
-        for (int j = 0; j < count; j++) {
-            memcpy(&words[j], planes + 64 * j, 64);
-        }
+        memcpy(word, planes + 64 * j, 64);
         return;
     }
     if (bits >= 4) {
-        for (int j = 0; j < count / 2; j++, planes += 64) {
-            memcpy(&plane, planes, 64);
-            ck_move_bits64(&plane, 0, 0, 0x0f, &words[j]);
-            ck_move_bits64(&plane, 4, 0, 0x0f, &words[j + count / 2]);
-        }
+        memcpy(&plane, planes + 64 * (j % (count / 2)), 64);
+        ck_move_bits64(&plane, j < count / 2 ? 0 : 4, 0, 0x0f, word);
+        planes += 64 * (count / 2);
         below = 4;
     }
     if (bits - below >= 2) {
-        for (int first = 0; first < count; first += 4, planes += 64) {
-            memcpy(&plane, planes, 64);
-            for (int j = 0; j < 4; j++) {
-                ck_bytes64 pair;
-                ck_move_bits64(&plane, 2 * j, below, 3, &pair);
-                words[first + j] = below == 0 ? pair : words[first + j] | pair;
-            }
-        }
+        memcpy(&plane, planes + 64 * (j / 4), 64);
+        ck_move_bits64(&plane, 2 * (j % 4), below, 3, &upper);
+        *word = below == 0 ? upper : *word | upper;
+        planes += 64 * (count / 4);
         below += 2;
     }
     if (bits - below == 1) {
         memcpy(&plane, planes, 64);
-        for (int j = 0; j < 8; j++) {
-            ck_bytes64 single;
-            ck_move_bits64(&plane, j, below, 1, &single);
-            words[j] = below == 0 ? single : words[j] | single;
-        }
+        ck_move_bits64(&plane, j, below, 1, &upper);
+        *word = below == 0 ? upper : *word | upper;
+    }
+}
+
+CK_INLINE void ck_unpack_words(int bits, int count, const uint8_t *planes, ck_bytes64 *words) {
+    CK_UNROLL
+    for (int j = 0; j < count; j++) {
+        ck_unpack_word(bits, count, j, planes, &words[j]);
     }
 }

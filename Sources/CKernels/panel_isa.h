@@ -5,9 +5,9 @@
 
 /* The parameters of ck_panel_isa.sum, and their names. */
 #define CK_SUM_PARAMETERS                                                                                    \
-    ck_words_form form, int parts, int n, int first, int count, const ck_bytes64 *words, const uint8_t *values, \
-        const int32_t *totals, ck_ints16 *sums
-#define CK_SUM_ARGUMENTS form, parts, n, first, count, words, values, totals, sums
+    ck_words_form form, int parts, int n, int first, int count, const ck_word_source *source, \
+        const uint8_t *values, const int32_t *totals, ck_ints16 *sums
+#define CK_SUM_ARGUMENTS form, parts, n, first, count, source, values, totals, sums
 
 /* ---- Any machine --------------------------------------------------------------------------- */
 
@@ -22,7 +22,7 @@ static __attribute__((noinline, unused)) void ck_panel_sum_scalar(CK_SUM_PARAMET
             }
             for (int j = 0; j < count; j++, a += 4 * n) {
                 uint8_t bytes[64];
-                memcpy(bytes, &words[j], sizeof bytes);
+                memcpy(bytes, &source->words[first + j], sizeof bytes);
                 for (int r = 0; r < CK_PANEL_ROWS; r++) {
                     for (int i = 0; i < 4; i++) {
                         rows[r] += bytes[4 * r + i] * a[i];
@@ -63,26 +63,47 @@ CK_AVX2 CK_INLINE __m256i ck_spread_u32_avx2(const uint8_t *address) {
     return _mm256_set1_epi32((int)ck_load_u32(address));
 }
 
+CK_AVX2 CK_INLINE void ck_panel_lookup_avx2(const uint8_t *codebook, ck_bytes64 *bytes) {
+    const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)codebook));
+    __m256i *const b = (__m256i *)bytes;
+    b[0] = _mm256_shuffle_epi8(table, b[0]);
+    b[1] = _mm256_shuffle_epi8(table, b[1]);
+}
+
+/* Word j, rows 0 to 7 and rows 8 to 15. */
+CK_AVX2 CK_INLINE void ck_take_halves_avx2(
+    ck_words_form form, const ck_word_source *source, int j, __m256i halves[2]) {
+    ck_bytes64 word;
+    if (source->in_planes) {
+        ck_take_word(source->format, ck_panel_lookup_avx2, form, source->planes, j, &word);
+    } else {
+        word = source->words[j];
+    }
+    memcpy(halves, &word, sizeof word);
+}
+
 /* Activations of 16 bits meet words widened to 16 bits: the even bytes of a word, then the odd ones. Unrolled, or all
  * words would go through memory on their way here. */
 CK_AVX2 CK_INLINE void ck_panel_sum_int16_avx2(
-    ck_words_form form, int n, int first, int count, const ck_bytes64 *words, const uint8_t *values,
+    ck_words_form form, int n, int first, int count, const ck_word_source *source, const uint8_t *values,
     const int32_t *totals, ck_ints16 *sums) {
     CK_UNROLL
     for (int t = 0; t < n; t++) {
         sums[t] = (ck_ints16){0} + ck_start(form, totals[t]);
     }
     CK_UNROLL
-    for (int j = 0; j < count; j++) {
+    for (int j = first; j < first + count; j++) {
+        __m256i halves[2];
+        ck_take_halves_avx2(form, source, j, halves);
         CK_UNROLL
         for (int half = 0; half < 2; half++) {
-            const __m256i w = ((const __m256i *)&words[j])[half];
+            const __m256i w = halves[half];
             const __m256i even = form.is_signed ? _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8)
                                                 : _mm256_and_si256(w, _mm256_set1_epi16(0xff));
             const __m256i odd = form.is_signed ? _mm256_srai_epi16(w, 8) : _mm256_srli_epi16(w, 8);
             CK_UNROLL
             for (int t = 0; t < n; t++) {
-                const uint8_t *four = values + 8 * ((first + j) * n + t);
+                const uint8_t *four = values + 8 * (j * n + t);
                 __m256i *const sum = (__m256i *)&sums[t] + half;
                 *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(even, ck_spread_u32_avx2(four)));
                 *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(odd, ck_spread_u32_avx2(four + 4)));
@@ -93,7 +114,8 @@ CK_AVX2 CK_INLINE void ck_panel_sum_int16_avx2(
 
 /* The same with words that have 16 bits already. */
 CK_AVX2 CK_INLINE void ck_panel_sum_wide_avx2(
-    int n, int first, int count, const ck_bytes64 *words, const uint8_t *values, ck_ints16 *sums) {
+    int n, int first, int count, const ck_word_source *source, const uint8_t *values, ck_ints16 *sums) {
+    const ck_bytes64 *words = source->words + 2 * first;
     CK_UNROLL
     for (int t = 0; t < n; t++) {
         sums[t] = (ck_ints16){0};
@@ -134,11 +156,11 @@ typedef struct ck_vectors_avx2 {
  * finished before the next one begins: compilers like to start all of them at once, and then lack registers. On Zen 3
  * the order that is forced here is worth a tenth of the GEMM for Q5_0 and Q4_K, and nothing for Q4_0. */
 CK_AVX2 CK_INLINE void ck_multiply_pairs_avx2(
-    ck_words_form form, bool adds, ck_vectors_avx2 a, int j, const ck_bytes64 *words, __m256i pairs[][2]) {
+    ck_words_form form, bool adds, ck_vectors_avx2 a, int j, const ck_word_source *source, __m256i pairs[][2]) {
     __m256i w[2], magnitude[2];
+    ck_take_halves_avx2(form, source, j, w);
     CK_UNROLL
     for (int half = 0; half < 2; half++) {
-        w[half] = ((const __m256i *)&words[j])[half];
         magnitude[half] = form.is_signed ? _mm256_abs_epi8(w[half]) : w[half];
     }
     CK_UNROLL
@@ -160,12 +182,12 @@ CK_AVX2 CK_INLINE void ck_multiply_pairs_avx2(
 
 /* sums[t] += the products of the words from `start` on, as many as stay in 16 bits, with vector t. */
 CK_AVX2 CK_INLINE void ck_add_run_avx2(
-    ck_words_form form, ck_vectors_avx2 a, int start, int end, const ck_bytes64 *words, ck_ints16 *sums) {
+    ck_words_form form, ck_vectors_avx2 a, int start, int end, const ck_word_source *source, ck_ints16 *sums) {
     __m256i pairs[CK_TILE_VECTORS][2];
-    ck_multiply_pairs_avx2(form, false, a, start, words, pairs);
+    ck_multiply_pairs_avx2(form, false, a, start, source, pairs);
     CK_UNROLL
     for (int j = start + 1; j < end; j++) {
-        ck_multiply_pairs_avx2(form, true, a, j, words, pairs);
+        ck_multiply_pairs_avx2(form, true, a, j, source, pairs);
     }
     CK_UNROLL
     for (int t = 0; t < a.n; t++) {
@@ -177,38 +199,30 @@ CK_AVX2 CK_INLINE void ck_add_run_avx2(
     }
 }
 
-/* sums[t] += the products of `count` words with vector t. Unrolled, runs with several vectors find the words in
- * registers: worth a tenth (Q5_0, Q5_K) to a third (Q8_0) on Zen 3. Those with one or two are a tenth faster as they
- * are. */
+/* sums[t] += the products of `count` words, from the `first` on, with vector t. */
 CK_AVX2 CK_INLINE void ck_add_bytes_avx2(
-    ck_words_form form, ck_vectors_avx2 a, int count, const ck_bytes64 *words, ck_ints16 *sums) {
+    ck_words_form form, ck_vectors_avx2 a, int first, int count, const ck_word_source *source, ck_ints16 *sums) {
     const int most = ck_words_in_16_bits(form), run = count < most ? count : most;
-    if (a.n <= 2) {
-        for (int start = 0; start < count; start += run) {
-            ck_add_run_avx2(form, a, start, start + run, words, sums);
-        }
-        return;
-    }
     CK_UNROLL
-    for (int start = 0; start < count; start += run) {
-        ck_add_run_avx2(form, a, start, start + run, words, sums);
+    for (int start = first; start < first + count; start += run) {
+        ck_add_run_avx2(form, a, start, start + run, source, sums);
     }
 }
 
 CK_AVX2 CK_INLINE void ck_panel_sum_avx2(CK_SUM_PARAMETERS) {
     if (form.is_wide) {
-        ck_panel_sum_wide_avx2(n, first, count, words, values, sums);
+        ck_panel_sum_wide_avx2(n, first, count, source, values, sums);
         return;
     }
     if (parts == 2) {
-        ck_panel_sum_int16_avx2(form, n, first, count, words, values, totals, sums);
+        ck_panel_sum_int16_avx2(form, n, first, count, source, values, totals, sums);
         return;
     }
     CK_UNROLL
     for (int t = 0; t < n; t++) {
         sums[t] = (ck_ints16){0} + ck_start(form, totals[t]);
     }
-    ck_add_bytes_avx2(form, (ck_vectors_avx2){values + 4 * n * first, n, 4, 4 * n}, count, words, sums);
+    ck_add_bytes_avx2(form, (ck_vectors_avx2){values, n, 4, 4 * n}, first, count, source, sums);
 }
 
 CK_AVX2 CK_INLINE void ck_panel_sum_factors_avx2(
@@ -251,22 +265,22 @@ CK_AVX2 CK_INLINE void ck_panel_sum_factors_avx2(
 CK_AVX2 CK_INLINE void ck_panel_sum_split_avx2(CK_SUM_PARAMETERS) {
     if (n == 1) {
         ck_ints16 planes[2] = {{0}, (ck_ints16){0} + ck_start(form, *totals)};
-        ck_add_bytes_avx2(form, (ck_vectors_avx2){values + 4 * first, parts, 32, 4}, count, words, planes);
+        ck_add_bytes_avx2(form, (ck_vectors_avx2){values, parts, 32, 4}, first, count, source, planes);
         *sums = (planes[0] << 8) + planes[1];
         return;
     }
-    ck_vectors_avx2 plane = {values + 4 * n * first, n, 4, 4 * n};
+    ck_vectors_avx2 plane = {values, n, 4, 4 * n};
     CK_UNROLL
     for (int t = 0; t < n; t++) {
         sums[t] = (ck_ints16){0};
     }
-    ck_add_bytes_avx2(form, plane, count, words, sums);
+    ck_add_bytes_avx2(form, plane, first, count, source, sums);
     CK_UNROLL
     for (int t = 0; t < n; t++) {
         sums[t] = (sums[t] << 8) + ck_start(form, totals[t]);
     }
     plane.values += 32 * n;
-    ck_add_bytes_avx2(form, plane, count, words, sums);
+    ck_add_bytes_avx2(form, plane, first, count, source, sums);
 }
 
 CK_AVX2 CK_INLINE void ck_panel_halves_avx2(const void *halves, ck_floats16 *out) {
@@ -275,21 +289,14 @@ CK_AVX2 CK_INLINE void ck_panel_halves_avx2(const void *halves, ck_floats16 *out
     o[1] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)halves + 1));
 }
 
-CK_AVX2 CK_INLINE void ck_panel_lookup_avx2(const uint8_t *codebook, ck_bytes64 *bytes) {
-    const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)codebook));
-    __m256i *const b = (__m256i *)bytes;
-    b[0] = _mm256_shuffle_epi8(table, b[0]);
-    b[1] = _mm256_shuffle_epi8(table, b[1]);
-}
-
 #define CK_PANEL_ISA_AVX2 \
     ((ck_panel_isa){.sum = ck_panel_sum_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
                     .sum_factors = ck_panel_sum_factors_avx2, .is_signed = true, .has_wide_words = true, \
-                    .has_few_registers = true, .ahead = 2048})
+                    .late_vectors = 4, .results_in_memory = true, .ahead = 2048})
 /* The same for activations of SPLIT_INT16. */
 #define CK_PANEL_ISA_AVX2_SPLIT \
     ((ck_panel_isa){.sum = ck_panel_sum_split_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
-                    .has_few_registers = true, .ahead = 2048})
+                    .late_vectors = 1, .results_in_memory = true, .ahead = 2048})
 
 /* ---- AVX-VNNI, AVX-512 VNNI ------------------------------------------------------------------ */
 
@@ -442,6 +449,7 @@ CK_NEON_I8MM CK_INLINE void ck_panel_sum_neon_i8mm(CK_SUM_PARAMETERS) {
         ck_sum_dots(ck_panel_dot_neon_dotprod, CK_SUM_ARGUMENTS);
         return;
     }
+    const ck_bytes64 *const words = source->words + first;
     int32x4_t products[CK_TILE_VECTORS / 2][8];
     CK_UNROLL
     for (int part = 0; part < parts; part++, values += 32 * n) {
