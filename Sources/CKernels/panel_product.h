@@ -25,9 +25,9 @@ typedef void (*ck_panel_lookup)(const uint8_t *codebook, ck_bytes64 *bytes);
 /* The eight words of 32 columns: as ck_take_words leaves them, or still in their planes. */
 typedef struct ck_word_source {
     bool in_planes;
-    const uint8_t *planes;
+    const uint8_t *planes; /* where they are in planes, of `format` */
     ck_panel_format format;
-    const ck_bytes64 *words; /* otherwise */
+    const ck_bytes64 *words; /* where they are not */
 } ck_word_source;
 
 /* What an instruction set gives to the templates. Functions take vectors by address, because how a wide vector is

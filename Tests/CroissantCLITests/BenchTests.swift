@@ -35,6 +35,7 @@ struct BenchResult: Decodable {
     let energySource: String
     let roofline: Roofline
     let bandwidthUtilisation: Double?
+    let operations: Double
     let peakShare: Double?
     let noise: [String]
     let host: Host
@@ -101,6 +102,12 @@ struct BenchTests {
                 #expect(0 < latency.p10 && latency.p10 <= latency.p50 && latency.p50 <= latency.p90)
             }
             #expect((row.bandwidthUtilisation != nil) == (row.prompt == 0))
+            #expect((row.peakShare != nil) == (row.generation == 0))
+            if let share = row.peakShare {
+                // No run's roofs are above the best, of which the operations are the smaller share.
+                let best = max(row.roofline.floatOperations, row.roofline.byteOperations)
+                #expect(share > 0 && share >= row.operations / best * (1 - 1e-9))
+            }
             #expect(row.roofline.readBytes > 0 && row.roofline.floatOperations > 0 && row.roofline.byteOperations > 0)
             #expect(["rapl", "battery", "unavailable"].contains(row.energySource))
             #expect(row.typeBytes.values.reduce(0, +) == row.modelBytes)

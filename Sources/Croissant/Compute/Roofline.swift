@@ -25,7 +25,7 @@ package struct Roofline: Sendable, Codable {
     /// - Parameter matrices: what is read: weights as a product reads them, in the same pages. Where they are not larger
     ///   than the caches, the figure is about those.
     package static func measure(
-        reading matrices: [WeightMatrix], kernels: Kernels, pool: ThreadPool, seconds: Double = 0.2
+        reading matrices: [WeightMatrix], kernels: Kernels, pool: ThreadPool, seconds: Double
     ) -> Roofline {
         let chunk = 1 << 20
         let chunks = matrices.indices.flatMap { matrix in
