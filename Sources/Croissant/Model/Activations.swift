@@ -83,4 +83,13 @@ package struct Activations: ~Copyable {
         residual.byteCount + normalized.byteCount + queryKeyValue.byteCount + attention.byteCount + projected.byteCount
             + hidden.byteCount + cosines.byteCount + sines.byteCount + logits.byteCount
     }
+
+    /// Moves the rows `rows` of the residual to its beginning; what was there is lost.
+    mutating func keepResidual(of rows: Range<Int>) {
+        guard rows.lowerBound > 0 else { return }
+        let start = rows.lowerBound * shape.embedding
+        let count = rows.count * shape.embedding
+        var residual = residual.mutableSpan
+        for element in 0..<count { residual[element] = residual[start + element] }
+    }
 }

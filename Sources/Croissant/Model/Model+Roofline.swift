@@ -6,6 +6,13 @@ extension Model {
             + [transformer.weights.output]
     }
 
+    /// The matrices that every token of a prompt is multiplied by: the last block finds keys and values alone, but for
+    /// the last token.
+    private var promptProducts: [Linear] {
+        transformer.weights.blocks.dropLast().flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.gateUp, $0.down] }
+            + transformer.weights.blocks.suffix(1).map(\.queryKeyValue)
+    }
+
     /// Bytes of weights that decode reads for each token, as they are held.
     package var weightBytesPerToken: Int {
         products.flatMap(\.parts).reduce(0) { $0 + $1.heldBytes.byteCount }
@@ -14,14 +21,14 @@ extension Model {
     /// Bytes of keys and values of one position, which decode reads for each token after it.
     package var cacheBytesPerPosition: Int { plan.cache.byteCount / plan.cache.capacity }
 
-    /// Operations of a token, a product of two numbers and its addition being two: with all weights, and with the
+    /// Operations of a token, a product of two numbers and its addition being two: with the weights, and with the
     /// `positions` that it attends to.
     ///
-    /// - Parameter hasLogits: whether the output matrix is among the weights; in a prompt it is for the last token only.
-    package func operations(positions: Int, hasLogits: Bool) -> Double {
-        let weights = products.dropLast(hasLogits ? 0 : 1).reduce(0) { $0 + $1.rows * $1.columns }
+    /// - Parameter isPrompt: whether others follow, so that the last block and the output matrix have little to do.
+    package func operations(positions: Int, isPrompt: Bool) -> Double {
+        let weights = (isPrompt ? promptProducts : products).reduce(0) { $0 + $1.rows * $1.columns }
         let seen = min(positions, configuration.attention.window ?? positions)
-        let attention = 2 * seen * configuration.queryLength * configuration.layers
+        let attention = 2 * seen * configuration.queryLength * (configuration.layers - (isPrompt ? 1 : 0))
         return 2 * Double(weights + attention)
     }
 
@@ -30,7 +37,7 @@ extension Model {
     package func promptRoof(_ roofline: Roofline) -> Double? {
         var operations = 0.0
         var seconds = 0.0
-        for layer in products.dropLast() {
+        for layer in promptProducts {
             for part in layer.parts {
                 let roof: Double
                 switch layer.batchActivations(of: part) {

@@ -17,6 +17,15 @@ package struct Transformer: Sendable {
         case last
         /// Every position's.
         case all
+
+        /// The rows of a pass of `tokens` that they are computed from.
+        func rows(of tokens: Int) -> Range<Int> {
+            switch self {
+            case .none: tokens..<tokens
+            case .last: tokens - 1..<tokens
+            case .all: 0..<tokens
+            }
+        }
     }
 
     /// Feeds `tokens`, which continue what `cache` holds, and leaves the logits asked for in `state.logits`.
@@ -32,13 +41,17 @@ package struct Transformer: Sendable {
         let backend = count > CPUBackend.vectorProducts ? promptBackend : backend
         backend.lookUp(tokens, in: weights.embedding, into: &state.residual, scratch: &scratch)
         rope.fill(position..<position + count, cosines: &state.cosines, sines: &state.sines)
+        let wanted = logits.rows(of: count)
         for (layer, block) in weights.blocks.enumerated() {
+            // Later passes need every token's keys and values, but nobody reads what the last block makes of a token
+            // unless its logits are asked for: of a prompt of 24 blocks that is a thirtieth of the work.
+            let rows = layer == weights.blocks.count - 1 ? wanted : 0..<count
             forward(
-                block, layer: layer, position: position, tokens: count, cache: &cache, state: &state,
+                block, layer: layer, position: position, tokens: count, results: rows, cache: &cache, state: &state,
                 scratch: &scratch, on: backend)
         }
         cache.advance(by: count)
-        predict(logits, tokens: count, &state, &scratch, on: backend)
+        predict(rows: wanted.count, &state, &scratch, on: backend)
     }
 
     /// What the matrices of a block are multiplied with.
@@ -56,10 +69,13 @@ package struct Transformer: Sendable {
     /// Takes `state.residual` (tokens, embedding) through one block, whose keys and values are those of `layer` in the
     /// cache, from `position` on; the angles of these positions are in `state` already.
     ///
-    /// - Parameter observe: is shown what the matrices of the block are multiplied with.
+    /// - Parameters:
+    ///   - results: the rows that go all the way, which `state.residual` begins with afterwards; of the others, keys
+    ///     and values are stored and nothing else is done.
+    ///   - observe: is shown what the matrices of the block are multiplied with.
     func forward(
-        _ block: Weights.Block, layer: Int, position: Int, tokens count: Int, cache: inout KVCache,
-        state: inout Activations, scratch: inout Scratch, on backend: CPUBackend,
+        _ block: Weights.Block, layer: Int, position: Int, tokens count: Int, results: Range<Int>,
+        cache: inout KVCache, state: inout Activations, scratch: inout Scratch, on backend: CPUBackend,
         observing observe: (BlockInput, borrowing FloatBuffer) -> Void = { _, _ in }
     ) {
         backend.rmsNorm(
@@ -73,11 +89,14 @@ package struct Transformer: Sendable {
         }
         normalizeHeads(block, tokens: count, &state, on: backend)
         rotateAndStore(layer: layer, position: position, tokens: count, &state, &cache, on: backend)
+
+        guard !results.isEmpty else { return }
+        state.keepResidual(of: results)
+        let count = results.count
         backend.attention(
             configuration.attention, queries: state.queryKeyValue, queryStride: state.shape.queryKeyValue,
-            cache: cache,
-            layer: layer, firstPosition: position, tokens: count, precision: block.queryKeyValue.batchActivations,
-            into: &state.attention, scratch: &scratch)
+            firstQuery: results.lowerBound, cache: cache, layer: layer, firstPosition: position + results.lowerBound,
+            tokens: count, precision: block.queryKeyValue.batchActivations, into: &state.attention, scratch: &scratch)
         observe(.attentionOutput, state.attention)
         backend.multiply(
             block.attentionOutput, state.attention, tokens: count, into: &state.projected, scratch: &scratch)
@@ -124,22 +143,15 @@ package struct Transformer: Sendable {
             layer: layer, position: position, to: &cache)
     }
 
-    /// The final norm and the output matrix, for the positions that somebody wants to know.
+    /// The final norm and the output matrix, for the first `rows` of the residual.
     private func predict(
-        _ logits: Logits, tokens: Int, _ state: inout Activations, _ scratch: inout Scratch, on backend: CPUBackend
+        rows: Int, _ state: inout Activations, _ scratch: inout Scratch, on backend: CPUBackend
     ) {
-        let length = configuration.embeddingLength
-        let rows: Range<Int>
-        switch logits {
-        case .none: return
-        case .last: rows = tokens - 1..<tokens
-        case .all: rows = 0..<tokens
-        }
-        precondition(rows.count <= state.shape.logitRows, "a session without allLogits keeps the last position's only")
+        guard rows > 0 else { return }
+        precondition(rows <= state.shape.logitRows, "a session without allLogits keeps the last position's only")
         backend.rmsNorm(
-            state.residual, at: rows.lowerBound * length, weight: weights.outputNorm,
-            epsilon: configuration.normEpsilon, rows: rows.count, into: &state.normalized)
-        backend.multiply(
-            weights.output, state.normalized, tokens: rows.count, into: &state.logits, scratch: &scratch)
+            state.residual, weight: weights.outputNorm, epsilon: configuration.normEpsilon, rows: rows,
+            into: &state.normalized)
+        backend.multiply(weights.output, state.normalized, tokens: rows, into: &state.logits, scratch: &scratch)
     }
 }

@@ -1,4 +1,5 @@
 import Croissant
+import GGUF
 import Testing
 
 @Suite("Sessions")
@@ -85,6 +86,33 @@ struct SessionTests {
         #expect(ranges == [0..<3, 3..<6, 6..<8])
         var single = try Session(try Self.model { $0.batchSize = 3 })
         #expect(largestDifference(try single.logits(after: Self.tokens), last) < 1e-5)
+    }
+
+    @Test(
+        "what the last block leaves out changes no later logits", arguments: [GGMLType.f32, .q8_0, .q4_0], [1, 2])
+    func lastBlock(type: GGMLType, threads: Int) throws {
+        // Quantised caches want heads of 32.
+        let shape = ModelShape(
+            name: "wide heads", contextLength: 64, embeddingLength: 64, layers: 2, feedForwardLength: 96, heads: 2,
+            keyValueHeads: 1, vocabularySize: 512)
+        let file = try ModelFile(shape: shape, seed: 3)
+        // A pass of 20 goes through tiles, and its last row alone through the end of the last block.
+        let tokens = Array(0..<40).map { Int32(3 + $0 * 11) }
+        var options = RuntimeOptions.exact(contextLength: 64, threads: threads)
+        options.keyType = type
+        options.valueType = type
+        options.batchSize = 21
+        var session = try Session(try file.load(options))
+        let first = try session.logits(after: Array(tokens.prefix(20)))
+        try session.evaluate(Array(tokens[20..<39]), logits: .none)
+        let last = try session.logits(after: [tokens[39]])
+
+        options.allLogits = true
+        var keeping = try Session(try file.load(options))
+        let all =
+            try keeping.allLogits(of: Array(tokens.prefix(20))) + keeping.allLogits(of: Array(tokens.dropFirst(20)))
+        #expect(largestDifference(first, Array(all[19 * 512..<20 * 512])) < 1e-5)
+        #expect(largestDifference(last, Array(all.suffix(512))) < 1e-5)
     }
 
     @Test("sessions of one model do not see each other")

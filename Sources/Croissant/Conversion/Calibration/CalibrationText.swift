@@ -69,8 +69,8 @@ struct CalibrationText: ~Copyable {
                 take(pass, of: chunk)
                 transformer.rope.fill(pass, cosines: &activations.cosines, sines: &activations.sines)
                 transformer.forward(
-                    block, layer: 0, position: pass.lowerBound, tokens: pass.count, cache: &cache, state: &activations,
-                    scratch: &scratch, on: backend
+                    block, layer: 0, position: pass.lowerBound, tokens: pass.count, results: 0..<pass.count,
+                    cache: &cache, state: &activations, scratch: &scratch, on: backend
                 ) { input, x in observe(input, x, pass.count) }
                 if keepsStates { keep(pass, of: chunk) }
                 guard progress.advance(1) else { return false }
