@@ -226,6 +226,11 @@ CK_AVX2 CK_INLINE void ck_panel_sum_avx2(CK_SUM_PARAMETERS) {
     ck_add_bytes_avx2(form, (ck_vectors_avx2){values, n, 4, 4 * n}, first, count, source, sums);
 }
 
+/* Makes the compiler hold a word in registers, and begin nothing that needs it before. */
+CK_AVX2 CK_INLINE void ck_hold_word_avx2(__m256i w[2]) {
+    __asm__ volatile("" : "+x"(w[0]), "+x"(w[1]));
+}
+
 CK_AVX2 CK_INLINE void ck_panel_sum_factors_avx2(
     int n, const ck_bytes64 *words, const uint8_t *values, const int32_t *totals, ck_ints16 *sums) {
     const __m256i *const factors = (const __m256i *)(words + 8), *const starts = factors + 4;
@@ -243,20 +248,27 @@ CK_AVX2 CK_INLINE void ck_panel_sum_factors_avx2(
         sum[0] = _mm256_madd_epi16(starts[0], pair);
         sum[1] = _mm256_madd_epi16(starts[1], pair);
     }
-    /* Two words of six bits: 4 * 63 * 127 < 2^15. */
+    /* Two words of six bits: 4 * 63 * 127 < 2^15. Eight sums, four halves of words, what is spread from a vector and
+     * two products just fit into the registers, in this order alone: the GEMM for Q6_K is a twentieth faster for it on
+     * Zen 3. */
     CK_UNROLL
     for (int j = 0; j < 8; j += 2) {
+        __m256i even[2], odd[2];
+        memcpy(even, &words[j], sizeof even);
+        memcpy(odd, &words[j + 1], sizeof odd);
+        ck_hold_word_avx2(even);
+        ck_hold_word_avx2(odd);
         CK_UNROLL
         for (int t = 0; t < n; t++) {
-            const __m256i even = ck_spread_u32_avx2(values + 4 * (j * n + t));
-            const __m256i odd = ck_spread_u32_avx2(values + 4 * ((j + 1) * n + t));
+            const __m256i first = ck_spread_u32_avx2(values + 4 * (j * n + t));
+            const __m256i second = ck_spread_u32_avx2(values + 4 * ((j + 1) * n + t));
             CK_UNROLL
             for (int half = 0; half < 2; half++) {
-                const __m256i *const w = (const __m256i *)&words[j] + half;
                 const __m256i both =
-                    _mm256_add_epi16(_mm256_maddubs_epi16(w[0], even), _mm256_maddubs_epi16(w[2], odd));
+                    _mm256_add_epi16(_mm256_maddubs_epi16(even[half], first), _mm256_maddubs_epi16(odd[half], second));
                 __m256i *const sum = (__m256i *)&sums[t] + half;
                 *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(both, factors[j / 4 * 2 + half]));
+                __asm__ volatile("" : "+x"(*sum));
             }
         }
     }
