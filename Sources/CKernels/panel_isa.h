@@ -43,11 +43,11 @@ CK_INLINE void ck_panel_halves_scalar(const void *halves, ck_floats16 *out) {
     }
 }
 
-CK_INLINE void ck_panel_lookup_scalar(const uint8_t *codebook, ck_bytes64 *bytes) {
+CK_INLINE void ck_panel_lookup_scalar(const uint8_t *codebook, uint8_t added, ck_bytes64 *bytes) {
     uint8_t found[64];
     memcpy(found, bytes, sizeof found);
     for (int i = 0; i < 64; i++) {
-        found[i] = codebook[found[i]];
+        found[i] = (uint8_t)(codebook[found[i]] + added);
     }
     memcpy(bytes, found, sizeof found);
 }
@@ -63,8 +63,9 @@ CK_AVX2 CK_INLINE __m256i ck_spread_u32_avx2(const uint8_t *address) {
     return _mm256_set1_epi32((int)ck_load_u32(address));
 }
 
-CK_AVX2 CK_INLINE void ck_panel_lookup_avx2(const uint8_t *codebook, ck_bytes64 *bytes) {
-    const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)codebook));
+CK_AVX2 CK_INLINE void ck_panel_lookup_avx2(const uint8_t *codebook, uint8_t added, ck_bytes64 *bytes) {
+    const __m256i values = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)codebook));
+    const __m256i table = _mm256_add_epi8(values, _mm256_set1_epi8((char)added));
     __m256i *const b = (__m256i *)bytes;
     b[0] = _mm256_shuffle_epi8(table, b[0]);
     b[1] = _mm256_shuffle_epi8(table, b[1]);
@@ -80,6 +81,11 @@ CK_AVX2 CK_INLINE void ck_take_halves_avx2(
         word = source->words[j];
     }
     memcpy(halves, &word, sizeof word);
+}
+
+/* Makes the compiler hold a word in registers, and begin nothing that needs it before. */
+CK_AVX2 CK_INLINE void ck_hold_word_avx2(__m256i w[2]) {
+    __asm__ volatile("" : "+x"(w[0]), "+x"(w[1]));
 }
 
 /* Activations of 16 bits meet words widened to 16 bits: the even bytes of a word, then the odd ones. Unrolled, or all
@@ -137,8 +143,8 @@ CK_AVX2 CK_INLINE void ck_panel_sum_wide_avx2(
 }
 
 /* vpmaddubsw adds two products of an unsigned and a signed byte in 16 bits. Those of words of few bits stay there: with
- * four bits, 8 * 2 * 15 * 128 < 2^15, and so on. Those of full bytes do not: such words come signed, and meet the
- * activations with their sign moved over, |w| * (sign(w) * a) <= 128 * 127, twice below 2^15. */
+ * four bits, 8 * 2 * 15 * 128 < 2^15, and so on, down to one word of seven. Those of full bytes do not: such words come
+ * signed, and meet the activations with their sign moved over, |w| * (sign(w) * a) <= 128 * 127, twice below 2^15. */
 CK_INLINE int ck_words_in_16_bits(ck_words_form form) {
     return form.bits <= 4 ? 8 : form.bits == 5 ? 4 : form.bits == 6 ? 2 : 1;
 }
@@ -199,6 +205,26 @@ CK_AVX2 CK_INLINE void ck_add_run_avx2(
     }
 }
 
+/* sums[t] += the products of word j with vector t, which leave their 16 bits at once, in an order that lets sums stay
+ * in registers: the GEMM for IQ2_XXS is 6% faster for it on Zen 3, that for IQ2_XS a third. */
+CK_AVX2 CK_INLINE void ck_add_word_avx2(
+    ck_words_form form, ck_vectors_avx2 a, int j, const ck_word_source *source, ck_ints16 *sums) {
+    __m256i w[2];
+    ck_take_halves_avx2(form, source, j, w);
+    ck_hold_word_avx2(w);
+    CK_UNROLL
+    for (int t = 0; t < a.n; t++) {
+        const __m256i four = ck_spread_u32_avx2(a.values + a.stride * j + a.step * t);
+        CK_UNROLL
+        for (int half = 0; half < 2; half++) {
+            const __m256i pairs = _mm256_maddubs_epi16(w[half], four);
+            __m256i *const sum = (__m256i *)&sums[t] + half;
+            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+            __asm__ volatile("" : "+x"(*sum));
+        }
+    }
+}
+
 /* sums[t] += the products of `count` words, from the `first` on, with vector t. Unrolled, as the place of a word in its
  * planes has to be a constant; it is worth a tenth (Q5_0, Q5_K) to a third (Q8_0) with several vectors on Zen 3. */
 CK_AVX2 CK_INLINE void ck_add_bytes_avx2(
@@ -206,7 +232,11 @@ CK_AVX2 CK_INLINE void ck_add_bytes_avx2(
     const int most = ck_words_in_16_bits(form), run = count < most ? count : most;
     CK_UNROLL
     for (int start = first; start < first + count; start += run) {
-        ck_add_run_avx2(form, a, start, start + run, source, sums);
+        if (run == 1 && !form.is_signed) {
+            ck_add_word_avx2(form, a, start, source, sums);
+        } else {
+            ck_add_run_avx2(form, a, start, start + run, source, sums);
+        }
     }
 }
 
@@ -224,11 +254,6 @@ CK_AVX2 CK_INLINE void ck_panel_sum_avx2(CK_SUM_PARAMETERS) {
         sums[t] = (ck_ints16){0} + ck_start(form, totals[t]);
     }
     ck_add_bytes_avx2(form, (ck_vectors_avx2){values, n, 4, 4 * n}, first, count, source, sums);
-}
-
-/* Makes the compiler hold a word in registers, and begin nothing that needs it before. */
-CK_AVX2 CK_INLINE void ck_hold_word_avx2(__m256i w[2]) {
-    __asm__ volatile("" : "+x"(w[0]), "+x"(w[1]));
 }
 
 CK_AVX2 CK_INLINE void ck_panel_sum_factors_avx2(
@@ -304,12 +329,12 @@ CK_AVX2 CK_INLINE void ck_panel_halves_avx2(const void *halves, ck_floats16 *out
 
 #define CK_PANEL_ISA_AVX2 \
     ((ck_panel_isa){.sum = ck_panel_sum_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
-                    .sum_factors = ck_panel_sum_factors_avx2, .is_signed = true, .has_wide_words = true, \
-                    .late_vectors = 4, .results_in_memory = true, .ahead = 2048})
+                    .sum_factors = ck_panel_sum_factors_avx2, .is_signed = true, .has_narrow_words = true, \
+                    .has_wide_words = true, .late_vectors = 4, .results_in_memory = true, .ahead = 2048})
 /* The same for activations of SPLIT_INT16. */
 #define CK_PANEL_ISA_AVX2_SPLIT \
     ((ck_panel_isa){.sum = ck_panel_sum_split_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
-                    .late_vectors = 1, .results_in_memory = true, .ahead = 2048})
+                    .has_narrow_words = true, .late_vectors = 1, .results_in_memory = true, .ahead = 2048})
 
 /* ---- AVX-VNNI, AVX-512 VNNI ------------------------------------------------------------------ */
 
@@ -343,8 +368,9 @@ CK_AVX512 CK_INLINE void ck_panel_halves_avx512(const void *halves, ck_floats16 
     *out = (ck_floats16)_mm512_cvtph_ps(_mm256_loadu_si256(halves));
 }
 
-CK_AVX512 CK_INLINE void ck_panel_lookup_avx512(const uint8_t *codebook, ck_bytes64 *bytes) {
-    const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)codebook));
+CK_AVX512 CK_INLINE void ck_panel_lookup_avx512(const uint8_t *codebook, uint8_t added, ck_bytes64 *bytes) {
+    const __m512i values = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)codebook));
+    const __m512i table = _mm512_add_epi8(values, _mm512_set1_epi8((char)added));
     *bytes = (ck_bytes64)_mm512_shuffle_epi8(table, (__m512i)*bytes);
 }
 
@@ -402,8 +428,8 @@ CK_NEON CK_INLINE void ck_panel_halves_neon(const void *halves, ck_floats16 *out
     }
 }
 
-CK_NEON CK_INLINE void ck_panel_lookup_neon(const uint8_t *codebook, ck_bytes64 *bytes) {
-    const uint8x16_t table = vld1q_u8(codebook);
+CK_NEON CK_INLINE void ck_panel_lookup_neon(const uint8_t *codebook, uint8_t added, ck_bytes64 *bytes) {
+    const uint8x16_t table = vaddq_u8(vld1q_u8(codebook), vdupq_n_u8(added));
     uint8x16_t *const b = (uint8x16_t *)bytes;
     CK_UNROLL
     for (int i = 0; i < 4; i++) {

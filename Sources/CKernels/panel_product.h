@@ -19,8 +19,8 @@ typedef struct ck_words_form {
     bool has_factors; /* as ck_put_factors leaves them: behind the words */
 } ck_words_form;
 
-/* Sets bytes to codebook[bytes[i]], for bytes below sixteen. */
-typedef void (*ck_panel_lookup)(const uint8_t *codebook, ck_bytes64 *bytes);
+/* Sets bytes to codebook[bytes[i]] + added, for bytes below sixteen. */
+typedef void (*ck_panel_lookup)(const uint8_t *codebook, uint8_t added, ck_bytes64 *bytes);
 
 /* The eight words of 32 columns: as ck_take_words leaves them, or still in their planes. */
 typedef struct ck_word_source {
@@ -52,6 +52,8 @@ typedef struct ck_panel_isa {
     uint8_t late_vectors;
     /* Whether words of eight bits are to be signed. */
     bool is_signed;
+    /* Whether fewer bits are less work, so that what a codebook holds takes no more of them than it needs. */
+    bool has_narrow_words;
     /* Whether tiles hold words of eight bits wherever there is an offset: then the sums of any format start from the
      * totals as they are, or from zero where words are signed. */
     bool widens_tiles;
@@ -65,10 +67,38 @@ typedef struct ck_panel_isa {
     uint16_t ahead;
 } ck_panel_isa;
 
+/* The largest magnitude of (q - offset). */
+CK_INLINE int ck_largest_weight(ck_panel_format format) {
+    int largest = format.offset > 0 ? format.offset : (1 << format.bits) - 1;
+    if (format.codebook != NULL) {
+        largest = 0;
+        CK_UNROLL
+        for (int k = 0; k < 1 << format.bits; k++) {
+            const int magnitude = format.codebook[k] < 128 ? 128 - format.codebook[k] : format.codebook[k] - 128;
+            largest = magnitude > largest && format.codebook[k] != 255 ? magnitude : largest;
+        }
+    }
+    return largest;
+}
+
+/* The bits that the words of a format need: of a codebook, those of its values with an offset that is half of them. */
+CK_INLINE uint8_t ck_word_bits(ck_panel_format format) {
+    if (format.codebook == NULL) {
+        return format.bits;
+    }
+    const int largest = ck_largest_weight(format);
+    uint8_t bits = 8;
+    CK_UNROLL
+    for (uint8_t fewer = 7; fewer > 1; fewer--) {
+        bits = largest < 1 << (fewer - 1) ? fewer : bits;
+    }
+    return bits;
+}
+
 /* Whether AVX2 has products of a format with activations of SPLIT_INT16: those of full bytes would overflow, and would
  * not be faster. */
 CK_INLINE bool ck_splits_int16(ck_panel_format format) {
-    return format.bits < 8 && format.codebook == NULL;
+    return ck_word_bits(format) < 8;
 }
 
 /* Whether tiles for activations of 8 bits hold the factors of groups as integers, where an instruction set has a use
@@ -82,7 +112,10 @@ CK_INLINE bool ck_has_factor_tiles(ck_panel_format format) {
 
 /* The words that panels are unpacked to. */
 CK_INLINE ck_words_form ck_panel_words(ck_panel_format format, ck_panel_isa isa) {
-    const uint8_t bits = format.codebook != NULL ? 8 : format.bits;
+    const uint8_t bits = format.codebook != NULL && !isa.has_narrow_words ? 8 : ck_word_bits(format);
+    if (format.codebook != NULL && bits < 8) {
+        return (ck_words_form){.bits = bits, .offset = (uint8_t)(1 << (bits - 1))};
+    }
     const bool is_signed = bits == 8 && isa.is_signed;
     return (ck_words_form){
         .bits = bits, .is_signed = is_signed, .offset = (uint8_t)(format.offset - (is_signed ? 128 : 0))};
@@ -144,11 +177,11 @@ CK_INLINE void ck_take_word(
     ck_panel_format format, ck_panel_lookup lookup, ck_words_form form, const uint8_t *planes, int j,
     ck_bytes64 *word) {
     ck_unpack_word(format.bits, 8, j, planes, word);
+    const uint8_t added = (uint8_t)(form.offset - format.offset);
     if (format.codebook != NULL) {
-        lookup(format.codebook, word);
-    }
-    if (form.offset != format.offset) {
-        *word += (uint8_t)(form.offset - format.offset);
+        lookup(format.codebook, added, word);
+    } else if (added != 0) {
+        *word += added;
     }
 }
 
@@ -535,7 +568,7 @@ CK_INLINE void ck_dequantize_panel(
             for (int j = 0; j < 8; j++, out += 4 * stride) {
                 const int group = (8 * c + j) / (format.group / 4);
                 if (format.codebook != NULL) {
-                    isa.lookup(format.codebook, &words[j]);
+                    isa.lookup(format.codebook, 0, &words[j]);
                 }
                 CK_UNROLL
                 for (int i = 0; i < 4; i++) {

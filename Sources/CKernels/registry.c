@@ -138,7 +138,7 @@ ck_panel_kernels ck_panels(ck_type type, ck_isa isa) {
     const ck_panel_format format = *rows[type].panels->format;
     /* Full bytes meet bytes one by one, with a change of sign for each: more work than with 16 bits. */
     const bool has_wide_words = found.tile_bytes[CK_PRECISION_INT16] > found.tile_bytes[CK_PRECISION_INT8];
-    found.favours_int16 = has_wide_words && (format.bits > 6 || format.codebook != NULL);
+    found.favours_int16 = has_wide_words && ck_word_bits(format) == 8;
     found.tile_bytes[CK_PRECISION_INT16] += ck_tile_scale_bytes32(format, (ck_words_form){0});
     /* Where tiles may hold factors, there is room for them; formats without any give it back. */
     ck_words_form form = {.has_factors = true};

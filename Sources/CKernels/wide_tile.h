@@ -37,20 +37,6 @@ CK_INLINE int ck_wide_pairs(ck_panel_format format) {
     return CK_WIDE_COLUMNS / format.group / 2;
 }
 
-/* The largest magnitude of (q - offset). */
-CK_INLINE int ck_largest_weight(ck_panel_format format) {
-    int largest = format.offset > 0 ? format.offset : (1 << format.bits) - 1;
-    if (format.codebook != NULL) {
-        largest = 0;
-        CK_UNROLL
-        for (int k = 0; k < 1 << format.bits; k++) {
-            const int magnitude = format.codebook[k] < 128 ? 128 - format.codebook[k] : format.codebook[k] - 128;
-            largest = magnitude > largest && format.codebook[k] != 255 ? magnitude : largest;
-        }
-    }
-    return largest;
-}
-
 /* How far sums of a group are shifted to be integers of 16 bits. */
 CK_INLINE int ck_wide_shift(ck_panel_format format) {
     const int most = format.group * ck_largest_weight(format) * 127;

@@ -237,14 +237,11 @@ struct PanelTests {
     @Test("AVX2 favours activations of 16 bits for weights of full bytes", arguments: panelTypes, supportedISAs)
     func favoursInt16(type: ck_type, isa: ck_isa) {
         let isAVX2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
-        let fullBytes = ["Q8_0", "IQ4_NL", "IQ4_XS", "IQ3_XXS", "IQ3_S", "IQ2_XXS", "IQ2_XS", "IQ2_S"]
-        let kernels = ck_panels(type, isa)
-        if !isAVX2 { #expect(!kernels.favours_int16) }
-        if isAVX2 && fullBytes.contains(type.name) { #expect(kernels.favours_int16) }
-        if isAVX2 && ["Q4_0", "Q4_1", "Q5_0", "Q4_K", "Q5_K", "Q6_K", "Q2_K"].contains(type.name) {
-            #expect(!kernels.favours_int16)
-        }
+        #expect(ck_panels(type, isa).favours_int16 == (isAVX2 && Self.fullBytes.contains(type.name)))
     }
+
+    /// Types whose weights need all bits of a byte; what other codebooks hold is as small as -64 to 63.
+    private static let fullBytes = ["Q8_0", "IQ4_NL", "IQ4_XS"]
 
     @Test("Types with blocks of 256 have tiles for activations with a scale for 64 columns", arguments: panelTypes)
     func wideTiles(type: ck_type) {
@@ -261,10 +258,7 @@ struct PanelTests {
         let isAVX2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
         let kernels = ck_panels(type, isa)
         let products = unsafe [kernels.one, kernels.four].map { unsafe entry(of: $0, CK_PRECISION_SPLIT_INT16) != nil }
-        // Q8_0 has full bytes; Q1_0, IQ types, MXFP4 and NVFP4 have them from a codebook.
-        let hasFullBytes =
-            ["Q8_0", "Q1_0"].contains(type.name) || type.name.hasPrefix("IQ") || type.name.contains("FP4")
-        #expect(products == [Bool](repeating: isAVX2 && !hasFullBytes, count: 2))
+        #expect(products == [Bool](repeating: isAVX2 && !Self.fullBytes.contains(type.name), count: 2))
     }
 
     @Test("Planes of bytes are the same integers as those of 16 bits", arguments: supportedISAs)
