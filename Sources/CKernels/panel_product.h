@@ -67,13 +67,13 @@ typedef struct ck_panel_isa {
     uint16_t ahead;
 } ck_panel_isa;
 
-/* The largest magnitude of (q - offset). */
+/* The largest magnitude of (q - offset). A codebook ends with bytes of 255, which nothing stands for. */
 CK_INLINE int ck_largest_weight(ck_panel_format format) {
     int largest = format.offset > 0 ? format.offset : (1 << format.bits) - 1;
     if (format.codebook != NULL) {
         largest = 0;
         CK_UNROLL
-        for (int k = 0; k < 1 << format.bits; k++) {
+        for (int k = 0; k < 16; k++) {
             const int magnitude = format.codebook[k] < 128 ? 128 - format.codebook[k] : format.codebook[k] - 128;
             largest = magnitude > largest && format.codebook[k] != 255 ? magnitude : largest;
         }
