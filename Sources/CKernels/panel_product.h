@@ -67,7 +67,7 @@ typedef struct ck_panel_isa {
     uint16_t ahead;
 } ck_panel_isa;
 
-/* The largest magnitude of (q - offset). A codebook ends with bytes of 255, which nothing stands for. */
+/* The largest magnitude of (q - offset). */
 CK_INLINE int ck_largest_weight(ck_panel_format format) {
     int largest = format.offset > 0 ? format.offset : (1 << format.bits) - 1;
     if (format.codebook != NULL) {

@@ -234,13 +234,14 @@ struct PanelTests {
         }
     }
 
-    @Test("AVX2 favours activations of 16 bits for weights of full bytes", arguments: panelTypes, supportedISAs)
+    @Test(
+        "AVX2 favours activations of 16 bits for weights that become full bytes", arguments: panelTypes, supportedISAs)
     func favoursInt16(type: ck_type, isa: ck_isa) {
         let isAVX2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
         #expect(ck_panels(type, isa).favours_int16 == (isAVX2 && Self.fullBytes.contains(type.name)))
     }
 
-    /// Types whose weights need all bits of a byte; what other codebooks hold is as small as -64 to 63.
+    /// Types whose weights need all bits of a byte; what other codebooks hold is between -62 and 62.
     private static let fullBytes = ["Q8_0", "IQ4_NL", "IQ4_XS"]
 
     @Test("Types with blocks of 256 have tiles for activations with a scale for 64 columns", arguments: panelTypes)
@@ -252,7 +253,7 @@ struct PanelTests {
     }
 
     @Test(
-        "On AVX2, weights of less than a byte meet activations of 16 bits as two planes of bytes",
+        "On AVX2, weights that need less than a byte meet activations of 16 bits as two planes of bytes",
         arguments: panelTypes, supportedISAs)
     func splitsInt16(type: ck_type, isa: ck_isa) {
         let isAVX2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512

@@ -104,7 +104,7 @@ struct BenchTests {
             #expect((row.bandwidthUtilisation != nil) == (row.prompt == 0))
             #expect((row.peakShare != nil) == (row.generation == 0))
             if let share = row.peakShare {
-                // No run's roofs are above the best, of which the operations are the smaller share.
+                // The best roof of all runs leaves the smallest share.
                 let best = max(row.roofline.floatOperations, row.roofline.byteOperations)
                 #expect(share > 0 && share >= row.operations / best * (1 - 1e-9))
             }

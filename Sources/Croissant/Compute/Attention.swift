@@ -89,21 +89,21 @@ extension CPUBackend {
     ///
     /// - Parameters:
     ///   - queries: rows of `queryStride` floats that begin with queries (heads * headSize).
-    ///   - firstQuery: the row of the first new token.
+    ///   - firstRow: the row of the first new token.
     ///   - cache: holds keys and values of all positions, those of the new tokens included.
     ///   - firstPosition: the position of the first new token.
     ///   - precision: what the activations of a batch are rounded to: with int8, which is much coarser, queries, keys
     ///     and values of many tokens are rounded to integers of about 13 bits where that is faster.
     ///   - out: (tokens, heads * headSize).
     package func attention(
-        _ shape: AttentionShape, queries: borrowing FloatBuffer, queryStride: Int, firstQuery: Int = 0,
+        _ shape: AttentionShape, queries: borrowing FloatBuffer, queryStride: Int, firstRow: Int,
         cache: borrowing KVCache, layer: Int, firstPosition: Int, tokens: Int, precision: ActivationPrecision,
         into out: inout FloatBuffer, scratch: inout Scratch
     ) {
         let workerFloats = scratch.attentionFloats
         let first = scratch.attention.count - pool.threadCount * workerFloats
         let step = AttentionStep(
-            shape: shape, kernels: kernels, queries: queries.span.extracting(droppingFirst: firstQuery * queryStride),
+            shape: shape, kernels: kernels, queries: queries.span.extracting(droppingFirst: firstRow * queryStride),
             queryStride: queryStride, layer: layer, firstPosition: firstPosition, tokens: tokens,
             integers: precision == .int8)
         let out = out.shared

@@ -6,8 +6,8 @@ extension Model {
             + [transformer.weights.output]
     }
 
-    /// The matrices that every token of a prompt is multiplied by: the last block finds keys and values alone, but for
-    /// the last token.
+    /// The matrices that every token of a prompt is multiplied by: from the last block, all but the last token want keys
+    /// and values alone.
     private var promptProducts: [Linear] {
         transformer.weights.blocks.dropLast().flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.gateUp, $0.down] }
             + transformer.weights.blocks.suffix(1).map(\.queryKeyValue)
@@ -24,7 +24,8 @@ extension Model {
     /// Operations of a token, a product of two numbers and its addition being two: with the weights, and with the
     /// `positions` that it attends to.
     ///
-    /// - Parameter isPrompt: whether others follow, so that the last block and the output matrix have little to do.
+    /// - Parameter isPrompt: whether it is a token of a prompt other than the last, of which nobody wants to know what
+    ///   follows.
     package func operations(positions: Int, isPrompt: Bool) -> Double {
         let weights = (isPrompt ? promptProducts : products).reduce(0) { $0 + $1.rows * $1.columns }
         let seen = min(positions, configuration.attention.window ?? positions)

@@ -33,7 +33,7 @@ public struct RuntimeOptions: Sendable {
     /// ``Session/evaluateAll(_:_:)``; by default only the last one's, of shape (1, vocabulary).
     ///
     /// That is 4 bytes for each: 62.5 MiB for 512 tokens of a vocabulary of 32000. Only ``Session/evaluateAll(_:_:)``
-    /// takes the time to multiply every position with the output matrix.
+    /// takes the time to bring every position through the last block and the output matrix.
     public var allLogits = false
 
     /// The defaults.

@@ -9,7 +9,8 @@ package struct Transformer: Sendable {
     /// What feeds batches, with as many threads as they are worth.
     let promptBackend: CPUBackend
 
-    /// Which positions' logits a pass computes: the output matrix is a tenth of the work, and prompts need it once.
+    /// Which positions' logits a pass computes: the last block and the output matrix are a tenth of the work, and
+    /// prompts need them once.
     package enum Logits: Sendable {
         /// None.
         case none
@@ -44,7 +45,8 @@ package struct Transformer: Sendable {
         let wanted = logits.rows(of: count)
         for (layer, block) in weights.blocks.enumerated() {
             // Later passes need every token's keys and values, but nobody reads what the last block makes of a token
-            // unless its logits are asked for: of a prompt of 24 blocks that is a thirtieth of the work.
+            // unless its logits are asked for: with 24 blocks that is a thirtieth of a prompt's work. What a batch leaves
+            // of few rows is multiplied as decode multiplies.
             let rows = layer == weights.blocks.count - 1 ? wanted : 0..<count
             forward(
                 block, layer: layer, position: position, tokens: count, results: rows, cache: &cache, state: &state,
@@ -71,7 +73,7 @@ package struct Transformer: Sendable {
     ///
     /// - Parameters:
     ///   - results: the rows that go all the way, which `state.residual` begins with afterwards; of the others, keys
-    ///     and values are stored and nothing else is done.
+    ///     and values are stored, and that is all.
     ///   - observe: is shown what the matrices of the block are multiplied with.
     func forward(
         _ block: Weights.Block, layer: Int, position: Int, tokens count: Int, results: Range<Int>,
@@ -92,24 +94,24 @@ package struct Transformer: Sendable {
 
         guard !results.isEmpty else { return }
         state.keepResidual(of: results)
-        let count = results.count
         backend.attention(
             configuration.attention, queries: state.queryKeyValue, queryStride: state.shape.queryKeyValue,
-            firstQuery: results.lowerBound, cache: cache, layer: layer, firstPosition: position + results.lowerBound,
-            tokens: count, precision: block.queryKeyValue.batchActivations, into: &state.attention, scratch: &scratch)
+            firstRow: results.lowerBound, cache: cache, layer: layer, firstPosition: position + results.lowerBound,
+            tokens: results.count, precision: block.queryKeyValue.batchActivations, into: &state.attention,
+            scratch: &scratch)
         observe(.attentionOutput, state.attention)
         backend.multiply(
-            block.attentionOutput, state.attention, tokens: count, into: &state.projected, scratch: &scratch)
-        backend.add(state.projected, to: &state.residual, count: count * configuration.embeddingLength)
+            block.attentionOutput, state.attention, tokens: results.count, into: &state.projected, scratch: &scratch)
+        backend.add(state.projected, to: &state.residual, count: results.count * configuration.embeddingLength)
 
         backend.rmsNorm(
-            state.residual, weight: block.feedForwardNorm, epsilon: configuration.normEpsilon, rows: count,
+            state.residual, weight: block.feedForwardNorm, epsilon: configuration.normEpsilon, rows: results.count,
             into: &state.normalized)
         observe(.feedForward, state.normalized)
-        backend.multiply(block.gateUp, state.normalized, tokens: count, into: &state.hidden, scratch: &scratch)
+        backend.multiply(block.gateUp, state.normalized, tokens: results.count, into: &state.hidden, scratch: &scratch)
         observe(.down, state.hidden)
-        backend.multiply(block.down, state.hidden, tokens: count, into: &state.projected, scratch: &scratch)
-        backend.add(state.projected, to: &state.residual, count: count * configuration.embeddingLength)
+        backend.multiply(block.down, state.hidden, tokens: results.count, into: &state.projected, scratch: &scratch)
+        backend.add(state.projected, to: &state.residual, count: results.count * configuration.embeddingLength)
     }
 
     /// Normalises each head of the queries and of the keys, where the block has norms for them.

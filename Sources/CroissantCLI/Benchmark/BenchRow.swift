@@ -246,8 +246,9 @@ private struct TestCost {
         // A token reads the positions before it: half of what the test itself adds, on average.
         let positions = test.depth + test.tokens / 2
         bytesPerToken = Double(model.weightBytesPerToken + positions * model.cacheBytesPerPosition)
-        let prompt = Double(test.prompt) * model.operations(positions: positions, isPrompt: true)
-        let generation = Double(test.generation) * model.operations(positions: positions, isPrompt: false)
+        let last = test.prompt > 0 ? 1 : 0
+        let prompt = Double(test.prompt - last) * model.operations(positions: positions, isPrompt: true)
+        let generation = Double(test.generation + last) * model.operations(positions: positions, isPrompt: false)
         operationsPerToken = (prompt + generation) / Double(test.tokens)
     }
 }

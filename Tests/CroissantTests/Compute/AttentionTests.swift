@@ -138,8 +138,9 @@ private struct AttentionCase: Sendable, CustomTestStringConvertible {
 
     /// What comes out where positions are fed in passes of these lengths, from `start` on; those before only go to the
     /// cache. The types of the cache are the case's own, or `type`.
+    /// Of each pass `lastOnly` wants to know the last position's alone.
     func results(
-        passes: [Int], from start: Int = 0, type: GGMLType? = nil, threads: Int,
+        passes: [Int], from start: Int = 0, type: GGMLType? = nil, threads: Int, lastOnly: Bool = false,
         precision: ActivationPrecision = .f32, instructionSet: InstructionSet = Kernels.bestInstructionSet
     ) throws -> [Float] {
         let context = start + passes.reduce(0, +)
@@ -163,10 +164,12 @@ private struct AttentionCase: Sendable, CustomTestStringConvertible {
                 &input, stride: stride, keysAt: width, valuesAt: width + keyValueHeads * size,
                 length: keyValueHeads * size, rows: tokens, layer: 1, position: first, to: &cache)
             if first >= start {
-                var out = try FloatBuffer.allocate(tokens * width, purpose: "a test")
+                let row = lastOnly ? tokens - 1 : 0
+                var out = try FloatBuffer.allocate((tokens - row) * width, purpose: "a test")
                 backend.attention(
-                    attention, queries: input, queryStride: stride, cache: cache, layer: 1,
-                    firstPosition: first, tokens: tokens, precision: precision, into: &out, scratch: &scratch)
+                    attention, queries: input, queryStride: stride, firstRow: row, cache: cache, layer: 1,
+                    firstPosition: first + row, tokens: tokens - row, precision: precision, into: &out,
+                    scratch: &scratch)
                 results += array(out.span)
             }
             first += tokens
@@ -209,6 +212,17 @@ struct AttentionTests {
         for context in Self.contexts {
             let error = try attention.error(passes: [context], type: type, threads: 1 + context % 3)
             #expect(error < Self.tolerance, "\(context) positions: \(error)")
+        }
+    }
+
+    @Test("the last position of a pass alone", arguments: AttentionCase.all)
+    fileprivate func lastOnly(attention: AttentionCase) throws {
+        for context in Self.contexts {
+            let all = try attention.results(passes: [context], threads: 2)
+            let last = try attention.results(passes: [context], threads: 2, lastOnly: true)
+            let difference = largestDifference(last, Array(all.suffix(last.count)))
+            #expect(
+                last.count == attention.width && difference < 2 * Float(Self.tolerance), "\(context): \(difference)")
         }
     }
 

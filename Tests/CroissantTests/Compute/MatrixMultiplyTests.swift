@@ -66,7 +66,9 @@ struct MatrixMultiplyTests {
             let kernels = Kernels(instructionSet)
             let isAVX2 = [.avx2, .avx512].contains(instructionSet)
             #expect(kernels.panelForm(of: [.q4_0, .q6_K], precision: .int16) == (isAVX2 ? .splitInt16 : .int16))
+            #expect(kernels.panelForm(of: [.iq3_s, .mxfp4], precision: .int16) == (isAVX2 ? .splitInt16 : .int16))
             #expect(kernels.panelForm(of: [.q4_0, .q8_0], precision: .int16) == .int16)
+            #expect(kernels.panelForm(of: [.q4_0, .iq4_xs], precision: .int16) == .int16)
             #expect(kernels.panelForm(of: [], precision: .int16) == .int16)
             #expect(kernels.panelForm(of: [.q4_0, .q6_K], precision: .int8) == .int8)
         }

@@ -115,6 +115,26 @@ struct SessionTests {
         #expect(largestDifference(last, Array(all.suffix(512))) < 1e-5)
     }
 
+    @Test("prompts with threads of their own leave one row of a batch to them, too", arguments: [GGMLType.q4_0, .q6_K])
+    func promptThreads(type: GGMLType) throws {
+        let shape = ModelShape(
+            name: "panels", contextLength: 64, embeddingLength: 256, layers: 2, feedForwardLength: 256, heads: 4,
+            keyValueHeads: 2, vocabularySize: 512)
+        let file = try ModelFile(shape: shape, type: type, seed: 3)
+        let tokens = Array(0..<40).map { Int32(3 + $0 * 11) }
+        var options = RuntimeOptions(contextLength: 64)
+        (options.threads, options.promptThreads) = (1, 3)
+        (options.activations, options.prefill) = (.int16, .int16)
+        var session = try Session(try file.load(options))
+        let last = try session.logits(after: tokens)
+        (options.threads, options.promptThreads, options.allLogits) = (2, nil, true)
+        var keeping = try Session(try file.load(options))
+        let all = try keeping.allLogits(of: tokens)
+        let largest = all.suffix(512).map(abs).max() ?? 0
+        let difference = largestDifference(last, Array(all.suffix(512)))
+        #expect(difference < 1e-3 * largest, "\(difference) of \(largest)")
+    }
+
     @Test("sessions of one model do not see each other")
     func independent() throws {
         let model = try Self.model { $0.threads = 2 }

@@ -68,6 +68,14 @@ private struct Variant: Sendable, Decodable, CustomTestStringConvertible {
         return result
     }
 
+    /// The divergence of the last position's logits alone, of a model with `options`, from the reference.
+    func lastDivergence(_ options: RuntimeOptions) throws -> Double {
+        let model = try modelFile().load(options)
+        var session = try Session(model)
+        let last = try session.logits(after: ids)
+        return meanDivergence(of: last, from: Array(try logits().suffix(last.count)), columns: last.count)
+    }
+
     /// The mean divergence of the logits of a model with `options` from the reference.
     func divergence(_ options: RuntimeOptions) throws -> Double {
         var options = options
@@ -99,6 +107,8 @@ struct ArchitectureTests {
                 options.instructionSet = instructionSet
                 let divergence = try variant.divergence(options)
                 #expect(divergence <= 2e-6, "\(instructionSet), batches of \(batchSize): \(divergence)")
+                let last = try variant.lastDivergence(options)
+                #expect(last <= 2e-6, "the last alone, \(instructionSet), batches of \(batchSize): \(last)")
             }
         }
     }
