@@ -49,10 +49,9 @@ typedef struct ck_panel_format {
     int8_t exponent;         /* scales are to be multiplied by this power of two */
     uint8_t factor_bits;     /* 4 or 6, unsigned, or 8, signed or floats; 0 where the block's scale is all there is */
     uint8_t factor_offset;   /* subtracted from factors of scales */
-    const uint8_t *codebook; /* what q stands for, see below; NULL: itself */
+    /* What q stands for: sixteen ascending bytes, 128 more than the weights, the rest 255; NULL: itself. */
+    const uint8_t *codebook;
 } ck_panel_format;
-
-/* A codebook has sixteen places: bytes in ascending order, 128 more than the weights; 255 where a place is not used. */
 
 /* Vectors of 64 bytes that the factors of 32 columns take in tiles that hold them: see panel_product.h. */
 #define CK_FACTOR_VECTORS 3

@@ -1,16 +1,17 @@
 /// What a token costs, and what this machine could do at best.
 extension Model {
     /// The matrices that a token is multiplied by: all but a lookup of the embedding.
-    private var products: [Linear] {
-        transformer.weights.blocks.flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.gateUp, $0.down] }
-            + [transformer.weights.output]
-    }
+    private var products: [Linear] { products(of: transformer.weights.blocks[...]) + [transformer.weights.output] }
 
     /// The matrices that every token of a prompt is multiplied by: from the last block, all but the last token want keys
     /// and values alone.
     private var promptProducts: [Linear] {
-        transformer.weights.blocks.dropLast().flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.gateUp, $0.down] }
-            + transformer.weights.blocks.suffix(1).map(\.queryKeyValue)
+        let blocks = transformer.weights.blocks
+        return products(of: blocks.dropLast()) + blocks.suffix(1).map(\.queryKeyValue)
+    }
+
+    private func products(of blocks: ArraySlice<Weights.Block>) -> [Linear] {
+        blocks.flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.gateUp, $0.down] }
     }
 
     /// Bytes of weights that decode reads for each token, as they are held.
