@@ -110,7 +110,10 @@ private final class Job: Sendable {
 
     /// The step that was begun last: its number, of 32 bits, its chunks, the shares that they are in, and its ``Job``.
     /// Written by ``run(count:shares:job:)`` alone.
-    private static let (step, count, shares, job) = (0, 1, 2, 3)
+    private static let step = 0
+    private static let count = 1
+    private static let shares = 2
+    private static let job = 3
     /// Chunks of this step that are done.
     private static let done = line
     private let isStopping = Atomic<Bool>(false)
