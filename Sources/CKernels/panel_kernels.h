@@ -4,6 +4,7 @@
 
 #include "block256.h"
 #include "block32.h"
+#include "panel_factors.h"
 #include "panel_isa.h"
 #include "registry.h"
 #include "wide_tile.h"
@@ -25,10 +26,10 @@
 
 /* The rest of an instruction set; more vectors than four meet a tile only where the registers are enough. */
 #define CK_DEFINE_PANEL_PRODUCTS(S, TARGET, ISA)                                                                     \
-    CK_DEFINE_PANEL_PRODUCT(panel_one_int8_##S, TARGET, ISA, ck_panel_product, 1, 1)                                 \
-    CK_DEFINE_PANEL_PRODUCT(panel_one_int16_##S, TARGET, ISA, ck_panel_product, 2, 1)                                \
-    CK_DEFINE_PANEL_PRODUCT(panel_four_int8_##S, TARGET, ISA, ck_panel_product, 1, 4)                                \
-    CK_DEFINE_PANEL_PRODUCT(panel_four_int16_##S, TARGET, ISA, ck_panel_product, 2, 4)                               \
+    CK_DEFINE_PANEL_PRODUCT(panel_one_int8_##S, TARGET, ISA, ck_vectors_product, 1, 1)                               \
+    CK_DEFINE_PANEL_PRODUCT(panel_one_int16_##S, TARGET, ISA, ck_vectors_product, 2, 1)                              \
+    CK_DEFINE_PANEL_PRODUCT(panel_four_int8_##S, TARGET, ISA, ck_vectors_product, 1, 4)                              \
+    CK_DEFINE_PANEL_PRODUCT(panel_four_int16_##S, TARGET, ISA, ck_vectors_product, 2, 4)                             \
     CK_DEFINE_PANEL_PRODUCT(tile_4_int8_##S, TARGET, ISA, ck_tile_product, 1, 4)                                     \
     CK_DEFINE_PANEL_PRODUCT(tile_4_int16_##S, TARGET, ISA, ck_tile_product, 2, 4)                                    \
     CK_DEFINE_UNPACK(unpack_bytes_##S, TARGET, ISA, 1)
@@ -65,7 +66,7 @@
 #define CK_DEFINE_SPLIT_PRODUCT(NAME, N)                                                                             \
     CK_AVX2 static void NAME(const void *panel, size_t columns, const ck_columns *x, float *y, size_t stride) {      \
         if (ck_splits_int16(panel_format)) {                                                                         \
-            ck_panel_product(panel_format, CK_PANEL_ISA_AVX2_SPLIT, 2, N, panel, columns, x, y, stride);             \
+            ck_vectors_product(panel_format, CK_PANEL_ISA_AVX2_SPLIT, 2, N, panel, columns, x, y, stride);           \
         }                                                                                                            \
     }
 #define CK_SPLIT_ENTRIES                                                                                             \

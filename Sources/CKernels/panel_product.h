@@ -43,6 +43,11 @@ typedef struct ck_panel_isa {
      * totals are of sixteen columns too; n is a multiple of four. NULL where there are no such tiles. */
     void (*sum_factors)(
         int n, const ck_bytes64 *words, const uint8_t *values, const int32_t *totals, ck_ints16 *sums);
+    /* *product = the products of 32 columns with one vector times the factors of their two groups: see panel_factors.h.
+     * NULL where that is no gain. */
+    void (*one_factors)(
+        ck_panel_format format, ck_words_form form, int parts, const ck_word_source *source, const uint8_t *factors,
+        const uint8_t *values, const int32_t *totals, ck_floats16 *product);
     /* Sixteen f16 -> floats. */
     void (*halves)(const void *halves, ck_floats16 *out);
     ck_panel_lookup lookup;
@@ -66,6 +71,12 @@ typedef struct ck_panel_isa {
     /* How many bytes of a panel are asked for ahead of use; 0: none. */
     uint16_t ahead;
 } ck_panel_isa;
+
+/* The parameters of ck_panel_isa.sum, and their names. */
+#define CK_SUM_PARAMETERS                                                                                    \
+    ck_words_form form, int parts, int n, int first, int count, const ck_word_source *source, \
+        const uint8_t *values, const int32_t *totals, ck_ints16 *sums
+#define CK_SUM_ARGUMENTS form, parts, n, first, count, source, values, totals, sums
 
 /* The largest magnitude of (q - offset). */
 CK_INLINE int ck_largest_weight(ck_panel_format format) {
@@ -102,11 +113,17 @@ CK_INLINE bool ck_splits_int16(ck_panel_format format) {
     return ck_word_bits(format) < 8;
 }
 
+/* Whether the factors of a format's groups may be multiplied with sums of sixteen columns. */
+CK_INLINE bool ck_has_integer_factors(ck_panel_format format) {
+    return format.group == 16 && format.factor_bits > 0 && format.scale != CK_PANEL_NONE;
+}
+
 /* Whether tiles for activations of 8 bits hold the factors of groups as integers, where an instruction set has a use
  * for them. On AVX2 sums of six-bit words leave their 16 bits after two words, by a multiplication: with one, or with
- * the factor. The GEMM for Q6_K is 1.3 times as fast for it on Zen 3; that for Q3_K, whose sums stay longer, is not. */
+ * the factor. The GEMM for Q6_K is 1.3 times as fast for it on Zen 3; that for Q3_K, whose sums stay longer, is not,
+ * nor is that for IQ2_XS. */
 CK_INLINE bool ck_has_factor_tiles(ck_panel_format format) {
-    return format.group == 16 && format.bits == 6 && !format.has_minimum && format.offset % 16 == 0;
+    return ck_has_integer_factors(format) && format.bits == 6 && !format.has_minimum && format.offset % 16 == 0;
 }
 
 /* ---- Words ------------------------------------------------------------------------------------ */
@@ -204,63 +221,6 @@ CK_INLINE void ck_take_words(
 /* Where sums start, so that the offset of the words needs no further care. */
 CK_INLINE int32_t ck_start(ck_words_form form, int32_t total) {
     return form.offset == 0 ? 0 : total >> (7 - __builtin_ctz(form.offset));
-}
-
-/* sums[r] += dot of the four bytes of row r of `words` with the four signed ones at `activations`. */
-typedef void (*ck_panel_dot)(ck_ints16 *sums, const ck_bytes64 *words, const void *activations);
-
-/* ck_sum_dots of eight words with one vector, whose only sum would be a chain of products that wait for one another:
- * chains for even and for odd words of each plane, side by side. */
-CK_INLINE void ck_sum_one(
-    ck_panel_dot dot, int parts, const ck_bytes64 *words, const uint8_t *values, int32_t start, ck_ints16 *sum) {
-    ck_ints16 chains[2][2];
-    CK_UNROLL
-    for (int part = 0; part < parts; part++) {
-        chains[part][0] = (ck_ints16){0} + (part == parts - 1 ? start : 0);
-        chains[part][1] = (ck_ints16){0};
-    }
-    CK_UNROLL
-    for (int j = 0; j < 8; j++) {
-        CK_UNROLL
-        for (int part = 0; part < parts; part++) {
-            dot(&chains[part][j % 2], &words[j], values + 32 * part + 4 * j);
-        }
-    }
-    *sum = chains[0][0] + chains[0][1];
-    if (parts == 2) {
-        *sum = (*sum << 8) + (chains[1][0] + chains[1][1]);
-    }
-}
-
-/* ck_panel_isa.sum of an instruction set that has dot products of bytes. Activations of 16 bits come as two planes of
- * signed bytes, a = 256 * upper + lower: two dot products are the exact product. */
-CK_INLINE void ck_sum_dots(
-    ck_panel_dot dot, ck_words_form form, int parts, int n, int first, int count, const ck_word_source *source,
-    const uint8_t *values, const int32_t *totals, ck_ints16 *sums) {
-    const ck_bytes64 *const words = source->words + first;
-    if (n == 1 && count == 8) {
-        ck_sum_one(dot, parts, words, values, ck_start(form, *totals), sums);
-        return;
-    }
-    CK_UNROLL
-    for (int part = 0; part < parts; part++, values += 32 * n) {
-        CK_UNROLL
-        for (int t = 0; t < n; t++) {
-            if (part == parts - 1) {
-                const ck_ints16 start = (ck_ints16){0} + ck_start(form, totals[t]);
-                sums[t] = part == 0 ? start : (sums[t] << 8) + start;
-            } else {
-                sums[t] = (ck_ints16){0};
-            }
-        }
-        CK_UNROLL
-        for (int j = 0; j < count; j++) {
-            CK_UNROLL
-            for (int t = 0; t < n; t++) {
-                dot(&sums[t], &words[j], values + 4 * ((first + j) * n + t));
-            }
-        }
-    }
 }
 
 /* ---- Scales and minimums ---------------------------------------------------------------------- */
