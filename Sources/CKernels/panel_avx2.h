@@ -245,7 +245,8 @@ CK_AVX2 CK_INLINE void ck_panel_sum_factors_avx2(
     }
 }
 
-/* Activations of 16 bits as planes of bytes: see ck_sum_dots. The planes of a single vector meet each word together. */
+/* Activations of 16 bits as planes of signed bytes, a = 256 * upper + lower. Those of a single vector meet each word
+ * together. */
 CK_AVX2 CK_INLINE void ck_panel_sum_split_avx2(CK_SUM_PARAMETERS) {
     if (n == 1) {
         ck_ints16 planes[2] = {{0}, (ck_ints16){0} + ck_start(form, *totals)};
@@ -267,8 +268,9 @@ CK_AVX2 CK_INLINE void ck_panel_sum_split_avx2(CK_SUM_PARAMETERS) {
     ck_add_bytes_avx2(form, plane, first, count, source, sums);
 }
 
-/* The factors at `pair` as 16-bit integers: those of the bytes that `places` name, in every row's four bytes. */
-CK_AVX2 CK_INLINE __m256i ck_take_factors_avx2(
+/* The factors at `pair` as 16-bit integers without their offset: for every row that of byte `low` of its four, then
+ * that of byte `high`. */
+CK_AVX2 CK_INLINE __m256i ck_take_factor_pairs_avx2(
     ck_panel_format format, const uint8_t *pair, uint32_t low, uint32_t high) {
     /* A byte without a sign goes to the lower half of its 16 bits; one with a sign to the upper, to be shifted down. */
     const bool is_signed = format.factor_bits == 8;
@@ -284,36 +286,37 @@ CK_AVX2 CK_INLINE __m256i ck_take_factors_avx2(
 
 /* Minus the sums of the activations of two groups, side by side in 16 bits each; of 16-bit activations the upper bits,
  * then the lower eight, as if they were of planes. */
-CK_AVX2 CK_INLINE void ck_take_sums_avx2(int parts, const int32_t *totals, __m256i sums[2]) {
+CK_AVX2 CK_INLINE void ck_split_totals_avx2(int parts, const int32_t *totals, __m256i negated[2]) {
     int64_t both;
     memcpy(&both, totals, sizeof both);
     const __m256i all = _mm256_set1_epi64x(both);
     if (parts == 1) {
-        sums[0] = _mm256_shuffle_epi8(_mm256_srai_epi32(all, 7), _mm256_set1_epi64x(0x0504010005040100));
+        negated[0] = _mm256_shuffle_epi8(_mm256_srai_epi32(all, 7), _mm256_set1_epi64x(0x0504010005040100));
     } else {
-        sums[0] = _mm256_shuffle_epi8(_mm256_srai_epi32(all, 15), _mm256_set1_epi64x(0x0504010005040100));
-        sums[1] = _mm256_shuffle_epi8(
+        negated[0] = _mm256_shuffle_epi8(_mm256_srai_epi32(all, 15), _mm256_set1_epi64x(0x0504010005040100));
+        negated[1] = _mm256_shuffle_epi8(
             _mm256_srai_epi32(all, 7), _mm256_set1_epi64x((int64_t)0x8004800080048000));
     }
 }
 
-/* Of planes, factors are to be in memory, and every sum is finished before the next begins, or the compiler lacks
+/* With planes, factors stay in memory, and every sum is finished before the next one begins, or the compiler lacks
  * registers: worth 6% for Q6_K, 8 for Q3_K, 17 for IQ2_XS on Zen 3, and nothing for Q2_K. Bytes are faster without. */
 CK_AVX2 CK_INLINE void ck_panel_one_factors_avx2(
     ck_panel_format format, ck_words_form form, int parts, const ck_word_source *source, const uint8_t *factors,
     const uint8_t *values, const int32_t *totals, ck_floats16 *product) {
-    const int run = ck_words_in_16_bits(form) < 4 ? ck_words_in_16_bits(form) : 4;
+    const int most = ck_words_in_16_bits(form), run = most < 4 ? most : 4; /* a group has four words */
+    const ck_vectors_avx2 planes = {values, parts, 32, 4};
     __m256i sums[2][2] = {{{0}, {0}}, {{0}, {0}}}; /* of a plane, of half of the rows */
     if (form.offset > 0) {
-        __m256i activations[2];
-        ck_take_sums_avx2(parts, totals, activations);
+        __m256i negated[2];
+        ck_split_totals_avx2(parts, totals, negated);
         CK_UNROLL
         for (int half = 0; half < 2; half++) {
             const __m256i both = _mm256_slli_epi16(
-                ck_take_factors_avx2(format, factors + 32 * half, 0, 1), __builtin_ctz(form.offset));
+                ck_take_factor_pairs_avx2(format, factors + 32 * half, 0, 1), __builtin_ctz(form.offset));
             CK_UNROLL
             for (int part = 0; part < parts; part++) {
-                sums[part][half] = _mm256_madd_epi16(both, activations[part]);
+                sums[part][half] = _mm256_madd_epi16(both, negated[part]);
             }
         }
     }
@@ -322,15 +325,14 @@ CK_AVX2 CK_INLINE void ck_panel_one_factors_avx2(
         __m256i factor[2];
         CK_UNROLL
         for (int half = 0; half < 2; half++) {
-            factor[half] = ck_take_factors_avx2(format, factors + 32 * half, group, group);
+            factor[half] = ck_take_factor_pairs_avx2(format, factors + 32 * half, group, group);
         }
         if (parts == 2) {
             __asm__ volatile("" : "+m"(factor));
         }
         CK_UNROLL
         for (int start = 4 * (int)group; start < 4 * (int)group + 4; start += run) {
-            __m256i pairs[CK_TILE_VECTORS][2];
-            const ck_vectors_avx2 planes = {values, parts, 32, 4};
+            __m256i pairs[2][2];
             ck_multiply_pairs_avx2(form, false, planes, start, source, pairs);
             CK_UNROLL
             for (int j = start + 1; j < start + run; j++) {

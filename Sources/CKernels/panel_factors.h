@@ -2,7 +2,7 @@
  * IQ1_M, IQ2_XS, IQ2_S.
  *
  * On AVX2 products leave their 16 bits by a multiplication: with one, or with the factor of their group. Then 32
- * columns have one sum in the place of two, and no factor becomes a float by itself. */
+ * columns have one sum in the place of two, and no factor of a scale becomes a float. */
 #pragma once
 
 #include "panel_product.h"
@@ -12,7 +12,7 @@ CK_INLINE const uint8_t *ck_factors_of(const uint8_t *factors, int c) {
     return factors + 64 * (c / 2) + 2 * (c % 2);
 }
 
-/* *result += the minimums of two groups times the sums of their activations. */
+/* *result += the factors of two groups' minimums times the sums of their activations. */
 CK_INLINE void ck_add_minimums(const uint8_t *pair, const float *sums, ck_floats16 *result) {
     ck_ints16 lanes;
     memcpy(&lanes, pair, sizeof lanes);
@@ -38,12 +38,13 @@ CK_INLINE void ck_factors_product(
         panel += ck_panel_scale_bytes(format);
         ck_bytes64 unpacked[9]; /* room behind the last pair, which is read as four bytes */
         const uint8_t *factors = panel;
-        if (format.factor_bits < 8) {
-            ck_unpack_words(format.factor_bits, words, panel, unpacked);
+        if (format.factor_bits == 8) {
+            panel += 64 * words;
+        } else {
+            panel = ck_unpack_factors(format, panel, unpacked);
             unpacked[words] = (ck_bytes64){0};
             factors = (const uint8_t *)unpacked;
         }
-        panel += 8 * words * format.factor_bits;
         for (int c = 0; c < format.block / 32; c++, panel += 64 * format.bits) {
             const ck_word_source source = {.in_planes = true, .planes = panel, .format = format};
             ck_ask_ahead(isa, panel, 64 * (size_t)format.bits);
@@ -67,12 +68,12 @@ CK_INLINE void ck_factors_product(
     memcpy(y, &result, sizeof result);
 }
 
-/* A panel with a few vectors, the faster way. */
+/* ck_factors_product where there is one, ck_panel_product otherwise. */
 CK_INLINE void ck_vectors_product(
     ck_panel_format format, ck_panel_isa isa, int parts, int n, const uint8_t *panel, size_t columns,
     const ck_columns *x, float *y, size_t stride) {
-    const bool has_planes = parts == 1 || !isa.has_wide_words;
-    if (n == 1 && isa.one_factors != NULL && has_planes && ck_has_integer_factors(format)) {
+    const bool has_bytes = parts == 1 || !isa.has_wide_words;
+    if (n == 1 && isa.one_factors != NULL && has_bytes && ck_has_integer_factors16(format)) {
         ck_factors_product(format, isa, parts, panel, columns, x, y);
     } else {
         ck_panel_product(format, isa, parts, n, panel, columns, x, y, stride);

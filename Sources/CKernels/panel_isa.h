@@ -1,4 +1,4 @@
-/* What each instruction set gives to the templates of panel_product.h. */
+/* What each instruction set gives to the templates of panel_product.h; for AVX2 see panel_avx2.h. */
 #pragma once
 
 #include "panel_avx2.h"

@@ -30,21 +30,26 @@ typedef struct ck_word_source {
     const ck_bytes64 *words; /* where they are not */
 } ck_word_source;
 
+/* The parameters of ck_panel_isa.sum, and their names. */
+#define CK_SUM_PARAMETERS                                                                                    \
+    ck_words_form form, int parts, int n, int first, int count, const ck_word_source *source, \
+        const uint8_t *values, const int32_t *totals, ck_ints16 *sums
+#define CK_SUM_ARGUMENTS form, parts, n, first, count, source, values, totals, sums
+
 /* What an instruction set gives to the templates. Functions take vectors by address, because how a wide vector is
  * passed by value depends on the instruction set; all of them are inlined. */
 typedef struct ck_panel_isa {
     /* sums[t] = the products of (words - offset) with vector t, for `count` words from the `first` on, of the eight
      * that `values` begin with. Activations are of 8 bits (parts 1) or of 16 (parts 2); totals[t] is -128 times the sum
      * of those of vector t. */
-    void (*sum)(
-        ck_words_form form, int parts, int n, int first, int count, const ck_word_source *source,
-        const uint8_t *values, const int32_t *totals, ck_ints16 *sums);
+    void (*sum)(CK_SUM_PARAMETERS);
     /* The same for 32 columns of a tile that holds factors: the products of sixteen columns times their group's. The
      * totals are of sixteen columns too; n is a multiple of four. NULL where there are no such tiles. */
     void (*sum_factors)(
         int n, const ck_bytes64 *words, const uint8_t *values, const int32_t *totals, ck_ints16 *sums);
-    /* *product = the products of 32 columns with one vector times the factors of their two groups: see panel_factors.h.
-     * NULL where that is no gain. */
+    /* *product = the products of 32 columns with one vector, of bytes or planes of bytes, times the factors of their
+     * two groups: the first two of every row's four bytes at `factors`, 66 in all. Words are in their planes, totals of
+     * sixteen columns. NULL where this is no gain: see panel_factors.h. */
     void (*one_factors)(
         ck_panel_format format, ck_words_form form, int parts, const ck_word_source *source, const uint8_t *factors,
         const uint8_t *values, const int32_t *totals, ck_floats16 *product);
@@ -64,19 +69,13 @@ typedef struct ck_panel_isa {
     bool widens_tiles;
     /* Whether tiles hold pairs of words. */
     bool pairs_tiles;
-    /* Whether tiles for activations of 16 bits hold words of 16 bits. */
+    /* Whether activations of 16 bits come whole, not in planes, and tiles for them hold words of 16 bits. */
     bool has_wide_words;
     /* Whether results of several vectors are better left in memory, where the compiler does not see it by itself. */
     bool results_in_memory;
     /* How many bytes of a panel are asked for ahead of use; 0: none. */
     uint16_t ahead;
 } ck_panel_isa;
-
-/* The parameters of ck_panel_isa.sum, and their names. */
-#define CK_SUM_PARAMETERS                                                                                    \
-    ck_words_form form, int parts, int n, int first, int count, const ck_word_source *source, \
-        const uint8_t *values, const int32_t *totals, ck_ints16 *sums
-#define CK_SUM_ARGUMENTS form, parts, n, first, count, source, values, totals, sums
 
 /* The largest magnitude of (q - offset). */
 CK_INLINE int ck_largest_weight(ck_panel_format format) {
@@ -113,8 +112,8 @@ CK_INLINE bool ck_splits_int16(ck_panel_format format) {
     return ck_word_bits(format) < 8;
 }
 
-/* Whether the factors of a format's groups may be multiplied with sums of sixteen columns. */
-CK_INLINE bool ck_has_integer_factors(ck_panel_format format) {
+/* Whether groups of sixteen columns have factors that are whole numbers. */
+CK_INLINE bool ck_has_integer_factors16(ck_panel_format format) {
     return format.group == 16 && format.factor_bits > 0 && format.scale != CK_PANEL_NONE;
 }
 
@@ -123,7 +122,7 @@ CK_INLINE bool ck_has_integer_factors(ck_panel_format format) {
  * the factor. The GEMM for Q6_K is 1.3 times as fast for it on Zen 3; that for Q3_K, whose sums stay longer, is not,
  * nor is that for IQ2_XS. */
 CK_INLINE bool ck_has_factor_tiles(ck_panel_format format) {
-    return ck_has_integer_factors(format) && format.bits == 6 && !format.has_minimum && format.offset % 16 == 0;
+    return ck_has_integer_factors16(format) && format.bits == 6 && !format.has_minimum && format.offset % 16 == 0;
 }
 
 /* ---- Words ------------------------------------------------------------------------------------ */
