@@ -34,7 +34,7 @@ struct ResolvedOptions {
         memoryBudget = options.memoryBudget
         allLogits = options.allLogits
         instructionSet = try Self.instructionSet(options.instructionSet)
-        // Where memory is the bound, 16 bits cost nothing; on AVX2 cores that get 13 GB/s each, up to 3% (Q8_0, Q6_K,
+        // Where memory is the bound, 16 bits cost nothing; on AVX2 cores that get 13 GB/s each, up to 4% (Q8_0, Q6_K,
         // Q5_0, Q4, MXFP4), a twelfth (Q5_K, IQ4, IQ3), a quarter (three bits and fewer). 8 bits would be no more exact
         // than other runtimes are.
         activations = options.activations ?? .int16
