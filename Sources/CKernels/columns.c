@@ -2,6 +2,7 @@
  * of four, with all vectors of a word together:
  *
  *     int8     int8_t  [8 words][n][4]
+ *              uint8_t [8][n][4], a + 128, for WIDE_INT8 on AVX2, which multiplies signed words with unsigned ones
  *     int16    int8_t  [2: upper, lower][8][n][4], a = 256 * upper + lower, for dot products of bytes
  *              int16_t [8][n][4], columns 0, 2, 1, 3, for AVX2, which has none
  *
@@ -21,15 +22,15 @@ typedef int8_t bytes16 __attribute__((vector_size(16)));
     const float *x, size_t stride, size_t rows, size_t columns, size_t n, void *values, float *scales,               \
         int32_t *totals, float *sums
 
-typedef enum form { BYTES, PLANES, SHORTS } form;
+typedef enum form { BYTES, RAISED, PLANES, SHORTS } form;
 
 /* The largest integer of a form, and the bytes of 32 of them. */
 CK_INLINE float limit_of(form form) {
-    return form == BYTES ? 127 : 127 * 256;
+    return form < PLANES ? 127 : 127 * 256;
 }
 
 CK_INLINE size_t bytes_of(form form) {
-    return form == BYTES ? 32 : 64;
+    return form < PLANES ? 32 : 64;
 }
 
 /* ---- Words ------------------------------------------------------------------------------------ */
@@ -101,6 +102,9 @@ CK_INLINE void store(form form, const ck_rounded *rounded, int first, size_t n, 
     CK_UNROLL
     for (size_t t = 0; t < 4; t++) {
         take_bytes(rounded->values[t] + first, false, &words[t]);
+        if (form == RAISED) {
+            words[t] ^= (int32_t)0x80808080;
+        }
     }
     store_columns(words, n, out);
 }
@@ -223,11 +227,11 @@ CK_INLINE ck_four_integers pairs_of(const ck_four_integers pair[2]) {
 }
 
 /* As `pack`, for WIDE_INT8: 64 columns are 16 words that follow one another, as those of two blocks do. */
-CK_AVX512 static void pack_wide_avx512(CK_PACK_PARAMETERS) {
+CK_INLINE void pack_wide(form form, CK_PACK_PARAMETERS) {
     uint8_t *block = values;
     for (size_t c = 0; c < columns / 64; c++, block += 64 * n) {
         ck_fours all;
-        ck_take_fours(4, x + 64 * c, stride, rows, n, limit_of(BYTES), &all);
+        ck_take_fours(4, x + 64 * c, stride, rows, n, limit_of(form), &all);
         for (size_t i = 0; i < (n + 3) / 4; i++) {
             const size_t t = ck_first_of_four(i, n);
             ck_rounded rounded;
@@ -237,7 +241,7 @@ CK_AVX512 static void pack_wide_avx512(CK_PACK_PARAMETERS) {
             for (int half = 0; half < 2; half++) {
                 const ck_four_integers *const sixteens = rounded.sums + 2 * half;
                 const size_t place = 2 * c + (size_t)half;
-                store(BYTES, &rounded, 2 * half, n, block + 32 * (size_t)half * n + 4 * t);
+                store(form, &rounded, 2 * half, n, block + 32 * (size_t)half * n + 4 * t);
                 put_totals(sixteens, place, t, n, columns, totals);
                 PUT_FOUR(pairs_of(sixteens), sums + (columns / 64 + place) * n + t);
                 halves[half] = sixteens[0] + sixteens[1];
@@ -247,6 +251,14 @@ CK_AVX512 static void pack_wide_avx512(CK_PACK_PARAMETERS) {
         }
     }
 }
+
+#define DEFINE_WIDE(FORM, S, TARGET)                                                                                 \
+    TARGET static void pack_wide_##S(CK_PACK_PARAMETERS) {                                                           \
+        pack_wide(FORM, x, stride, rows, columns, n, values, scales, totals, sums);                                  \
+    }
+
+DEFINE_WIDE(RAISED, avx2, CK_AVX2)
+DEFINE_WIDE(BYTES, avx512, CK_AVX512)
 #endif
 
 ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa) {
@@ -256,7 +268,7 @@ ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa) {
 #if defined(__x86_64__)
         [CK_ISA_AVX2] = {
             [CK_PRECISION_INT16] = pack_SHORTS_avx2, [CK_PRECISION_INT8] = pack_BYTES_avx2,
-            [CK_PRECISION_SPLIT_INT16] = pack_PLANES_avx2},
+            [CK_PRECISION_SPLIT_INT16] = pack_PLANES_avx2, [CK_PRECISION_WIDE_INT8] = pack_wide_avx2},
         [CK_ISA_AVXVNNI] = {[CK_PRECISION_INT16] = pack_PLANES_avx2, [CK_PRECISION_INT8] = pack_BYTES_avx2},
         [CK_ISA_AVX512VNNI] = {
             [CK_PRECISION_INT16] = pack_PLANES_avx512, [CK_PRECISION_INT8] = pack_BYTES_avx512,

@@ -53,9 +53,6 @@ typedef struct ck_panel_format {
     const uint8_t *codebook;
 } ck_panel_format;
 
-/* Vectors of 64 bytes that the factors of 32 columns take in tiles that hold them: see panel_product.h. */
-#define CK_FACTOR_VECTORS 3
-
 /* Words that hold the factors of a block. */
 CK_INLINE int ck_factor_words(ck_panel_format format) {
     return format.factor_bits == 0 ? 0 : format.block / format.group / 4 * (format.has_minimum ? 2 : 1);

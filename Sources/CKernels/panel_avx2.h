@@ -202,49 +202,6 @@ CK_AVX2 CK_INLINE void ck_panel_sum_avx2(CK_SUM_PARAMETERS) {
     ck_add_bytes_avx2(form, (ck_vectors_avx2){values, n, 4, 4 * n}, first, count, source, sums);
 }
 
-CK_AVX2 CK_INLINE void ck_panel_sum_factors_avx2(
-    int n, const ck_bytes64 *words, const uint8_t *values, const int32_t *totals, ck_ints16 *sums) {
-    const __m256i *const factors = (const __m256i *)(words + 8), *const starts = factors + 4;
-    _Alignas(16) int32_t pairs[CK_TILE_VECTORS]; /* -16 times the activations' sums, which fit into 16 bits */
-    CK_UNROLL
-    for (int t = 0; t < n; t += 4) {
-        const __m128i first = _mm_srai_epi32(_mm_loadu_si128((const void *)(totals + t)), 3);
-        const __m128i second = _mm_slli_epi32(_mm_loadu_si128((const void *)(totals + n + t)), 16 - 3);
-        _mm_store_si128((void *)(pairs + t), _mm_blend_epi16(first, second, 0xaa));
-    }
-    CK_UNROLL
-    for (int t = 0; t < n; t++) {
-        __m256i *const sum = (__m256i *)&sums[t];
-        const __m256i pair = _mm256_set1_epi32(pairs[t]);
-        sum[0] = _mm256_madd_epi16(starts[0], pair);
-        sum[1] = _mm256_madd_epi16(starts[1], pair);
-    }
-    /* Two words of six bits: 4 * 63 * 127 < 2^15. Eight sums, four halves of words, what is spread from a vector and
-     * two products just fit into the registers, in this order alone: the GEMM for Q6_K is a twentieth faster for it on
-     * Zen 3. */
-    CK_UNROLL
-    for (int j = 0; j < 8; j += 2) {
-        __m256i even[2], odd[2];
-        memcpy(even, &words[j], sizeof even);
-        memcpy(odd, &words[j + 1], sizeof odd);
-        ck_hold_word_avx2(even);
-        ck_hold_word_avx2(odd);
-        CK_UNROLL
-        for (int t = 0; t < n; t++) {
-            const __m256i first = ck_spread_u32_avx2(values + 4 * (j * n + t));
-            const __m256i second = ck_spread_u32_avx2(values + 4 * ((j + 1) * n + t));
-            CK_UNROLL
-            for (int half = 0; half < 2; half++) {
-                const __m256i both =
-                    _mm256_add_epi16(_mm256_maddubs_epi16(even[half], first), _mm256_maddubs_epi16(odd[half], second));
-                __m256i *const sum = (__m256i *)&sums[t] + half;
-                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(both, factors[j / 4 * 2 + half]));
-                __asm__ volatile("" : "+x"(*sum));
-            }
-        }
-    }
-}
-
 /* Activations of 16 bits as planes of signed bytes, a = 256 * upper + lower. Those of a single vector meet each word
  * together. */
 CK_AVX2 CK_INLINE void ck_panel_sum_split_avx2(CK_SUM_PARAMETERS) {
@@ -367,7 +324,7 @@ CK_AVX2 CK_INLINE void ck_panel_halves_avx2(const void *halves, ck_floats16 *out
 
 #define CK_PANEL_ISA_AVX2 \
     ((ck_panel_isa){.sum = ck_panel_sum_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
-                    .sum_factors = ck_panel_sum_factors_avx2, .one_factors = ck_panel_one_factors_avx2, \
+                    .one_factors = ck_panel_one_factors_avx2, \
                     .is_signed = true, .has_narrow_words = true, .has_wide_words = true, .late_vectors = 4, \
                     .results_in_memory = true, .ahead = 2048})
 /* The same for activations of SPLIT_INT16. */

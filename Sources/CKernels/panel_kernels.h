@@ -8,6 +8,7 @@
 #include "panel_isa.h"
 #include "registry.h"
 #include "wide_tile.h"
+#include "wide_tile_avx2.h"
 
 #define CK_DEFINE_PANEL_PRODUCT(NAME, TARGET, ISA, TEMPLATE, PARTS, N)                                               \
     TARGET static void NAME(const void *panel, size_t columns, const ck_columns *x, float *y, size_t stride) {       \
@@ -41,18 +42,16 @@
 
 /* Bytes of 32 columns' words in a tile. */
 #define CK_WORD_BYTES_bytes 512
-#define CK_WORD_BYTES_factors (CK_WORD_BYTES_bytes + 64 * CK_FACTOR_VECTORS)
 #define CK_WORD_BYTES_shorts 1024
 
-/* WORDS16 are those of tiles for INT16, bytes or shorts, which meet VECTORS16 vectors at a time. WORDS8 are those for
- * INT8: bytes, with factors where the instruction set has .sum_factors; they meet VECTORS8. Entries for WIDE_INT8 and
- * SPLIT_INT16 follow where there are any. */
-#define CK_PANEL_ROW(S, COPIES, WORDS16, VECTORS16, WORDS8, VECTORS8, ...)                                           \
+/* WORDS16 are those of tiles for INT16, bytes or shorts, which meet VECTORS16 vectors at a time; those for INT8 are
+ * bytes, and meet VECTORS8. Entries for WIDE_INT8 and SPLIT_INT16 follow where there are any. */
+#define CK_PANEL_ROW(S, COPIES, WORDS16, VECTORS16, VECTORS8, ...)                                                   \
     {                                                                                                                \
         .pack = pack_panel_##COPIES, .dequantize = dequantize_panel_##COPIES,                                        \
         .unpack[CK_PRECISION_INT16] = unpack_##WORDS16##_##S, .unpack[CK_PRECISION_INT8] = unpack_bytes_##S,         \
         .tile_bytes[CK_PRECISION_INT16] = CK_WORD_BYTES_##WORDS16,                                                   \
-        .tile_bytes[CK_PRECISION_INT8] = CK_WORD_BYTES_##WORDS8,                                                     \
+        .tile_bytes[CK_PRECISION_INT8] = CK_WORD_BYTES_bytes,                                                        \
         .one[CK_PRECISION_INT16] = panel_one_int16_##S, .one[CK_PRECISION_INT8] = panel_one_int8_##S,                \
         .four[CK_PRECISION_INT16] = panel_four_int16_##S, .four[CK_PRECISION_INT8] = panel_four_int8_##S,            \
         .tile_four[CK_PRECISION_INT16] = tile_4_int16_##S, .tile_four[CK_PRECISION_INT8] = tile_4_int8_##S,          \
@@ -69,9 +68,23 @@
             ck_vectors_product(panel_format, CK_PANEL_ISA_AVX2_SPLIT, 2, N, panel, columns, x, y, stride);           \
         }                                                                                                            \
     }
-#define CK_SPLIT_ENTRIES                                                                                             \
-    .one[CK_PRECISION_SPLIT_INT16] = panel_one_split, .four[CK_PRECISION_SPLIT_INT16] = panel_four_split
+#define CK_AVX2_ENTRIES                                                                                              \
+    .one[CK_PRECISION_SPLIT_INT16] = panel_one_split, .four[CK_PRECISION_SPLIT_INT16] = panel_four_split,            \
+    .unpack[CK_PRECISION_WIDE_INT8] = unpack_wide_avx2,                                                              \
+    .tile_four[CK_PRECISION_WIDE_INT8] = tile_wide_4_avx2, .tile[CK_PRECISION_WIDE_INT8] = tile_wide_4_avx2,         \
+    .tile_vectors[CK_PRECISION_WIDE_INT8] = CK_WIDE_VECTORS_AVX2
 #define CK_DEFINE_WIDE_TILES                                                                                         \
+    CK_AVX2 static void unpack_wide_avx2(const void *panel, size_t columns, void *tile) {                            \
+        if (ck_has_wide_tiles_avx2(panel_format)) {                                                                  \
+            ck_unpack_wide_avx2(panel_format, CK_PANEL_ISA_AVX2, panel, columns, tile);                              \
+        }                                                                                                            \
+    }                                                                                                                \
+    CK_AVX2 static void tile_wide_4_avx2(                                                                            \
+        const void *tile, size_t columns, const ck_columns *x, float *y, size_t stride) {                            \
+        if (ck_has_wide_tiles_avx2(panel_format)) {                                                                  \
+            ck_wide_tile_product_avx2(panel_format, tile, columns, x, y, stride);                                    \
+        }                                                                                                            \
+    }                                                                                                                \
     CK_AVX512VNNI static void unpack_wide(const void *panel, size_t columns, void *tile) {                           \
         if (ck_has_wide_tiles(panel_format)) {                                                                       \
             ck_unpack_wide(panel_format, CK_PANEL_ISA_AVX512VNNI, panel, columns, tile);                             \
@@ -87,8 +100,7 @@
         }                                                                                                            \
     }
 #define CK_WIDE_ENTRIES                                                                                              \
-    .unpack[CK_PRECISION_WIDE_INT8] = unpack_wide, .tile_bytes[CK_PRECISION_WIDE_INT8] = CK_WORD_BYTES_bytes,        \
-    .tile_four[CK_PRECISION_WIDE_INT8] = tile_wide_4,                                                                \
+    .unpack[CK_PRECISION_WIDE_INT8] = unpack_wide, .tile_four[CK_PRECISION_WIDE_INT8] = tile_wide_4,                 \
     .tile[CK_PRECISION_WIDE_INT8] = tile_wide_8, .tile_vectors[CK_PRECISION_WIDE_INT8] = CK_WIDE_VECTORS
 #endif
 
@@ -114,10 +126,10 @@
         tile_12_int16_avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI, ck_tile_product, 2, 12)                    \
     CK_DEFINE_WIDE_TILES
 #define CK_TABLE_PANELS                                                                                              \
-    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, bytes, 4, ),                                            \
-    [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, shorts, 6, factors, 4, CK_SPLIT_ENTRIES),                               \
-    [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, avx2, bytes, 6, bytes, 6, ),                                            \
-    [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, bytes, 12, bytes, 12, CK_WIDE_ENTRIES)
+    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, 4, ),                                                   \
+    [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, shorts, 6, 4, CK_AVX2_ENTRIES),                                         \
+    [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, avx2, bytes, 6, 6, ),                                                   \
+    [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, bytes, 12, 12, CK_WIDE_ENTRIES)
 #elif defined(__aarch64__)
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \
@@ -127,15 +139,15 @@
     CK_DEFINE_PANEL_PRODUCTS(neon_dotprod, CK_NEON_DOTPROD, CK_PANEL_ISA_NEON_DOTPROD)                               \
     CK_DEFINE_PANEL_PRODUCTS(neon_i8mm, CK_NEON_I8MM, CK_PANEL_ISA_NEON_I8MM)
 #define CK_TABLE_PANELS                                                                                              \
-    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, bytes, 4, ),                                            \
-    [CK_ISA_NEON] = CK_PANEL_ROW(neon, neon, bytes, 4, bytes, 4, ),                                                  \
-    [CK_ISA_NEON_DOTPROD] = CK_PANEL_ROW(neon_dotprod, neon, bytes, 4, bytes, 4, ),                                  \
-    [CK_ISA_NEON_I8MM] = CK_PANEL_ROW(neon_i8mm, neon, bytes, 4, bytes, 4, )
+    [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, 4, ),                                                   \
+    [CK_ISA_NEON] = CK_PANEL_ROW(neon, neon, bytes, 4, 4, ),                                                         \
+    [CK_ISA_NEON_DOTPROD] = CK_PANEL_ROW(neon_dotprod, neon, bytes, 4, 4, ),                                         \
+    [CK_ISA_NEON_I8MM] = CK_PANEL_ROW(neon_i8mm, neon, bytes, 4, 4, )
 #else
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \
     CK_DEFINE_PANEL_PRODUCTS(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR)
-#define CK_TABLE_PANELS [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, bytes, 4, )
+#define CK_TABLE_PANELS [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, 4, )
 #endif
 
 /* Panels of a type with blocks of 32, from its format and a function that unpacks its q. */

@@ -16,7 +16,6 @@ typedef struct ck_words_form {
     uint8_t offset; /* 0 or a power of two */
     bool is_paired; /* as ck_pair_words leaves them */
     bool is_wide;   /* as ck_widen_words leaves them: the offset is gone */
-    bool has_factors; /* as ck_put_factors leaves them: behind the words */
 } ck_words_form;
 
 /* Sets bytes to codebook[bytes[i]] + added, for bytes below sixteen. */
@@ -43,10 +42,6 @@ typedef struct ck_panel_isa {
      * that `values` begin with. Activations are of 8 bits (parts 1) or of 16 (parts 2); totals[t] is -128 times the sum
      * of those of vector t. */
     void (*sum)(CK_SUM_PARAMETERS);
-    /* The same for 32 columns of a tile that holds factors: the products of sixteen columns times their group's. The
-     * totals are of sixteen columns too; n is a multiple of four. NULL where there are no such tiles. */
-    void (*sum_factors)(
-        int n, const ck_bytes64 *words, const uint8_t *values, const int32_t *totals, ck_ints16 *sums);
     /* *product = the products of 32 columns with one vector, of bytes or planes of bytes, times the factors of their
      * two groups: the first two of every row's four bytes at `factors`, 66 in all. Words are in their planes, totals of
      * sixteen columns. NULL where this is no gain: see panel_factors.h. */
@@ -117,14 +112,6 @@ CK_INLINE bool ck_has_integer_factors16(ck_panel_format format) {
     return format.group == 16 && format.factor_bits > 0 && format.scale != CK_PANEL_NONE;
 }
 
-/* Whether tiles for activations of 8 bits hold the factors of groups as integers, where an instruction set has a use
- * for them. On AVX2 sums of six-bit words leave their 16 bits after two words, by a multiplication: with one, or with
- * the factor. The GEMM for Q6_K is 1.3 times as fast for it on Zen 3; that for Q3_K, whose sums stay longer, is not,
- * nor is that for IQ2_XS. */
-CK_INLINE bool ck_has_factor_tiles(ck_panel_format format) {
-    return ck_has_integer_factors16(format) && format.bits == 6 && !format.has_minimum && format.offset % 16 == 0;
-}
-
 /* ---- Words ------------------------------------------------------------------------------------ */
 
 /* The words that panels are unpacked to. */
@@ -148,23 +135,17 @@ CK_INLINE ck_words_form ck_tile_words(ck_panel_format format, ck_panel_isa isa, 
         form = (ck_words_form){.bits = 8, .is_signed = isa.is_signed, .offset = isa.is_signed ? 0 : 128};
     }
     form.is_paired = isa.pairs_tiles;
-    form.has_factors = isa.sum_factors != NULL && parts == 1 && ck_has_factor_tiles(format);
     return form;
 }
 
-/* Vectors of 64 bytes that eight words take, with their factors. */
+/* Vectors of 64 bytes that eight words take. */
 CK_INLINE int ck_word_vectors(ck_words_form form) {
-    return form.is_wide ? 16 : form.has_factors ? 8 + CK_FACTOR_VECTORS : 8;
-}
-
-/* Sums of 32 columns that have scales of their own. */
-CK_INLINE int ck_scaled_sums(ck_panel_format format, ck_words_form form) {
-    return form.has_factors ? 1 : 32 / format.group;
+    return form.is_wide ? 16 : 8;
 }
 
 /* Bytes of the scales and minimums of 32 columns of a tile. */
-CK_INLINE size_t ck_tile_scale_bytes32(ck_panel_format format, ck_words_form form) {
-    return 64 * (size_t)ck_scaled_sums(format, form) * (format.has_minimum ? 2 : 1);
+CK_INLINE size_t ck_tile_scale_bytes32(ck_panel_format format) {
+    return 64 * (size_t)(32 / format.group) * (format.has_minimum ? 2 : 1);
 }
 
 /* Eight words of bytes -> of 16 bits without their offset: columns 0 and 2 of all rows, then columns 1 and 3. */
@@ -320,16 +301,12 @@ CK_INLINE ck_place ck_first_place(ck_panel_format format, int n, size_t columns,
 CK_INLINE void ck_multiply32(
     ck_panel_format format, ck_panel_isa isa, ck_words_form form, int parts, int n, const ck_word_source *source,
     const ck_floats16 *scales, const ck_floats16 *minimums, ck_place *place, ck_floats16 *result) {
-    const int groups = ck_scaled_sums(format, form), count = 8 / groups;
+    const int groups = 32 / format.group, count = 8 / groups;
     ck_floats16 first[CK_TILE_VECTORS];
     CK_UNROLL
     for (int g = 0; g < groups; g++) {
         ck_ints16 sums[CK_TILE_VECTORS];
-        if (form.has_factors) {
-            isa.sum_factors(n, source->words, place->values, place->totals, sums);
-        } else {
-            isa.sum(form, parts, n, g * count, count, source, place->values, place->totals, sums);
-        }
+        isa.sum(form, parts, n, g * count, count, source, place->values, place->totals, sums);
         CK_UNROLL
         for (int t = 0; t < n; t++) {
             const ck_floats16 product = __builtin_convertvector(sums[t], ck_floats16);
@@ -348,8 +325,8 @@ CK_INLINE void ck_multiply32(
                 __asm__ volatile("" : "+m"(result[t]));
             }
         }
-        place->totals += n * (32 / format.group / groups);
-        place->sums += n * (32 / format.group / groups);
+        place->totals += n;
+        place->sums += n;
     }
     place->values += 32 * parts * n;
     place->scales += n;
@@ -414,53 +391,14 @@ CK_INLINE void ck_panel_product(
  *
  *     words     [8][64]                        as ck_take_words leaves them, or
  *               [16][64]                       as ck_widen_words does
- *     factors   [3][64]                        where tiles have them, as ck_put_factors leaves them
- *     scales    float [32 / group][16], [16] with factors
+ *     scales    float [32 / group][16]
  *     minimums  float [32 / group][16]         formats with a minimum
  */
-
-/* The factors of the two groups of 32 columns, for sums of 16 bits: each one twice, for both sums of a row; then, where
- * the offset comes from, both side by side, to be multiplied by -16 times the activations' sums. */
-CK_INLINE void ck_put_factors(ck_panel_format format, const ck_ints16 factors[2], uint8_t *out) {
-    const ck_ints16 vectors[CK_FACTOR_VECTORS] = {
-        (factors[0] & 0xffff) | factors[0] << 16, (factors[1] & 0xffff) | factors[1] << 16,
-        (factors[0] * (format.offset / 16) & 0xffff) | factors[1] * (format.offset / 16) << 16};
-    memcpy(out, vectors, sizeof vectors);
-}
-
-/* As ck_unpack_panel, for tiles with factors. */
-CK_INLINE void ck_unpack_with_factors(
-    ck_panel_format format, ck_panel_isa isa, ck_words_form form, const uint8_t *panel, size_t columns, uint8_t *tile) {
-    for (size_t b = 0; b < columns / format.block; b++) {
-        ck_floats16 scale;
-        ck_bytes64 integers[8];
-        ck_take_scale(format, isa, panel, &scale);
-        panel = ck_unpack_factors(format, panel + ck_panel_scale_bytes(format), integers);
-        for (int c = 0; c < format.block / 32; c++, panel += 64 * format.bits) {
-            ck_bytes64 words[8];
-            ck_take_words(format, isa, form, panel, words);
-            memcpy(tile, words, sizeof words);
-            ck_ints16 factors[2];
-            for (int g = 0; g < 2; g++) {
-                ck_take_integers(format, integers, 2 * c + g, &factors[g]);
-                factors[g] -= format.factor_offset;
-            }
-            ck_put_factors(format, factors, tile + sizeof words);
-            tile += 64 * ck_word_vectors(form);
-            memcpy(tile, &scale, sizeof scale);
-            tile += ck_tile_scale_bytes32(format, form);
-        }
-    }
-}
 
 CK_INLINE void ck_unpack_panel(
     ck_panel_format format, ck_panel_isa isa, int parts, const uint8_t *panel, size_t columns, uint8_t *tile) {
     const ck_words_form form = ck_tile_words(format, isa, parts);
     const int groups = 32 / format.group;
-    if (form.has_factors) {
-        ck_unpack_with_factors(format, isa, form, panel, columns, tile);
-        return;
-    }
     for (size_t b = 0; b < columns / format.block; b++) {
         ck_panel_header header;
         panel = ck_read_header(format, isa, panel, &header);
@@ -482,7 +420,7 @@ CK_INLINE void ck_unpack_panel(
                     memcpy(tile + 64 * (groups + g), &header.minimums[c * groups + g], 64);
                 }
             }
-            tile += ck_tile_scale_bytes32(format, form);
+            tile += ck_tile_scale_bytes32(format);
         }
     }
 }
@@ -503,12 +441,12 @@ CK_INLINE void ck_tile_product(
     for (int t = 0; t < n; t++) {
         result[t] = (ck_floats16){0};
     }
-    for (size_t c = 0; c < columns / 32; c++, tile += word_bytes + ck_tile_scale_bytes32(format, form)) {
+    for (size_t c = 0; c < columns / 32; c++, tile += word_bytes + ck_tile_scale_bytes32(format)) {
         const ck_floats16 *const scales = (const ck_floats16 *)(tile + word_bytes);
         ck_prefetch((uintptr_t)place.values + CK_VALUES_AHEAD * 32 * (uintptr_t)(parts * n), 32 * (size_t)(parts * n));
         const ck_word_source source = {.words = (const ck_bytes64 *)tile};
         ck_multiply32(
-            format, isa, form, parts, n, &source, scales, scales + ck_scaled_sums(format, form), &place, result);
+            format, isa, form, parts, n, &source, scales, scales + 32 / format.group, &place, result);
     }
     ck_store_results(n, result, y, stride);
 }

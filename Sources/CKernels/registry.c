@@ -2,7 +2,7 @@
 #include "registry.h"
 
 #include "blocks.h"
-#include "wide_tile.h"
+#include "wide_tile_avx2.h"
 
 typedef struct type_row {
     ck_type_traits traits;
@@ -139,23 +139,21 @@ ck_panel_kernels ck_panels(ck_type type, ck_isa isa) {
     /* Full bytes meet bytes one by one, with a change of sign for each: more work than with 16 bits. */
     const bool has_wide_words = found.tile_bytes[CK_PRECISION_INT16] > found.tile_bytes[CK_PRECISION_INT8];
     found.favours_int16 = has_wide_words && ck_word_bits(format) == 8;
-    found.tile_bytes[CK_PRECISION_INT16] += ck_tile_scale_bytes32(format, (ck_words_form){0});
-    /* Where tiles may hold factors, there is room for them; formats without any give it back. */
-    ck_words_form form = {.has_factors = true};
-    form.has_factors = found.tile_bytes[CK_PRECISION_INT8] == 64 * (size_t)ck_word_vectors(form)
-        && ck_has_factor_tiles(format);
-    found.tile_bytes[CK_PRECISION_INT8] =
-        (uint32_t)(64 * (size_t)ck_word_vectors(form) + ck_tile_scale_bytes32(format, form));
+    found.tile_bytes[CK_PRECISION_INT16] += ck_tile_scale_bytes32(format);
+    found.tile_bytes[CK_PRECISION_INT8] += ck_tile_scale_bytes32(format);
     if (!ck_splits_int16(format)) {
         found.one[CK_PRECISION_SPLIT_INT16] = found.four[CK_PRECISION_SPLIT_INT16] = NULL;
     }
-    if (ck_has_wide_tiles(format)) {
-        /* Of formats with groups of sixteen, some have a bias; others have none. */
-        found.tile_bytes[CK_PRECISION_WIDE_INT8] += ck_wide_factor_bytes(format, format.group == 16) / 2;
+    const bool has_wide_tiles = isa == CK_ISA_AVX2 ? ck_has_wide_tiles_avx2(format) : ck_has_wide_tiles(format);
+    if (found.unpack[CK_PRECISION_WIDE_INT8] != NULL && has_wide_tiles) {
+        /* Of formats with groups of sixteen, some have a bias on AVX-512; others have none. */
+        const size_t bytes = isa == CK_ISA_AVX2 ? ck_wide_tile_bytes_avx2(format)
+                                                : 1024 + ck_wide_factor_bytes(format, format.group == 16);
+        found.tile_bytes[CK_PRECISION_WIDE_INT8] = (uint32_t)(bytes / 2);
     } else {
         found.unpack[CK_PRECISION_WIDE_INT8] = NULL;
         found.tile_four[CK_PRECISION_WIDE_INT8] = found.tile[CK_PRECISION_WIDE_INT8] = NULL;
-        found.tile_bytes[CK_PRECISION_WIDE_INT8] = found.tile_vectors[CK_PRECISION_WIDE_INT8] = 0;
+        found.tile_vectors[CK_PRECISION_WIDE_INT8] = 0;
     }
     return found;
 }

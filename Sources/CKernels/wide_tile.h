@@ -1,5 +1,6 @@
 /* Tiles for batches whose activations have one scale for 64 columns instead of 32: a GEMM that all but consists of dot
- * products. For types with blocks of 256, whose peers' activations have one scale for 256.
+ * products. For types with blocks of 256, whose peers' activations have one scale for 256. AVX2 has tiles of its own:
+ * see wide_tile_avx2.h.
  *
  * On registers of 512 bits dot products, multiplications and fused additions of floats take the same units. With scales
  * for 32 columns, the product of sixteen rows and 32 columns with a vector takes eight of the first and two to four of

@@ -26,11 +26,15 @@ static bool has_16_bits(ck_precision precision) {
 static int integer(const columns *x, ck_precision precision, ck_isa isa, size_t i, size_t t) {
     const size_t block = i / 32, word = i % 32 / 4 * x->count + t;
     const int8_t *bytes = x->values.start;
+    const bool is_avx2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512;
+    if (precision == CK_PRECISION_WIDE_INT8 && is_avx2) {
+        return (uint8_t)bytes[32 * block * x->count + 4 * word + i % 4] - 128;
+    }
     if (!has_16_bits(precision)) {
         return bytes[32 * block * x->count + 4 * word + i % 4];
     }
     bytes += 64 * block * x->count;
-    if (precision == CK_PRECISION_INT16 && (isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512)) {
+    if (precision == CK_PRECISION_INT16 && is_avx2) {
         static const size_t places[] = {0, 2, 1, 3};
         int16_t value;
         memcpy(&value, bytes + 8 * word + 2 * places[i % 4], sizeof value);
@@ -105,10 +109,20 @@ static void columns_free(columns x) {
     free(x.numbers);
 }
 
-/* Calls one product and compares it with float64, to a part of the sum of magnitudes. */
+/* How far a product may be off: by a part of the sum of magnitudes or, where weights are multiples of `steps[row]`, by
+ * what rounds each of them. */
+typedef struct tolerance {
+    double part;
+    const float *steps; /* NULL where there are none */
+} tolerance;
+
+/* Half a step of a factor, times a word of up to 64, and half of four steps of a minimum. */
+#define MOST_STEPS (0.5 * 64 + 0.5 * 4)
+
+/* Calls one product and compares it with float64. */
 static void check_product(
     ck_type type, ck_isa isa, ck_panel_fn product, const void *panel, const float *weights, size_t rows,
-    const columns *x, double tolerance) {
+    const columns *x, tolerance within) {
     enum { STRIDE = ROWS + 1 };
     float y[CK_TILE_VECTORS * STRIDE];
     memset(y, 0xff, sizeof y);
@@ -116,14 +130,16 @@ static void check_product(
     product(panel, x->length, &packed, y, STRIDE);
     for (size_t t = 0; t < x->count; t++) {
         for (size_t r = 0; r < rows; r++) {
-            double exact = 0, magnitude = 0;
+            double exact = 0, magnitude = 0, activations = 0;
             for (size_t i = 0; i < x->length; i++) {
                 const double term = (double)weights[r * x->length + i] * x->numbers[t * x->length + i];
                 exact += term;
                 magnitude += fabs(term);
+                activations += fabs(x->numbers[t * x->length + i]);
             }
+            const double rounding = within.steps == NULL ? 0 : MOST_STEPS * (double)within.steps[r] * activations;
             check(
-                fabs((double)y[t * STRIDE + r] - exact) <= tolerance * magnitude,
+                fabs((double)y[t * STRIDE + r] - exact) <= fmax(within.part * magnitude, rounding),
                 "%s, row %zu, vector %zu of %zu on %s: %.9g for %.9g", ck_traits(type).name, r, t, x->count,
                 ck_isa_name(isa), (double)y[t * STRIDE + r], exact);
         }
@@ -141,8 +157,9 @@ static void check_wide_products(
     kernels.unpack[wide](panel.start, length, tile.start);
     const columns four = columns_make(values, length, 4, wide, isa);
     const columns many = columns_make(values, length, kernels.tile_vectors[wide], wide, isa);
-    check_product(type, isa, kernels.tile_four[wide], tile.start, weights, rows, &four, 2e-4);
-    check_product(type, isa, kernels.tile[wide], tile.start, weights, rows, &many, 2e-4);
+    const tolerance within = {2e-4, tile.start}; /* a tile begins with the rows' steps */
+    check_product(type, isa, kernels.tile_four[wide], tile.start, weights, rows, &four, within);
+    check_product(type, isa, kernels.tile[wide], tile.start, weights, rows, &many, within);
     columns_free(four);
     columns_free(many);
     guarded_free(tile);
@@ -152,6 +169,7 @@ static void check_wide_products(
 static void check_products(
     ck_type type, ck_isa isa, const guarded panel, const float *weights, size_t rows, size_t length, bool extreme) {
     const ck_panel_kernels kernels = ck_panels(type, isa);
+    const tolerance exactly = {1e-6, NULL};
     float values[CK_TILE_VECTORS * MOST_COLUMNS];
     for (size_t i = 0; i < CK_TILE_VECTORS * length; i++) {
         const size_t t = i / length;
@@ -165,10 +183,10 @@ static void check_products(
         const columns one = columns_make(values, length, 1, precision, isa);
         const columns four = columns_make(values, length, 4, precision, isa);
         const columns many = columns_make(values, length, most, precision, isa);
-        check_product(type, isa, kernels.one[precision], panel.start, weights, rows, &one, 1e-6);
-        check_product(type, isa, kernels.four[precision], panel.start, weights, rows, &four, 1e-6);
-        check_product(type, isa, kernels.tile_four[precision], tile.start, weights, rows, &four, 1e-6);
-        check_product(type, isa, kernels.tile[precision], tile.start, weights, rows, &many, 1e-6);
+        check_product(type, isa, kernels.one[precision], panel.start, weights, rows, &one, exactly);
+        check_product(type, isa, kernels.four[precision], panel.start, weights, rows, &four, exactly);
+        check_product(type, isa, kernels.tile_four[precision], tile.start, weights, rows, &four, exactly);
+        check_product(type, isa, kernels.tile[precision], tile.start, weights, rows, &many, exactly);
         columns_free(one);
         columns_free(four);
         columns_free(many);
@@ -177,8 +195,8 @@ static void check_products(
     if (kernels.one[CK_PRECISION_SPLIT_INT16] != NULL) {
         const columns one = columns_make(values, length, 1, CK_PRECISION_SPLIT_INT16, isa);
         const columns four = columns_make(values, length, 4, CK_PRECISION_SPLIT_INT16, isa);
-        check_product(type, isa, kernels.one[CK_PRECISION_SPLIT_INT16], panel.start, weights, rows, &one, 1e-6);
-        check_product(type, isa, kernels.four[CK_PRECISION_SPLIT_INT16], panel.start, weights, rows, &four, 1e-6);
+        check_product(type, isa, kernels.one[CK_PRECISION_SPLIT_INT16], panel.start, weights, rows, &one, exactly);
+        check_product(type, isa, kernels.four[CK_PRECISION_SPLIT_INT16], panel.start, weights, rows, &four, exactly);
         columns_free(one);
         columns_free(four);
     }

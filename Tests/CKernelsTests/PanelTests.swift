@@ -61,7 +61,7 @@ private struct Panel {
 /// Vectors side by side, and the numbers that they stand for.
 private struct Columns {
     /// How an instruction set takes integers: see columns.c.
-    private enum Form { case bytes, planes, shorts }
+    private enum Form { case bytes, raised, planes, shorts }
 
     let count: Int
     private let length: Int
@@ -80,10 +80,11 @@ private struct Columns {
             switch precision {
             case CK_PRECISION_INT16: hasShorts ? .shorts : .planes
             case CK_PRECISION_SPLIT_INT16: .planes
+            case CK_PRECISION_WIDE_INT8: hasShorts ? .raised : .bytes
             default: .bytes
             }
         scaleColumns = precision == CK_PRECISION_WIDE_INT8 ? 64 : 32
-        values = [Int8](repeating: 0, count: length * count * (form == .bytes ? 1 : 2))
+        values = [Int8](repeating: 0, count: length * count * (form == .bytes || form == .raised ? 1 : 2))
         scales = [Float](repeating: 0, count: length / 32 * count)
         totals = [Int32](repeating: 0, count: (length / 32 + length / 16) * count)
         sums = [Float](repeating: 0, count: totals.count)
@@ -98,6 +99,8 @@ private struct Columns {
         switch form {
         case .bytes:
             return Int(values[block * 32 * count + word * 4 + lane % 4])
+        case .raised:
+            return Int(UInt8(bitPattern: values[block * 32 * count + word * 4 + lane % 4])) - 128
         case .planes:
             let upper = block * 64 * count + word * 4 + lane % 4
             return Int(values[upper]) * 256 + Int(values[upper + 32 * count])
@@ -244,10 +247,14 @@ struct PanelTests {
     /// Types whose weights need all bits of a byte; what other codebooks hold is between -62 and 62.
     private static let fullBytes = ["Q8_0", "IQ4_NL", "IQ4_XS"]
 
-    @Test("Types with blocks of 256 have tiles for activations with a scale for 64 columns", arguments: panelTypes)
+    @Test(
+        "Types with blocks of 256 have tiles for activations with a scale for 64 columns, on AVX2 unless full bytes",
+        arguments: panelTypes)
     func wideTiles(type: ck_type) {
         for isa in supportedISAs {
-            let exists = isa == CK_ISA_AVX512VNNI && type.block == 256
+            let isAVX2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
+            let hasWide = isa == CK_ISA_AVX512VNNI || isAVX2 && !Self.fullBytes.contains(type.name)
+            let exists = hasWide && type.block == 256
             #expect(unsafe (entry(of: ck_panels(type, isa).tile, CK_PRECISION_WIDE_INT8) != nil) == exists)
         }
     }
@@ -292,9 +299,9 @@ struct PanelTests {
             }
             blocks.setHalves(of: CK_TYPE_Q6_K, 0x2400)
             let panel = Panel(CK_TYPE_Q6_K, isa, rows: rowCount, columns: columns, blocks: blocks)
-            try checkProducts(panel, isa) { t in
-                (0..<columns).map { t % 3 == 0 || (t % 3 == 1 && $0 % 2 == 0) ? 1 : -1 }
-            }
+            let vector = { t in (0..<columns).map { t % 3 == 0 || (t % 3 == 1 && $0 % 2 == 0) ? Float(1) : -1 } }
+            try checkProducts(panel, isa, vector: vector)
+            try checkWideProducts(panel, isa, vector: vector)
         }
     }
 

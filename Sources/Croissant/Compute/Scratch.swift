@@ -54,15 +54,16 @@ package struct ScratchShape: Sendable {
         }
         guard batchSize > CPUBackend.vectorProducts else { return }
         if batch != .f32 && Panel.exists(for: tensor.type) {
-            // Wide tiles, and what meets them, take less room than others of the same precision; where 16 bits are as
-            // fast, a matrix meets them unless another one of its layer does not.
-            let form = kernels.favoursInt16(tensor.type) ? .int16 : ColumnForm(batch)
-            packed.include(tokens: batchSize, columns: columns, widths: kernels.tileWidths(form), form: form)
             // A gate's tile comes with one of what it gates.
             let single = Linear.panels(of: 0..<min(tensor.rows, Linear.integerRows(columns: columns)))
             let gated = Linear.panels(of: 0..<min(tensor.rows, Linear.integerRows(columns: columns, isGated: true)))
             let panels = max(single.count, 2 * gated.count)
-            tileBytes = max(tileBytes, panels * kernels.tileBytes(of: tensor.type, columns: columns, form: form))
+            // A matrix meets activations in the form that its type likes best, or, where another one of its layer does not
+            // take that, in the plain one.
+            for form in [kernels.tileForm(of: [tensor.type], precision: batch), ColumnForm(batch)] {
+                packed.include(tokens: batchSize, columns: columns, widths: kernels.tileWidths(form), form: form)
+                tileBytes = max(tileBytes, panels * kernels.tileBytes(of: tensor.type, columns: columns, form: form))
+            }
             let staging = plan.layout == .rows ? Panel.byteCount(of: tensor.type, columns: columns) : 0
             stagingBytes = max(stagingBytes, staging)
         } else {

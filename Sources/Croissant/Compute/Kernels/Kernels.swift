@@ -182,7 +182,7 @@ package import GGUF
     }
 
     /// Whether activations of 16 bits meet tiles of `type` as fast as those of 8.
-    func favoursInt16(_ type: GGMLType) -> Bool { panelKernels(type).favours_int16 }
+    private func favoursInt16(_ type: GGMLType) -> Bool { panelKernels(type).favours_int16 }
 }
 
 extension InstructionSet {
