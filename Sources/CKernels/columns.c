@@ -22,6 +22,7 @@ typedef int8_t bytes16 __attribute__((vector_size(16)));
     const float *x, size_t stride, size_t rows, size_t columns, size_t n, void *values, float *scales,               \
         int32_t *totals, float *sums
 
+/* Those of one byte come first. */
 typedef enum form { BYTES, RAISED, PLANES, SHORTS } form;
 
 /* The largest integer of a form, and the bytes of 32 of them. */

@@ -17,8 +17,9 @@
  *                                             over 2^shift, see ck_minimum_shift_avx2
  *     bias       int32 [16]                   -128 times the sums of words times their factors
  *
- * A row's scale makes 18 bits of its largest weight, so that the products of 64 columns fit into 32, or 15 bits of its
- * largest group scale or minimum. What this rounds is held to the same bound as in the tiles of wide_tile.h. */
+ * A row's scale makes 18 bits of its largest weight, so that the products of 64 columns fit into 32: 12 or 13 bits of
+ * its largest factor where words have six bits or seven, up to 15 where they have fewer. What this rounds is held to
+ * the same bound as in the tiles of wide_tile.h. */
 #pragma once
 
 #include "panel_avx2.h"
@@ -26,7 +27,7 @@
 
 #define CK_WIDE_VECTORS_AVX2 4
 
-/* Whether a format has such tiles: full bytes would leave 16 bits at once. */
+/* Whether a format has such tiles: products of full bytes would not fit into 16 bits. */
 CK_INLINE bool ck_has_wide_tiles_avx2(ck_panel_format format) {
     return format.block == 256 && ck_word_bits(format) < 8;
 }
@@ -208,6 +209,8 @@ CK_AVX2 CK_INLINE void ck_wide_tile_product_avx2(
     ck_panel_format format, const uint8_t *tile, size_t columns, const ck_columns *x, float *y, size_t stride) {
     enum { N = CK_WIDE_VECTORS_AVX2 };
     const int groups = CK_WIDE_COLUMNS / format.group, pairs = groups / 2, words = format.group / 4;
+    /* As many words as elsewhere, where unsigned ones meet signed activations: here words reach half as far, to
+     * 2^(bits - 1), and activations 255 instead of 127. */
     const int most = ck_words_in_16_bits((ck_words_form){.bits = ck_word_bits(format)});
     const int run = words < most ? words : most;
     const uint8_t *values = x->values;
@@ -229,7 +232,7 @@ CK_AVX2 CK_INLINE void ck_wide_tile_product_avx2(
         for (int p = 0; format.has_minimum && p < pairs; p++) {
             CK_UNROLL
             for (int t = 0; t < N; t++) {
-                const __m256i pair =
+                const __m256i pair = /* 4 * 32 * 127 < 2^15 */
                     _mm256_slli_epi16(_mm256_set1_epi32(sums[p * N + t]), ck_minimum_shift_avx2(format));
                 CK_UNROLL
                 for (int half = 0; half < 2; half++) {

@@ -110,14 +110,14 @@ static void columns_free(columns x) {
 }
 
 /* How far a product may be off: by a part of the sum of magnitudes or, where weights are multiples of `steps[row]`, by
- * what rounds each of them. */
+ * what rounds each of them: more, where weights are far smaller than the row's largest scale would have them. */
 typedef struct tolerance {
     double part;
     const float *steps; /* NULL where there are none */
 } tolerance;
 
-/* Half a step of a factor, times a word of up to 64, and half of four steps of a minimum. */
-#define MOST_STEPS (0.5 * 64 + 0.5 * 4)
+/* Half a step of a factor, times a word of six bits. */
+#define MOST_STEPS (0.5 * 32)
 
 /* Calls one product and compares it with float64. */
 static void check_product(
@@ -150,14 +150,16 @@ static void check_product(
 /* Products of wide tiles, whose rounded scales and sums are off by a little more: see wide_tile.h. */
 static void check_wide_products(
     ck_type type, ck_isa isa, const guarded panel, const float *weights, size_t rows, size_t length,
-    const float *values) {
+    const float *values, bool extreme) {
     const ck_precision wide = CK_PRECISION_WIDE_INT8;
     const ck_panel_kernels kernels = ck_panels(type, isa);
     const guarded tile = guarded_allocate(CK_WIDE_HEADER + length / 32 * kernels.tile_bytes[wide]);
     kernels.unpack[wide](panel.start, length, tile.start);
     const columns four = columns_make(values, length, 4, wide, isa);
     const columns many = columns_make(values, length, kernels.tile_vectors[wide], wide, isa);
-    const tolerance within = {2e-4, tile.start}; /* a tile begins with the rows' steps */
+    /* A tile begins with the rows' steps. Random blocks show that they are not too large. */
+    const bool is_avx2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512;
+    const tolerance within = {2e-4, extreme && is_avx2 ? tile.start : NULL};
     check_product(type, isa, kernels.tile_four[wide], tile.start, weights, rows, &four, within);
     check_product(type, isa, kernels.tile[wide], tile.start, weights, rows, &many, within);
     columns_free(four);
@@ -202,7 +204,7 @@ static void check_products(
     }
     if (kernels.unpack[CK_PRECISION_WIDE_INT8] != NULL) {
         check(ck_panel_sizes(type).block == 256, "wide tiles of %s", ck_traits(type).name);
-        check_wide_products(type, isa, panel, weights, rows, length, values);
+        check_wide_products(type, isa, panel, weights, rows, length, values, extreme);
     }
 }
 

@@ -75,12 +75,12 @@ private struct Columns {
     init(_ vectors: [[Float]], _ precision: ck_precision, _ isa: ck_isa) {
         count = vectors.count
         length = vectors[0].count
-        let hasShorts = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
+        let isAVX2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
         form =
             switch precision {
-            case CK_PRECISION_INT16: hasShorts ? .shorts : .planes
+            case CK_PRECISION_INT16: isAVX2 ? .shorts : .planes
             case CK_PRECISION_SPLIT_INT16: .planes
-            case CK_PRECISION_WIDE_INT8: hasShorts ? .raised : .bytes
+            case CK_PRECISION_WIDE_INT8: isAVX2 ? .raised : .bytes
             default: .bytes
             }
         scaleColumns = precision == CK_PRECISION_WIDE_INT8 ? 64 : 32

@@ -74,6 +74,21 @@ struct MatrixMultiplyTests {
         }
     }
 
+    @Test("tiles meet activations in a form that all types of a layer have")
+    func tileForm() {
+        for instructionSet in InstructionSet.supported {
+            let kernels = Kernels(instructionSet)
+            let isAVX2 = [.avx2, .avx512].contains(instructionSet)
+            let isWide = isAVX2 || instructionSet == .avx512vnni
+            #expect(kernels.tileForm(of: [.q4_K, .q6_K, .iq3_s], precision: .int8) == (isWide ? .wideInt8 : .int8))
+            #expect(kernels.tileForm(of: [.q8_0, .iq4_xs], precision: .int8) == (isAVX2 ? .int16 : .int8))
+            #expect(kernels.tileForm(of: [.q6_K, .q8_0], precision: .int8) == .int8)
+            #expect(kernels.tileForm(of: [.q4_0, .q6_K], precision: .int8) == .int8)
+            #expect(kernels.tileForm(of: [], precision: .int8) == .int8)
+            #expect(kernels.tileForm(of: [.q6_K], precision: .int16) == .int16)
+        }
+    }
+
     @Test("fewer threads than planned share the memory, in whole cache lines", arguments: InstructionSet.supported)
     func fewerThreads(instructionSet: InstructionSet) throws {
         for columns in [512, 768] {
@@ -106,13 +121,15 @@ struct MatrixMultiplyTests {
     /// Gates and what they gate: of one type, of two, of two that do not both meet integers.
     private static let gates: [[(type: GGMLType, rows: Int)]] = [
         [(.q4_0, 150), (.q4_0, 150)], [(.q8_0, 70), (.q5_1, 70)], [(.q4_0, 70), (.f16, 70)], [(.f32, 7), (.bf16, 7)],
-        [(.q5_1, 70), (.q8_0, 70)], [(.q4_0, 7), (.q4_0, 7)], [(.q8_0, 20), (.q8_0, 20)],
+        [(.q5_1, 70), (.q8_0, 70)], [(.q4_0, 7), (.q4_0, 7)], [(.q8_0, 20), (.q8_0, 20)], [(.q4_K, 40), (.q6_K, 40)],
+        [(.q6_K, 20), (.iq4_xs, 20)],
     ]
 
     @Test("a gate and what it gates become SiLU(gate) * up", arguments: InstructionSet.supported, gates.indices)
     func gated(instructionSet: InstructionSet, index: Int) throws {
         let parts = Self.gates[index]
-        let weights = try PackedWeights(parts, columns: 96, tokens: 31)
+        let columns = parts.contains { $0.type.blockSize == 256 } ? 512 : 96
+        let weights = try PackedWeights(parts, columns: columns, tokens: 31)
         let rows = parts[0].rows
         for layout in [WeightLayout.rows, .panels] {
             for batch in ActivationPrecision.allCases {
