@@ -145,7 +145,8 @@ CK_AVX2 CK_INLINE void ck_unpack_wide_avx2(
     }
 }
 
-/* sums[t] = before + the products of two words with vector t, in 16 bits, times the factors. */
+/* sums[t] += the products of two words with vector t, in 16 bits, times the factors; they begin with `bias` where that
+ * is not NULL. */
 CK_AVX2 CK_INLINE void ck_add_two_words_avx2(
     const ck_bytes64 *words, const uint8_t *values, const __m256i *factors, const __m256i *bias,
     __m256i sums[CK_WIDE_VECTORS_AVX2][2]) {
@@ -175,25 +176,13 @@ CK_AVX2 CK_INLINE void ck_add_run_wide_avx2(
     const ck_bytes64 *words, int count, const uint8_t *values, const __m256i *factors, const __m256i *bias,
     __m256i sums[CK_WIDE_VECTORS_AVX2][2]) {
     enum { N = CK_WIDE_VECTORS_AVX2 };
+    const ck_words_form form = {.bits = 8};
+    const ck_word_source source = {.words = words};
+    const ck_vectors_avx2 a = {values, N, 4, 4 * N, true};
     __m256i pairs[N][2];
     CK_UNROLL
     for (int j = 0; j < count; j++) {
-        __m256i w[2];
-        memcpy(w, &words[j], sizeof w);
-        CK_UNROLL
-        for (int t = 0; t < N; t++) {
-            const __m256i four = ck_spread_u32_avx2(values + 4 * (j * N + t));
-            CK_UNROLL
-            for (int half = 0; half < 2; half++) {
-                const __m256i product = _mm256_maddubs_epi16(four, w[half]);
-                if (j == 0) {
-                    pairs[t][half] = product;
-                } else {
-                    pairs[t][half] = _mm256_add_epi16(pairs[t][half], product);
-                    __asm__ volatile("" : "+x"(pairs[t][half]));
-                }
-            }
-        }
+        ck_multiply_pairs_avx2(form, j > 0, a, j, &source, pairs);
     }
     CK_UNROLL
     for (int t = 0; t < N; t++) {
@@ -215,7 +204,7 @@ CK_AVX2 CK_INLINE void ck_wide_tile_product_avx2(
     const int run = words < most ? words : most;
     const uint8_t *values = x->values;
     const float *scales = x->scales;
-    const int32_t *sums = (const int32_t *)x->sums + (format.group == 16 ? columns / 64 * N : 0);
+    const float *sums = x->sums + (format.group == 16 ? columns / 64 * N : 0);
     __m256 result[N][2];
     const __m256 scale[2] = {_mm256_load_ps((const float *)tile), _mm256_load_ps((const float *)tile + 8)};
     tile += 64;
@@ -233,7 +222,8 @@ CK_AVX2 CK_INLINE void ck_wide_tile_product_avx2(
             CK_UNROLL
             for (int t = 0; t < N; t++) {
                 const __m256i pair = /* 4 * 32 * 127 < 2^15 */
-                    _mm256_slli_epi16(_mm256_set1_epi32(sums[p * N + t]), ck_minimum_shift_avx2(format));
+                    _mm256_slli_epi16(
+                        ck_spread_u32_avx2((const uint8_t *)(sums + p * N + t)), ck_minimum_shift_avx2(format));
                 CK_UNROLL
                 for (int half = 0; half < 2; half++) {
                     all[t][half] = _mm256_add_epi32(
