@@ -115,11 +115,11 @@ package struct Linear: Sendable {
     /// the last one does not keep the other threads waiting.
     static func chunkRows(columns: Int) -> Int { wholePanels(of: 1 << 16, columns: columns, atMost: 128) }
 
-    /// Rows in a tile of unpacked integers: half a mebi of them at most, for the second-level cache. Scales add an
-    /// eighth to a half of a byte to each, and some are words of 16 bits; where the cache has only 512 KiB (Zen 3),
-    /// tiles half as high are no faster. Half of the rows are of what a gate gates.
+    /// Rows in a tile of unpacked integers: a quarter of a mebi of them at most. Scales add an eighth to a half of a byte
+    /// to each, some are words of 16 bits, and the second-level cache, of 512 KiB on Zen 3, has to hold activations
+    /// beside them. Half of the rows are of what a gate gates.
     package static func integerRows(columns: Int, isGated: Bool = false) -> Int {
-        wholePanels(of: isGated ? 1 << 18 : 1 << 19, columns: columns, atMost: isGated ? 32 : 64)
+        wholePanels(of: isGated ? 1 << 17 : 1 << 18, columns: columns, atMost: isGated ? 32 : 64)
     }
 
     /// Rows in a tile of dequantised weights: a mebibyte, which the second-level cache holds, or what makes up for the
