@@ -73,10 +73,11 @@ extension CPUBackend {
                         kernels.multiply(matrix, rows: tile.rows, vector, into: y, at: token * layer.rows + tile.offset)
                     }
                 } else if let panels {
+                    let x = packed.batch(columns: columns, form: panels.form)
                     for group in panels.groups {
                         kernels.multiply(
-                            matrix, panels: tile.panels, packed.group(group, columns: columns, form: panels.form),
-                            into: y, at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
+                            matrix, panels: tile.panels, x, group, into: y,
+                            at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
                     }
                 }
             }
@@ -112,11 +113,12 @@ extension CPUBackend {
             let start = worker * workerBytes
             let end = unpack(layer.parts[tile.part], tile.panels, columns: columns, form: form, into: tiles, at: start)
             let product = kernels.tileProduct(of: layer.parts[tile.part], panels: tile.panels, form: form)
+            let unpacked = tiles.bytes(of: start..<end)
+            let x = packed.batch(columns: columns, form: form)
             guard layer.isGated else {
                 for group in groups {
                     kernels.multiply(
-                        product, tiles: tiles.bytes(of: start..<end),
-                        packed.group(group, columns: columns, form: form), into: y,
+                        product, tiles: unpacked, x, group, into: y,
                         at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
                 }
                 return
@@ -125,15 +127,13 @@ extension CPUBackend {
             let other = layer.parts[1]
             let otherEnd = unpack(other, tile.panels, columns: columns, form: form, into: tiles, at: end)
             let otherProduct = kernels.tileProduct(of: other, panels: tile.panels, form: form)
+            let otherUnpacked = tiles.bytes(of: end..<otherEnd)
             let height = tile.rows.count
             let place = worker * workerGates
             for group in groups {
-                let x = packed.group(group, columns: columns, form: form)
+                kernels.multiply(product, tiles: unpacked, x, group, into: gates, at: place, stride: 2 * height)
                 kernels.multiply(
-                    product, tiles: tiles.bytes(of: start..<end), x, into: gates, at: place, stride: 2 * height)
-                kernels.multiply(
-                    otherProduct, tiles: tiles.bytes(of: end..<otherEnd), x, into: gates, at: place + height,
-                    stride: 2 * height)
+                    otherProduct, tiles: otherUnpacked, x, group, into: gates, at: place + height, stride: 2 * height)
                 kernels.siluMultiply(
                     gates, at: place, stride: 2 * height, rows: group.tokens.count, length: height, into: y,
                     at: group.tokens.lowerBound * layer.outputs + tile.offset, stride: layer.outputs)

@@ -47,7 +47,7 @@ package struct PackedColumns: ~Copyable {
             let vectors = tokens + (widths.first ?? 1) - 1
             values = max(values, vectors * columns * form.bytes)
             scales = max(scales, vectors * columns / ActivationBlock.scaleColumns)
-            totals = max(totals, PackedGroup.totals(vectors * columns))
+            totals = max(totals, PackedBatch.totals(vectors * columns))
         }
 
         /// Bytes that ``PackedColumns`` will allocate.
@@ -94,8 +94,8 @@ package struct PackedColumns: ~Copyable {
             let elements = group.start * columns..<(group.start + group.width) * columns
             var groupValues = values.slice(elements.mapped { $0 * form.bytes })
             var groupScales = scales.slice(elements.mapped { $0 / form.scaleColumns })
-            var groupTotals = totals.slice(elements.mapped(PackedGroup.totals))
-            var groupSums = sums.slice(elements.mapped(PackedGroup.totals))
+            var groupTotals = totals.slice(elements.mapped(PackedBatch.totals))
+            var groupSums = sums.slice(elements.mapped(PackedBatch.totals))
             kernels.packColumns(
                 x.extracting(group.tokens.mapped { $0 * columns }), rows: group.tokens.count, columns: columns,
                 form: form, width: group.width, values: &groupValues, scales: &groupScales,
@@ -103,25 +103,17 @@ package struct PackedColumns: ~Copyable {
         }
     }
 
-    /// A group as it was packed.
+    /// All groups as they were packed.
     @_lifetime(borrow self)
-    package func group(_ group: TokenGroup, columns: Int, form: ColumnForm) -> PackedGroup {
-        let elements = group.start * columns..<(group.start + group.width) * columns
-        return PackedGroup(
-            tokens: group.tokens.count, width: group.width, columns: columns, form: form,
-            values: values.bytes(of: elements.mapped { $0 * form.bytes }),
-            scales: scales.span.extracting(elements.mapped { $0 / form.scaleColumns }),
-            totals: totals.span.extracting(elements.mapped(PackedGroup.totals)),
-            sums: sums.span.extracting(elements.mapped(PackedGroup.totals)))
+    package func batch(columns: Int, form: ColumnForm) -> PackedBatch {
+        PackedBatch(
+            columns: columns, form: form, values: values.bytes(of: 0..<values.count), scales: scales.span,
+            totals: totals.span, sums: sums.span)
     }
 }
 
-/// The activations of one group.
-package struct PackedGroup: ~Escapable {
-    /// Tokens whose products are wanted.
-    let tokens: Int
-    /// Vectors side by side.
-    let width: Int
+/// The activations of all groups.
+package struct PackedBatch: ~Escapable {
     /// Activations of each vector.
     let columns: Int
     let form: ColumnForm
@@ -137,11 +129,8 @@ package struct PackedGroup: ~Escapable {
 
     @_lifetime(copy values, copy scales, copy totals, copy sums)
     fileprivate init(
-        tokens: Int, width: Int, columns: Int, form: ColumnForm, values: RawSpan, scales: Span<Float>,
-        totals: Span<Int32>, sums: Span<Float>
+        columns: Int, form: ColumnForm, values: RawSpan, scales: Span<Float>, totals: Span<Int32>, sums: Span<Float>
     ) {
-        self.tokens = tokens
-        self.width = width
         self.columns = columns
         self.form = form
         self.values = values

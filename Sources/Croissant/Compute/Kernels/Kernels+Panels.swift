@@ -66,16 +66,16 @@ extension Kernels {
     }
 
     /// y[offset + t * stride + i] = dot(row 16 * panels.lowerBound + i, vector t) for the rows of some panels and all
-    /// tokens of `x`, whose width is one of ``Panel/vectorWidths``.
+    /// tokens of a group of `x`, whose width is one of ``Panel/vectorWidths``.
     package func multiply(
-        _ matrix: WeightMatrix, panels: Range<Int>, _ x: PackedGroup, into y: borrowing SharedBuffer<Float>,
-        at offset: Int, stride: Int
+        _ matrix: WeightMatrix, panels: Range<Int>, _ x: PackedBatch, _ group: TokenGroup,
+        into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
         let kernels = panelKernels(matrix.type)
-        let product = unsafe Self.product(x.width == 1 ? kernels.one : kernels.four, x.form)
+        let product = unsafe Self.product(group.width == 1 ? kernels.one : kernels.four, x.form)
         unsafe multiply(
-            matrix.panels(panels), bytes: matrix.panelBytes, product, rows: matrix.rowCount(of: panels), x, into: y,
-            at: offset, stride: stride)
+            matrix.panels(panels), bytes: matrix.panelBytes, product, rows: matrix.rowCount(of: panels), x, group,
+            into: y, at: offset, stride: stride)
     }
 
     /// Products of the tiles that ``unpack(_:of:columns:form:into:)`` makes of some panels, looked up once for all groups
@@ -100,37 +100,37 @@ extension Kernels {
 
     /// The same as with panels, with their tiles, one after the other.
     func multiply(
-        _ product: TileProduct, tiles: RawSpan, _ x: PackedGroup, into y: borrowing SharedBuffer<Float>, at offset: Int,
-        stride: Int
+        _ product: TileProduct, tiles: RawSpan, _ x: PackedBatch, _ group: TokenGroup,
+        into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
         precondition(
             tiles.byteCount == (product.rows + Panel.rows - 1) / Panel.rows * product.bytes,
             "\(tiles.byteCount) bytes of tiles")
         unsafe multiply(
-            tiles, bytes: product.bytes, x.width == 4 ? product.four : product.widest, rows: product.rows, x, into: y,
-            at: offset, stride: stride)
+            tiles, bytes: product.bytes, group.width == 4 ? product.four : product.widest, rows: product.rows, x, group,
+            into: y, at: offset, stride: stride)
     }
 
     /// Products of panels or tiles, `bytes` each.
     private func multiply(
-        _ weights: RawSpan, bytes: Int, _ product: ck_panel_fn, rows: Int, _ x: PackedGroup,
+        _ weights: RawSpan, bytes: Int, _ product: ck_panel_fn, rows: Int, _ x: PackedBatch, _ group: TokenGroup,
         into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
-        precondition(
-            offset >= 0 && (x.tokens - 1) * stride + rows <= y.count - offset, "\(x.tokens) products do not fit")
+        let tokens = group.tokens.count
+        precondition(offset >= 0 && (tokens - 1) * stride + rows <= y.count - offset, "\(tokens) products do not fit")
         unsafe weights.withUnsafeBytes { weights in
             guard let base = weights.baseAddress else { return }
-            unsafe x.withKernelColumns { columns in
+            unsafe x.withKernelColumns(of: group) { columns in
                 for (index, row) in Swift.stride(from: 0, to: rows, by: Panel.rows).enumerated() {
                     let out = unsafe y.base + offset + row
-                    if rows - row >= Panel.rows && x.tokens == x.width {
+                    if rows - row >= Panel.rows && tokens == group.width {
                         unsafe product(base + index * bytes, x.columns, columns, out, stride)
                         continue
                     }
                     // Kernels write whole panels for all vectors: what lies beside the wanted part is others'.
-                    unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: Panel.rows * x.width) { all in
+                    unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: Panel.rows * group.width) { all in
                         unsafe product(base + index * bytes, x.columns, columns, all.baseAddress, Panel.rows)
-                        for token in 0..<x.tokens {
+                        for token in 0..<tokens {
                             for lane in 0..<min(Panel.rows, rows - row) {
                                 unsafe out[token * stride + lane] = all[token * Panel.rows + lane]
                             }
@@ -151,7 +151,7 @@ extension Kernels {
         precondition(
             rows > 0 && rows <= width && x.count == rows * columns && columns % form.scaleColumns == 0
                 && values.count == elements * form.bytes && scales.count == elements / form.scaleColumns
-                && totals.count == PackedGroup.totals(elements) && sums.count == totals.count,
+                && totals.count == PackedBatch.totals(elements) && sums.count == totals.count,
             "\(rows) rows of \(columns) activations in a group of \(width)")
         let pack = unsafe columnPacker(form)
         unsafe x.withUnsafeBufferPointer { x in
@@ -185,15 +185,25 @@ extension Kernels {
     }
 }
 
-extension PackedGroup {
-    fileprivate func withKernelColumns(_ body: (UnsafePointer<ck_columns>) -> Void) {
+extension PackedBatch {
+    /// Inlined: for each tile there are as many groups as a batch has vectors, and a tile takes a microsecond.
+    @inline(__always)
+    fileprivate func withKernelColumns(of group: TokenGroup, _ body: (UnsafePointer<ck_columns>) -> Void) {
+        let first = group.start * columns
+        let end = first + group.width * columns
+        precondition(
+            first >= 0 && end * form.bytes <= values.byteCount && end / form.scaleColumns <= scales.count
+                && Self.totals(end) <= totals.count && Self.totals(end) <= sums.count, "\(group) was not packed")
         unsafe values.withUnsafeBytes { values in
             unsafe scales.withUnsafeBufferPointer { scales in
                 unsafe totals.withUnsafeBufferPointer { totals in
                     unsafe sums.withUnsafeBufferPointer { sums in
+                        guard let base = values.baseAddress, let scales = scales.baseAddress,
+                            let totals = totals.baseAddress, let sums = sums.baseAddress
+                        else { return }
                         var columns = unsafe ck_columns(
-                            values: values.baseAddress, scales: scales.baseAddress, totals: totals.baseAddress,
-                            sums: sums.baseAddress)
+                            values: base + first * form.bytes, scales: scales + first / form.scaleColumns,
+                            totals: totals + Self.totals(first), sums: sums + Self.totals(first))
                         unsafe body(&columns)
                     }
                 }
