@@ -2,12 +2,12 @@
  * of four, with all vectors of a word together:
  *
  *     int8     int8_t  [8 words][n][4]
- *              uint8_t [8][n][4], a + 128, for WIDE_INT8 on AVX2, which multiplies signed words with unsigned ones
+ *              uint8_t [8][n][4], a + 128, for RAISED_INT8, and for WIDE_INT8 on AVX2: what meets signed words there
  *     int16    int8_t  [2: upper, lower][8][n][4], a = 256 * upper + lower, for dot products of bytes
  *              int16_t [8][n][4], columns 0, 2, 1, 3, for AVX2, which has none
  *
- * WIDE_INT8 is int8 with one scale for two blocks, SPLIT_INT16 is int16 as bytes on AVX2, whose panels meet them
- * faster where words have less than eight bits; tiles do not. */
+ * WIDE_INT8 is int8 with one scale for two blocks, INT11 such an int16, up to 1023, for AVX2. SPLIT_INT16 is int16 as
+ * bytes on AVX2, whose panels meet them faster where words have less than eight bits; tiles do not. */
 #include "registry.h"
 
 #include "isa.h"
@@ -253,6 +253,48 @@ CK_INLINE void pack_wide(form form, CK_PACK_PARAMETERS) {
     }
 }
 
+/* What tiles alone meet comes in several vectors. */
+CK_AVX2 static void pack_RAISED_avx2(CK_PACK_PARAMETERS) {
+    pack(RAISED, x, stride, rows, columns, n, values, scales, totals, sums);
+}
+
+/* *out = minus the sums of the products of neighbours in four times 64 columns. */
+CK_INLINE void multiply_neighbours(const ck_rounded *rounded, ck_four_integers *out) {
+    ck_rounding_integers twice[4];
+    CK_UNROLL
+    for (int b = 0; b < 4; b++) {
+        twice[b] = (ck_rounding_integers){0};
+        CK_UNROLL
+        for (int i = 0; i < 4; i++) {
+            const ck_rounding_integers v = rounded->values[b][i];
+            twice[b] += v * __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+        }
+    }
+    ck_across_integer_sum(twice, out);
+    *out = -(*out >> 1);
+}
+
+/* For INT11: shorts as tiles of Winograd's products take them. */
+CK_AVX2 static void pack_INT11_avx2(CK_PACK_PARAMETERS) {
+    uint8_t *block = values;
+    (void)sums;
+    for (size_t c = 0; c < columns / 64; c++, block += 128 * n) {
+        ck_fours all;
+        ck_take_fours(4, x + 64 * c, stride, rows, n, 1023, &all);
+        for (size_t i = 0; i < (n + 3) / 4; i++) {
+            const size_t t = ck_first_of_four(i, n);
+            ck_rounded rounded;
+            ck_four_integers neighbours;
+            ck_round(4, all.start[i], &all.rounding[i], &rounded);
+            store(SHORTS, &rounded, 0, n, block + 8 * t);
+            store(SHORTS, &rounded, 2, n, block + 64 * n + 8 * t);
+            multiply_neighbours(&rounded, &neighbours);
+            PUT_FOUR(neighbours, totals + c * n + t);
+            PUT_FOUR(all.rounding[i].scale, scales + c * n + t);
+        }
+    }
+}
+
 #define DEFINE_WIDE(FORM, S, TARGET)                                                                                 \
     TARGET static void pack_wide_##S(CK_PACK_PARAMETERS) {                                                           \
         pack_wide(FORM, x, stride, rows, columns, n, values, scales, totals, sums);                                  \
@@ -269,7 +311,8 @@ ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa) {
 #if defined(__x86_64__)
         [CK_ISA_AVX2] = {
             [CK_PRECISION_INT16] = pack_SHORTS_avx2, [CK_PRECISION_INT8] = pack_BYTES_avx2,
-            [CK_PRECISION_SPLIT_INT16] = pack_PLANES_avx2, [CK_PRECISION_WIDE_INT8] = pack_wide_avx2},
+            [CK_PRECISION_SPLIT_INT16] = pack_PLANES_avx2, [CK_PRECISION_WIDE_INT8] = pack_wide_avx2,
+            [CK_PRECISION_RAISED_INT8] = pack_RAISED_avx2, [CK_PRECISION_INT11] = pack_INT11_avx2},
         [CK_ISA_AVXVNNI] = {[CK_PRECISION_INT16] = pack_PLANES_avx2, [CK_PRECISION_INT8] = pack_BYTES_avx2},
         [CK_ISA_AVX512VNNI] = {
             [CK_PRECISION_INT16] = pack_PLANES_avx512, [CK_PRECISION_INT8] = pack_BYTES_avx512,

@@ -325,6 +325,39 @@ CK_AVX2 CK_INLINE void ck_panel_halves_avx2(const void *halves, ck_floats16 *out
     o[1] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)halves + 1));
 }
 
+/* ---- Tiles whose scales of a row come last: see wide_tile_avx2.h, raised_tile_avx2.h, winograd_tile_avx2.h ---- */
+
+/* Vectors that such a tile meets: eight sums, a word and what is spread from a vector fill the registers. */
+#define CK_TILE_VECTORS_AVX2 4
+
+/* *result += sums * scale; results stay in memory, as the registers hold sums. */
+CK_AVX2 CK_INLINE void ck_add_scaled_avx2(__m256i sums, __m256 scale, __m256 *result) {
+    *result = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), scale, *result);
+    __asm__ volatile("" : "+m"(*result));
+}
+
+/* y[t * stride + r] = result of row r and vector t, times the row's scale. */
+CK_AVX2 CK_INLINE void ck_store_scaled_avx2(
+    __m256 result[CK_TILE_VECTORS_AVX2][2], const __m256 scale[2], float *y, size_t stride) {
+    CK_UNROLL
+    for (int t = 0; t < CK_TILE_VECTORS_AVX2; t++) {
+        CK_UNROLL
+        for (int half = 0; half < 2; half++) {
+            _mm256_storeu_ps(y + (size_t)t * stride + 8 * half, _mm256_mul_ps(result[t][half], scale[half]));
+        }
+    }
+}
+
+/* The sixteen rows' scales that a tile begins with; results are zero. */
+CK_AVX2 CK_INLINE void ck_begin_results_avx2(
+    const uint8_t *tile, __m256 scale[2], __m256 result[CK_TILE_VECTORS_AVX2][2]) {
+    memcpy(scale, tile, 64);
+    CK_UNROLL
+    for (int t = 0; t < CK_TILE_VECTORS_AVX2; t++) {
+        result[t][0] = result[t][1] = _mm256_setzero_ps();
+    }
+}
+
 #define CK_PANEL_ISA_AVX2 \
     ((ck_panel_isa){.sum = ck_panel_sum_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
                     .one_factors = ck_panel_one_factors_avx2, \

@@ -6,9 +6,11 @@
 #include "block32.h"
 #include "panel_factors.h"
 #include "panel_isa.h"
+#include "raised_tile_avx2.h"
 #include "registry.h"
 #include "wide_tile.h"
 #include "wide_tile_avx2.h"
+#include "winograd_tile_avx2.h"
 
 #define CK_DEFINE_PANEL_PRODUCT(NAME, TARGET, ISA, TEMPLATE, PARTS, N)                                               \
     TARGET static void NAME(const void *panel, size_t columns, const ck_columns *x, float *y, size_t stride) {       \
@@ -45,7 +47,7 @@
 #define CK_WORD_BYTES_shorts 1024
 
 /* WORDS16 are those of tiles for INT16, bytes or shorts, which meet VECTORS16 vectors at a time; those for INT8 are
- * bytes, and meet VECTORS8. Entries for WIDE_INT8 and SPLIT_INT16 follow where there are any. */
+ * bytes, and meet VECTORS8. Entries for other forms follow where there are any. */
 #define CK_PANEL_ROW(S, COPIES, WORDS16, VECTORS16, VECTORS8, ...)                                                   \
     {                                                                                                                \
         .pack = pack_panel_##COPIES, .dequantize = dequantize_panel_##COPIES,                                        \
@@ -70,21 +72,24 @@
     }
 #define CK_AVX2_ENTRIES                                                                                              \
     .one[CK_PRECISION_SPLIT_INT16] = panel_one_split, .four[CK_PRECISION_SPLIT_INT16] = panel_four_split,            \
-    .unpack[CK_PRECISION_WIDE_INT8] = unpack_wide_avx2,                                                              \
-    .tile_four[CK_PRECISION_WIDE_INT8] = tile_wide_4_avx2, .tile[CK_PRECISION_WIDE_INT8] = tile_wide_4_avx2,         \
-    .tile_vectors[CK_PRECISION_WIDE_INT8] = CK_WIDE_VECTORS_AVX2
-#define CK_DEFINE_WIDE_TILES                                                                                         \
-    CK_AVX2 static void unpack_wide_avx2(const void *panel, size_t columns, void *tile) {                            \
-        if (ck_has_wide_tiles_avx2(panel_format)) {                                                                  \
-            ck_unpack_wide_avx2(panel_format, CK_PANEL_ISA_AVX2, panel, columns, tile);                              \
+    CK_AVX2_TILES(CK_PRECISION_WIDE_INT8, wide_avx2), CK_AVX2_TILES(CK_PRECISION_RAISED_INT8, raised),               \
+    CK_AVX2_TILES(CK_PRECISION_INT11, int11)
+#define CK_AVX2_TILES(PRECISION, FORM)                                                                               \
+    .unpack[PRECISION] = unpack_##FORM, .tile_four[PRECISION] = tile_##FORM, .tile[PRECISION] = tile_##FORM,         \
+    .tile_vectors[PRECISION] = CK_TILE_VECTORS_AVX2
+#define CK_DEFINE_TILES_AVX2(FORM, HAS, UNPACK, PRODUCT)                                                             \
+    CK_AVX2 static void unpack_##FORM(const void *panel, size_t columns, void *tile) {                               \
+        if (HAS(panel_format)) {                                                                                     \
+            UNPACK(panel_format, CK_PANEL_ISA_AVX2, panel, columns, tile);                                           \
         }                                                                                                            \
     }                                                                                                                \
-    CK_AVX2 static void tile_wide_4_avx2(                                                                            \
+    CK_AVX2 static void tile_##FORM(                                                                                 \
         const void *tile, size_t columns, const ck_columns *x, float *y, size_t stride) {                            \
-        if (ck_has_wide_tiles_avx2(panel_format)) {                                                                  \
-            ck_wide_tile_product_avx2(panel_format, tile, columns, x, y, stride);                                    \
+        if (HAS(panel_format)) {                                                                                     \
+            PRODUCT(panel_format, tile, columns, x, y, stride);                                                      \
         }                                                                                                            \
-    }                                                                                                                \
+    }
+#define CK_DEFINE_WIDE_TILES                                                                                         \
     CK_AVX512VNNI static void unpack_wide(const void *panel, size_t columns, void *tile) {                           \
         if (ck_has_wide_tiles(panel_format)) {                                                                       \
             ck_unpack_wide(panel_format, CK_PANEL_ISA_AVX512VNNI, panel, columns, tile);                             \
@@ -124,6 +129,10 @@
         tile_12_int8_avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI, ck_tile_product, 1, 12)                     \
     CK_DEFINE_PANEL_PRODUCT(                                                                                         \
         tile_12_int16_avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI, ck_tile_product, 2, 12)                    \
+    CK_DEFINE_TILES_AVX2(                                                                                            \
+        wide_avx2, ck_has_wide_tiles_avx2, ck_unpack_wide_avx2, ck_wide_tile_product_avx2)                           \
+    CK_DEFINE_TILES_AVX2(raised, ck_has_raised_tiles, ck_unpack_raised, ck_raised_tile_product)                      \
+    CK_DEFINE_TILES_AVX2(int11, ck_has_int11_tiles, ck_unpack_int11, ck_int11_tile_product)                          \
     CK_DEFINE_WIDE_TILES
 #define CK_TABLE_PANELS                                                                                              \
     [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, 4, ),                                                   \

@@ -387,13 +387,15 @@ CK_INLINE void ck_panel_product(
 /* ---- The GEMM of a batch --------------------------------------------------------------------
  *
  * A panel is unpacked once, into a tile that the second-level cache holds, and meets all vectors from there. Every
- * format becomes the same tile (and some become another one, see wide_tile.h), for each 32 columns
+ * format becomes the same tile, for each 32 columns
  *
  *     words     [8][64]                        as ck_take_words leaves them, or
  *               [16][64]                       as ck_widen_words does
  *     scales    float [32 / group][16]
  *     minimums  float [32 / group][16]         formats with a minimum
- */
+ *
+ * Where that is faster, some become another one: see wide_tile.h and, for AVX2, raised_tile_avx2.h and
+ * winograd_tile_avx2.h. */
 
 CK_INLINE void ck_unpack_panel(
     ck_panel_format format, ck_panel_isa isa, int parts, const uint8_t *panel, size_t columns, uint8_t *tile) {

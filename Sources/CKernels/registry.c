@@ -2,7 +2,8 @@
 #include "registry.h"
 
 #include "blocks.h"
-#include "wide_tile_avx2.h"
+#include "raised_tile_avx2.h"
+#include "winograd_tile_avx2.h"
 
 typedef struct type_row {
     ck_type_traits traits;
@@ -129,6 +130,13 @@ ck_panel_traits ck_panel_sizes(uint32_t type) {
     };
 }
 
+/* Of a form of activations that a type has no tiles for. */
+static void remove_tiles(ck_panel_kernels *kernels, ck_precision form) {
+    kernels->unpack[form] = NULL;
+    kernels->tile_four[form] = kernels->tile[form] = NULL;
+    kernels->tile_vectors[form] = 0;
+}
+
 ck_panel_kernels ck_panels(ck_type type, ck_isa isa) {
     const ck_panel_kernels *const kernels = rows[type].panels->kernels;
     while (kernels[isa].pack == NULL) {
@@ -151,9 +159,17 @@ ck_panel_kernels ck_panels(ck_type type, ck_isa isa) {
                                                 : 1024 + ck_wide_factor_bytes(format, format.group == 16);
         found.tile_bytes[CK_PRECISION_WIDE_INT8] = (uint32_t)(bytes / 2);
     } else {
-        found.unpack[CK_PRECISION_WIDE_INT8] = NULL;
-        found.tile_four[CK_PRECISION_WIDE_INT8] = found.tile[CK_PRECISION_WIDE_INT8] = NULL;
-        found.tile_vectors[CK_PRECISION_WIDE_INT8] = 0;
+        remove_tiles(&found, CK_PRECISION_WIDE_INT8);
+    }
+    if (found.unpack[CK_PRECISION_RAISED_INT8] != NULL && ck_has_raised_tiles(format)) {
+        found.tile_bytes[CK_PRECISION_RAISED_INT8] = (uint32_t)ck_raised_tile_bytes(format);
+    } else {
+        remove_tiles(&found, CK_PRECISION_RAISED_INT8);
+    }
+    if (found.unpack[CK_PRECISION_INT11] != NULL && ck_has_int11_tiles(format)) {
+        found.tile_bytes[CK_PRECISION_INT11] = CK_INT11_TILE_BYTES / 2;
+    } else {
+        remove_tiles(&found, CK_PRECISION_INT11);
     }
     return found;
 }

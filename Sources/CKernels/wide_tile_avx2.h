@@ -25,8 +25,6 @@
 #include "panel_avx2.h"
 #include "wide_tile.h"
 
-#define CK_WIDE_VECTORS_AVX2 4
-
 /* Whether a format has such tiles: products of full bytes would not fit into 16 bits. */
 CK_INLINE bool ck_has_wide_tiles_avx2(ck_panel_format format) {
     return format.block == 256 && ck_word_bits(format) < 8;
@@ -47,6 +45,17 @@ CK_INLINE int ck_largest_wide_word(ck_panel_format format) {
     return below > above ? below : above;
 }
 
+/* Words as such tiles have them. */
+CK_INLINE ck_words_form ck_signed_words(ck_panel_format format) {
+    return (ck_words_form){
+        .bits = 8, .is_signed = true, .offset = (uint8_t)(format.offset - ck_wide_centre(format))};
+}
+
+/* How much further down that is than a format has them. */
+CK_INLINE float ck_wide_move(ck_panel_format format) {
+    return (float)(ck_wide_centre(format) - format.offset);
+}
+
 CK_INLINE size_t ck_wide_tile_bytes_avx2(ck_panel_format format) {
     const size_t pairs = (size_t)ck_wide_pairs(format);
     return 1024 + 64 * (2 * pairs + (format.has_minimum ? pairs : 0) + 1);
@@ -54,17 +63,23 @@ CK_INLINE size_t ck_wide_tile_bytes_avx2(ck_panel_format format) {
 
 #if defined(__x86_64__)
 
+/* The sums of the first two bytes of words and of the last two, in 16 bits, of half of the rows. */
+CK_AVX2 CK_INLINE __m256i ck_sum_words_avx2(const ck_bytes64 *words, int count, int half) {
+    __m256i pairs = _mm256_setzero_si256();
+    for (int j = 0; j < count; j++) {
+        const __m256i word = ((const __m256i *)&words[j])[half];
+        pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(_mm256_set1_epi8(1), word));
+    }
+    return pairs;
+}
+
 /* bias -= 128 times the sums of a group's words times its factors; wraps, as the sums that it meets do. */
 CK_AVX2 CK_INLINE void ck_subtract_words_avx2(
     const ck_bytes64 *words, int count, const ck_ints16 *factors, __m256i bias[2]) {
     CK_UNROLL
     for (int half = 0; half < 2; half++) {
-        __m256i pairs = _mm256_setzero_si256();
-        for (int j = 0; j < count; j++) {
-            const __m256i word = ((const __m256i *)&words[j])[half];
-            pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(_mm256_set1_epi8(1), word));
-        }
-        const __m256i products = _mm256_madd_epi16(pairs, ((const __m256i *)factors)[half]);
+        const __m256i products =
+            _mm256_madd_epi16(ck_sum_words_avx2(words, count, half), ((const __m256i *)factors)[half]);
         bias[half] = _mm256_sub_epi32(bias[half], _mm256_slli_epi32(products, 7));
     }
 }
@@ -108,10 +123,7 @@ CK_INLINE void ck_find_wide_scale_avx2(
 CK_AVX2 CK_INLINE void ck_unpack_wide_avx2(
     ck_panel_format format, ck_panel_isa isa, const uint8_t *panel, size_t columns, uint8_t *tile) {
     const int groups = CK_WIDE_COLUMNS / format.group, pairs = groups / 2;
-    const uint8_t centre = ck_wide_centre(format);
-    const ck_words_form form = {
-        .bits = 8, .is_signed = true, .offset = (uint8_t)(format.offset - centre)};
-    const float moved = (float)(centre - format.offset);
+    const float moved = ck_wide_move(format);
     ck_panel_header header;
     ck_floats16 scale;
     ck_find_wide_scale_avx2(format, isa, panel, columns, moved, &scale);
@@ -124,7 +136,7 @@ CK_AVX2 CK_INLINE void ck_unpack_wide_avx2(
             ck_bytes64 *const words = (ck_bytes64 *)tile;
             ck_ints16 *const factors = (ck_ints16 *)(tile + 1024), *const minimums = factors + groups;
             for (int half = 0; half < 2; half++, panel += 64 * format.bits) {
-                ck_take_words(format, isa, form, panel, words + 8 * half);
+                ck_take_words(format, isa, ck_signed_words(format), panel, words + 8 * half);
             }
             __m256i bias[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
             for (int g = 0; g < groups; g++) {
@@ -149,8 +161,8 @@ CK_AVX2 CK_INLINE void ck_unpack_wide_avx2(
  * is not NULL. */
 CK_AVX2 CK_INLINE void ck_add_two_words_avx2(
     const ck_bytes64 *words, const uint8_t *values, const __m256i *factors, const __m256i *bias,
-    __m256i sums[CK_WIDE_VECTORS_AVX2][2]) {
-    enum { N = CK_WIDE_VECTORS_AVX2 };
+    __m256i sums[CK_TILE_VECTORS_AVX2][2]) {
+    enum { N = CK_TILE_VECTORS_AVX2 };
     __m256i even[2], odd[2];
     memcpy(even, &words[0], sizeof even);
     memcpy(odd, &words[1], sizeof odd);
@@ -174,8 +186,8 @@ CK_AVX2 CK_INLINE void ck_add_two_words_avx2(
 /* The same for `count` words; sums are in memory, as the registers hold those of 16 bits. */
 CK_AVX2 CK_INLINE void ck_add_run_wide_avx2(
     const ck_bytes64 *words, int count, const uint8_t *values, const __m256i *factors, const __m256i *bias,
-    __m256i sums[CK_WIDE_VECTORS_AVX2][2]) {
-    enum { N = CK_WIDE_VECTORS_AVX2 };
+    __m256i sums[CK_TILE_VECTORS_AVX2][2]) {
+    enum { N = CK_TILE_VECTORS_AVX2 };
     const ck_words_form form = {.bits = 8};
     const ck_word_source source = {.words = words};
     const ck_vectors_avx2 a = {values, N, 4, 4 * N, true};
@@ -196,7 +208,7 @@ CK_AVX2 CK_INLINE void ck_add_run_wide_avx2(
 
 CK_AVX2 CK_INLINE void ck_wide_tile_product_avx2(
     ck_panel_format format, const uint8_t *tile, size_t columns, const ck_columns *x, float *y, size_t stride) {
-    enum { N = CK_WIDE_VECTORS_AVX2 };
+    enum { N = CK_TILE_VECTORS_AVX2 };
     const int groups = CK_WIDE_COLUMNS / format.group, pairs = groups / 2, words = format.group / 4;
     /* As many words as elsewhere, where unsigned ones meet signed activations: here words reach half as far, to
      * 2^(bits - 1), and activations 255 instead of 127. */
@@ -205,13 +217,9 @@ CK_AVX2 CK_INLINE void ck_wide_tile_product_avx2(
     const uint8_t *values = x->values;
     const float *scales = x->scales;
     const float *sums = x->sums + (format.group == 16 ? columns / 64 * N : 0);
-    __m256 result[N][2];
-    const __m256 scale[2] = {_mm256_load_ps((const float *)tile), _mm256_load_ps((const float *)tile + 8)};
-    tile += 64;
-    CK_UNROLL
-    for (int t = 0; t < N; t++) {
-        result[t][0] = result[t][1] = _mm256_setzero_ps();
-    }
+    __m256 result[N][2], scale[2];
+    ck_begin_results_avx2(tile, scale, result);
+    tile += sizeof scale;
     for (size_t c = 0; c < columns / CK_WIDE_COLUMNS; c++, tile += ck_wide_tile_bytes_avx2(format)) {
         const __m256i *const factors = (const __m256i *)(tile + 1024), *const minimums = factors + 2 * groups;
         const __m256i *const bias = minimums + (format.has_minimum ? 2 * pairs : 0);
@@ -248,21 +256,14 @@ CK_AVX2 CK_INLINE void ck_wide_tile_product_avx2(
             const __m256 spread = _mm256_set1_ps(scales[t]);
             CK_UNROLL
             for (int half = 0; half < 2; half++) {
-                result[t][half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(all[t][half]), spread, result[t][half]);
-                __asm__ volatile("" : "+m"(result[t][half]));
+                ck_add_scaled_avx2(all[t][half], spread, &result[t][half]);
             }
         }
         values += 64 * N;
         scales += N;
         sums += pairs * N;
     }
-    CK_UNROLL
-    for (int t = 0; t < N; t++) {
-        CK_UNROLL
-        for (int half = 0; half < 2; half++) {
-            _mm256_storeu_ps(y + (size_t)t * stride + 8 * half, _mm256_mul_ps(result[t][half], scale[half]));
-        }
-    }
+    ck_store_scaled_avx2(result, scale, y, stride);
 }
 
 #endif

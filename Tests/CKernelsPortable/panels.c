@@ -19,7 +19,7 @@ static ck_columns columns_of(const columns *x) {
 }
 
 static bool has_16_bits(ck_precision precision) {
-    return precision == CK_PRECISION_INT16 || precision == CK_PRECISION_SPLIT_INT16;
+    return precision == CK_PRECISION_INT16 || precision == CK_PRECISION_SPLIT_INT16 || precision == CK_PRECISION_INT11;
 }
 
 /* Activation `i` of vector `t` before its scale, from where columns.c says that it lies. */
@@ -27,14 +27,14 @@ static int integer(const columns *x, ck_precision precision, ck_isa isa, size_t 
     const size_t block = i / 32, word = i % 32 / 4 * x->count + t;
     const int8_t *bytes = x->values.start;
     const bool is_avx2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512;
-    if (precision == CK_PRECISION_WIDE_INT8 && is_avx2) {
+    if (precision == CK_PRECISION_RAISED_INT8 || (precision == CK_PRECISION_WIDE_INT8 && is_avx2)) {
         return (uint8_t)bytes[32 * block * x->count + 4 * word + i % 4] - 128;
     }
     if (!has_16_bits(precision)) {
         return bytes[32 * block * x->count + 4 * word + i % 4];
     }
     bytes += 64 * block * x->count;
-    if (precision == CK_PRECISION_INT16 && is_avx2) {
+    if (precision == CK_PRECISION_INT11 || (precision == CK_PRECISION_INT16 && is_avx2)) {
         static const size_t places[] = {0, 2, 1, 3};
         int16_t value;
         memcpy(&value, bytes + 8 * word + 2 * places[i % 4], sizeof value);
@@ -46,7 +46,7 @@ static int integer(const columns *x, ck_precision precision, ck_isa isa, size_t 
 static columns columns_make(
     const float *values, size_t length, size_t count, ck_precision precision, ck_isa isa) {
     const size_t width = has_16_bits(precision) ? 2 : 1, blocks = length / 32 * count;
-    const size_t scale_columns = precision == CK_PRECISION_WIDE_INT8 ? 64 : 32;
+    const size_t scale_columns = precision == CK_PRECISION_WIDE_INT8 || precision == CK_PRECISION_INT11 ? 64 : 32;
     columns x = {
         length, count, guarded_allocate(32 * width * blocks), guarded_allocate(blocks * sizeof(float)),
         guarded_allocate(3 * blocks * sizeof(int32_t)), guarded_allocate(3 * blocks * sizeof(float)),
@@ -56,6 +56,7 @@ static columns columns_make(
     const float *scales = x.scales.start, *sums = x.sums.start;
     const int32_t *totals = x.totals.start;
     for (size_t t = 0; t < count; t++) {
+        int products = 0; /* of neighbours */
         for (size_t group = 0; group < length / 16; group++) {
             const float scale = scales[16 * group / scale_columns * count + t];
             int total = 0;
@@ -67,6 +68,16 @@ static columns columns_make(
                 check(
                     fabs(x.numbers[t * length + i] - (double)values[t * length + i]) <= 0.505 * (double)scale,
                     "activation %zu of vector %zu on %s", i, t, ck_isa_name(isa));
+            }
+            if (precision == CK_PRECISION_INT11) {
+                for (size_t i = 16 * group; i < 16 * group + 16; i += 2) {
+                    products += integer(&x, precision, isa, i, t) * integer(&x, precision, isa, i + 1, t);
+                }
+                if (group % 4 == 3) {
+                    check(totals[group / 4 * count + t] == -products, "products of neighbours on %s", ck_isa_name(isa));
+                    products = 0;
+                }
+                continue;
             }
             const size_t place = (length / 32 + group) * count + t;
             check(totals[place] == -128 * total, "total of vector %zu on %s", t, ck_isa_name(isa));
@@ -147,21 +158,21 @@ static void check_product(
     }
 }
 
-/* Products of wide tiles, whose rounded scales and sums are off by a little more: see wide_tile.h. */
+/* Products of tiles for WIDE_INT8, RAISED_INT8 or INT11, whose rounded scales and sums are off by a little more: see
+ * wide_tile.h. */
 static void check_wide_products(
-    ck_type type, ck_isa isa, const guarded panel, const float *weights, size_t rows, size_t length,
-    const float *values, bool extreme) {
-    const ck_precision wide = CK_PRECISION_WIDE_INT8;
+    ck_type type, ck_isa isa, ck_precision form, const guarded panel, const float *weights, size_t rows,
+    size_t length, const float *values, bool extreme) {
     const ck_panel_kernels kernels = ck_panels(type, isa);
-    const guarded tile = guarded_allocate(CK_WIDE_HEADER + length / 32 * kernels.tile_bytes[wide]);
-    kernels.unpack[wide](panel.start, length, tile.start);
-    const columns four = columns_make(values, length, 4, wide, isa);
-    const columns many = columns_make(values, length, kernels.tile_vectors[wide], wide, isa);
+    const guarded tile = guarded_allocate(CK_WIDE_HEADER + length / 32 * kernels.tile_bytes[form]);
+    kernels.unpack[form](panel.start, length, tile.start);
+    const columns four = columns_make(values, length, 4, form, isa);
+    const columns many = columns_make(values, length, kernels.tile_vectors[form], form, isa);
     /* A tile begins with the rows' steps. Random blocks show that they are not too large. */
     const bool is_avx2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512;
-    const tolerance within = {2e-4, extreme && is_avx2 ? tile.start : NULL};
-    check_product(type, isa, kernels.tile_four[wide], tile.start, weights, rows, &four, within);
-    check_product(type, isa, kernels.tile[wide], tile.start, weights, rows, &many, within);
+    const tolerance within = {2e-4, extreme && is_avx2 && form != CK_PRECISION_INT11 ? tile.start : NULL};
+    check_product(type, isa, kernels.tile_four[form], tile.start, weights, rows, &four, within);
+    check_product(type, isa, kernels.tile[form], tile.start, weights, rows, &many, within);
     columns_free(four);
     columns_free(many);
     guarded_free(tile);
@@ -204,7 +215,17 @@ static void check_products(
     }
     if (kernels.unpack[CK_PRECISION_WIDE_INT8] != NULL) {
         check(ck_panel_sizes(type).block == 256, "wide tiles of %s", ck_traits(type).name);
-        check_wide_products(type, isa, panel, weights, rows, length, values, extreme);
+        check_wide_products(
+            type, isa, CK_PRECISION_WIDE_INT8, panel, weights, rows, length, values, extreme);
+    }
+    if (kernels.unpack[CK_PRECISION_RAISED_INT8] != NULL) {
+        check(ck_panel_sizes(type).block < 256, "raised tiles of %s", ck_traits(type).name);
+        check_wide_products(
+            type, isa, CK_PRECISION_RAISED_INT8, panel, weights, rows, length, values, extreme);
+    }
+    if (kernels.unpack[CK_PRECISION_INT11] != NULL) {
+        check(kernels.favours_int16, "tiles of products of neighbours of %s", ck_traits(type).name);
+        check_wide_products(type, isa, CK_PRECISION_INT11, panel, weights, rows, length, values, extreme);
     }
 }
 

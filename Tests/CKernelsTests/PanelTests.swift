@@ -4,6 +4,8 @@ import Testing
 /// The types whose resident weights are panels.
 private let panelTypes = types.filter { ck_panel_sizes($0.rawValue).block > 0 }
 private let rowCount = Int(CK_PANEL_ROWS)
+/// Forms of activations that tiles of some types meet, and that round scales or weights too.
+private let tileForms = [CK_PRECISION_WIDE_INT8, CK_PRECISION_RAISED_INT8, CK_PRECISION_INT11]
 
 /// Sixteen rows of a type, or fewer, as a panel.
 private struct Panel {
@@ -48,7 +50,7 @@ private struct Panel {
 
     /// The panel's tile for activations of `precision`, 64-byte aligned.
     func withTile(_ isa: ck_isa, _ precision: ck_precision, _ body: (UnsafeRawPointer) -> Void) throws {
-        let header = precision == CK_PRECISION_WIDE_INT8 ? Int(CK_WIDE_HEADER) : 0
+        let header = tileForms.contains(precision) ? Int(CK_WIDE_HEADER) : 0
         let count = header + columns / 32 * Int(entry(of: ck_panels(type, isa).tile_bytes, precision))
         let tile = UnsafeMutableRawPointer.allocate(byteCount: count, alignment: 64)
         defer { unsafe tile.deallocate() }
@@ -81,9 +83,11 @@ private struct Columns {
             case CK_PRECISION_INT16: isAVX2 ? .shorts : .planes
             case CK_PRECISION_SPLIT_INT16: .planes
             case CK_PRECISION_WIDE_INT8: isAVX2 ? .raised : .bytes
+            case CK_PRECISION_RAISED_INT8: .raised
+            case CK_PRECISION_INT11: .shorts
             default: .bytes
             }
-        scaleColumns = precision == CK_PRECISION_WIDE_INT8 ? 64 : 32
+        scaleColumns = [CK_PRECISION_WIDE_INT8, CK_PRECISION_INT11].contains(precision) ? 64 : 32
         values = [Int8](repeating: 0, count: length * count * (form == .bytes || form == .raised ? 1 : 2))
         scales = [Float](repeating: 0, count: length / 32 * count)
         totals = [Int32](repeating: 0, count: (length / 32 + length / 16) * count)
@@ -144,12 +148,16 @@ private struct Columns {
 }
 
 /// An entry of a table by precision.
-private func entry<Entry>(of table: (Entry, Entry, Entry, Entry, Entry), _ precision: ck_precision) -> Entry {
+private func entry<Entry>(
+    of table: (Entry, Entry, Entry, Entry, Entry, Entry, Entry), _ precision: ck_precision
+) -> Entry {
     switch precision {
     case CK_PRECISION_INT16: table.1
     case CK_PRECISION_INT8: table.2
     case CK_PRECISION_WIDE_INT8: table.3
     case CK_PRECISION_SPLIT_INT16: table.4
+    case CK_PRECISION_RAISED_INT8: table.5
+    case CK_PRECISION_INT11: table.6
     default: table.0
     }
 }
@@ -248,14 +256,34 @@ struct PanelTests {
     private static let fullBytes = ["Q8_0", "IQ4_NL", "IQ4_XS"]
 
     @Test(
-        "Types with blocks of 256 have tiles for activations with a scale for 64 columns, on AVX2 unless full bytes",
-        arguments: panelTypes)
-    func wideTiles(type: ck_type) {
-        for isa in supportedISAs {
-            let isAVX2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
-            let hasWide = isa == CK_ISA_AVX512VNNI || isAVX2 && !Self.fullBytes.contains(type.name)
-            let exists = hasWide && type.block == 256
-            #expect(unsafe (entry(of: ck_panels(type, isa).tile, CK_PRECISION_WIDE_INT8) != nil) == exists)
+        "Types with blocks of 256 have tiles for a scale for 64 columns; on AVX2 full bytes have some for 11 bits, and up to five bits for bytes without a sign",
+        arguments: panelTypes, supportedISAs)
+    func tiles(type: ck_type, isa: ck_isa) {
+        let isAVX2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
+        let isFull = Self.fullBytes.contains(type.name)
+        let isWide = type.block == 256 && (isa == CK_ISA_AVX512VNNI || isAVX2 && !isFull)
+        // NVFP4 has two scales for 32 columns.
+        let isRaised = isAVX2 && !isFull && type.block < 256 && type != CK_TYPE_NVFP4
+        let tiles = tileForms.map { unsafe entry(of: ck_panels(type, isa).tile, $0) != nil }
+        #expect(tiles == [isWide, isRaised, isAVX2 && isFull])
+    }
+
+    @Test("Activations of 11 bits come with the sums of products of neighbours", arguments: supportedISAs)
+    func neighbours(isa: ck_isa) {
+        guard isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512 else { return }
+        var random = Random(7)
+        let vectors = (0..<5).map { _ in random.floats(128, times: 3) }
+        let columns = Columns(vectors, CK_PRECISION_INT11, isa)
+        for (t, vector) in vectors.enumerated() {
+            for block in 0..<2 {
+                let range = 64 * block..<64 * (block + 1)
+                let step = Double(vector[range].map(abs).max() ?? 0) / 1023
+                for i in range { #expect(abs(columns.value(i, t) - Double(vector[i])) <= step * 0.501) }
+                let products = stride(from: range.lowerBound, to: range.upperBound, by: 2).reduce(0) {
+                    $0 + columns.integer($1, t) * columns.integer($1 + 1, t)
+                }
+                #expect(columns.total(block, 32, t).integer == -products)
+            }
         }
     }
 
@@ -309,10 +337,27 @@ struct PanelTests {
     func products(type: ck_type, isa: ck_isa) throws {
         var random = Random(3)
         let block = Int(ck_panel_sizes(type.rawValue).block)
-        for columns in [block, 5 * block] {
+        for columns in [block, 5 * max(block, 64)] {
             let panel = Panel(type, isa, rows: rowCount, columns: columns, &random)
             try checkProducts(panel, isa) { _ in random.floats(columns, times: 2) }
             try checkWideProducts(panel, isa) { _ in random.floats(columns, times: 2) }
+        }
+    }
+
+    @Test("Rows of minimums alone, whose scales are zero, are what their minimums are", arguments: supportedISAs)
+    func minimumsAlone(isa: ck_isa) throws {
+        let columns = 64
+        for type in [CK_TYPE_Q4_1, CK_TYPE_Q5_1] {
+            var blocks = [UInt8](repeating: 0x5a, count: type.rowBytes(rowCount * columns))
+            for start in stride(from: 0, to: blocks.count, by: type.blockBytes) {
+                // A scale of zero, a minimum of 2^-6 to 2^-1.
+                let exponent = UInt8(9 + start / type.blockBytes % 6)
+                blocks.replaceSubrange(start..<start + 4, with: [0, 0, 0, exponent << 2])
+            }
+            let panel = Panel(type, isa, rows: rowCount, columns: columns, blocks: blocks)
+            var random = Random(8)
+            try checkProducts(panel, isa) { _ in random.floats(columns) }
+            try checkWideProducts(panel, isa) { _ in random.floats(columns) }
         }
     }
 
@@ -365,29 +410,29 @@ struct PanelTests {
         check(result, panel, x)
     }
 
-    /// Checks the products of a panel's wide tile, whose rounded scales and sums are off by a little more.
+    /// Checks the products of a panel's tiles whose rounded scales, weights and sums are off by a little more.
     private func checkWideProducts(_ panel: Panel, _ isa: ck_isa, vector: (Int) -> [Float]) throws {
-        let precision = CK_PRECISION_WIDE_INT8
         let kernels = ck_panels(panel.type, isa)
-        guard unsafe entry(of: kernels.unpack, precision) != nil else { return }
-        for unsafe(count, table) in unsafe [
-            (4, kernels.tile_four), (Int(entry(of: kernels.tile_vectors, precision)), kernels.tile),
-        ] {
-            let product = try unsafe #require(entry(of: table, precision))
-            let x = Columns((0..<count).map(vector), precision, isa)
-            try unsafe panel.withTile(isa, precision) { tile in
-                check(unsafe x.multiply(product, tile, columns: panel.columns), panel, x, within: 2e-4)
+        for precision in tileForms where unsafe entry(of: kernels.unpack, precision) != nil {
+            guard panel.columns % 64 == 0 || precision == CK_PRECISION_RAISED_INT8 else { continue }
+            for unsafe(count, table) in unsafe [
+                (4, kernels.tile_four), (Int(entry(of: kernels.tile_vectors, precision)), kernels.tile),
+            ] {
+                let product = try unsafe #require(entry(of: table, precision))
+                let x = Columns((0..<count).map(vector), precision, isa)
+                try unsafe panel.withTile(isa, precision) { tile in
+                    check(unsafe x.multiply(product, tile, columns: panel.columns), panel, x, within: 2e-4)
+                }
             }
         }
     }
 
     @Test(
-        "What wide tiles round is a fraction of what rounding activations to 8 bits is, and not off to one side",
-        arguments: panelTypes.filter { $0.block == 256 })
-    func wideRounding(type: ck_type) throws {
-        let precision = CK_PRECISION_WIDE_INT8
-        for isa in supportedISAs {
-            let kernels = ck_panels(type, isa)
+        "What tiles round of weights is a fraction of what rounding activations is, and not off to one side",
+        arguments: panelTypes, supportedISAs)
+    func tileRounding(type: ck_type, isa: ck_isa) throws {
+        let kernels = ck_panels(type, isa)
+        for precision in tileForms {
             guard let product = unsafe entry(of: kernels.tile, precision) else { continue }
             var random = Random(5)
             let columns = 16 * 256

@@ -43,8 +43,12 @@ typedef enum ck_precision {
     CK_PRECISION_WIDE_INT8,
     /* INT16 as two planes of bytes, where INT16 itself is not: what panels of some types meet on AVX2 (columns.c). */
     CK_PRECISION_SPLIT_INT16,
+    /* INT8 without a sign: what the tiles of some types meet on AVX2 (raised_tile_avx2.h). */
+    CK_PRECISION_RAISED_INT8,
+    /* Integers up to 1023 with a scale for every 64 columns: what those of other types meet (winograd_tile_avx2.h). */
+    CK_PRECISION_INT11,
 } ck_precision;
-#define CK_PRECISION_COUNT 5
+#define CK_PRECISION_COUNT 7
 
 /* Columns that share one activation scale, and columns that share one activation sum. */
 #define CK_SCALE_COLUMNS 32
@@ -204,22 +208,24 @@ ck_feedback_kernels ck_feedback_of(ck_isa isa);
 /* Rows that lie side by side in a panel, and the most vectors that meet a tile at a time on any instruction set. */
 #define CK_PANEL_ROWS 16
 #define CK_TILE_VECTORS 12
-/* Bytes that a tile for WIDE_INT8 begins with. */
+/* Bytes that a tile for WIDE_INT8, RAISED_INT8 or INT11 begins with. */
 #define CK_WIDE_HEADER 64
 
 /* `n` activation vectors side by side, as the panels of an instruction set take them: the four activations that meet a
  * word lie together for all vectors. Sums of activations come for 32 columns and for 16. */
 typedef struct ck_columns {
     const void *values;    /* [columns / 32][n * 32 bytes, or n * 64]: see columns.c */
-    const float *scales;   /* [columns / 32][n]; WIDE_INT8: [columns / 64][n] */
-    const int32_t *totals; /* [columns / 32][n], then [columns / 16][n]: -128 times sums of activations */
+    const float *scales;   /* [columns / 32][n]; WIDE_INT8 and INT11: [columns / 64][n] */
+    const int32_t *totals; /* [columns / 32][n], then [columns / 16][n]: -128 times sums of activations. INT11:
+                            * [columns / 64][n], minus sums of products of neighbours */
     const float *sums;     /* likewise: sums of activations times their scale. WIDE_INT8: in the place of each float two
-                            * integers of 16 bits, sums of neighbours; [columns / 64][n], then [columns / 32][n] */
+                            * integers of 16 bits, sums of neighbours; [columns / 64][n], then [columns / 32][n]. INT11
+                            * has none */
 } ck_columns;
 
 /* `rows` rows of floats, `stride` apart, become n vectors side by side; the last row stands for what is missing.
- * Buffers are big enough, `columns` is a multiple of 32 (WIDE_INT8: of 64), 1 <= rows <= n, and n is 1 (not WIDE_INT8)
- * or from 4 to CK_TILE_VECTORS. */
+ * Buffers are big enough, `columns` is a multiple of 32 (WIDE_INT8 and INT11: of 64), 1 <= rows <= n, and n is from 4
+ * to CK_TILE_VECTORS, or 1 where panels meet such columns, not tiles alone. */
 typedef void (*ck_pack_columns_fn)(
     const float *x, size_t stride, size_t rows, size_t columns, size_t n, void *values, float *scales, int32_t *totals,
     float *sums);
@@ -237,11 +243,11 @@ typedef struct ck_panel_kernels {
     void (*pack)(const void *weights, size_t row_bytes, size_t rows, size_t columns, void *panel);
     /* A panel -> floats: out[column * stride + row]. */
     void (*dequantize)(const void *panel, size_t columns, float *out, size_t stride);
-    /* By ck_precision: a panel -> a tile, 64-byte aligned. WIDE_INT8 is NULL where it has no tiles, SPLIT_INT16 has
-     * none. */
+    /* By ck_precision: a panel -> a tile, 64-byte aligned. Forms beyond INT8 are NULL where they have no tiles;
+     * SPLIT_INT16 has none. */
     void (*unpack[CK_PRECISION_COUNT])(const void *panel, size_t columns, void *tile);
-    /* By ck_precision: products of a panel with 1 vector, with 4. WIDE_INT8 has none, and SPLIT_INT16 is NULL where it
-     * has none. */
+    /* By ck_precision: products of a panel with 1 vector, with 4. Of the forms beyond INT8, SPLIT_INT16 alone has any,
+     * and is NULL where it has none. */
     ck_panel_fn one[CK_PRECISION_COUNT];
     ck_panel_fn four[CK_PRECISION_COUNT];
     /* By ck_precision: products of a tile with 4 vectors, with `tile_vectors`. */
@@ -249,7 +255,7 @@ typedef struct ck_panel_kernels {
     ck_panel_fn tile[CK_PRECISION_COUNT];
     /* What fits into the registers: 4 to CK_TILE_VECTORS. */
     uint32_t tile_vectors[CK_PRECISION_COUNT];
-    /* Bytes of a tile for every 32 columns; those of WIDE_INT8 begin with a header. */
+    /* Bytes of a tile for every 32 columns; those of WIDE_INT8, RAISED_INT8 and INT11 begin with a header. */
     uint32_t tile_bytes[CK_PRECISION_COUNT];
     /* Whether tiles for INT16 are multiplied as fast as those for INT8, or faster. */
     bool favours_int16;

@@ -92,7 +92,8 @@ extension CPUBackend {
         _ packed: inout PackedColumns, tiles: inout Buffer<UInt8>
     ) {
         guard !layer.integerTiles.isEmpty else { return }
-        let form = kernels.tileForm(of: layer.integerTypes, precision: layer.batchPrecision)
+        let form = kernels.tileForm(
+            of: layer.integerTypes, columns: layer.columns, precision: layer.batchPrecision)
         let groups = TokenGroup.split(tokens, widths: kernels.tileWidths(form))
         packed.pack(x, columns: layer.columns, groups: groups, form: form, kernels: kernels, pool: pool)
         multiplyTiles(

@@ -150,6 +150,10 @@ package enum ColumnForm: Sendable, CaseIterable {
     case wideInt8
     /// 16-bit integers as two planes of bytes: what the panels of some types meet where `int16` is not that itself.
     case splitInt16
+    /// 8-bit integers without a sign: what the tiles of some types meet (see raised_tile_avx2.h).
+    case raisedInt8
+    /// Integers up to 1023, a scale for 64: what the tiles of other types meet (see winograd_tile_avx2.h).
+    case int11
 
     /// The form for activations of `precision`, which is not that of floats.
     package init(_ precision: ActivationPrecision) {
@@ -158,11 +162,24 @@ package enum ColumnForm: Sendable, CaseIterable {
     }
 
     /// Bytes of one activation.
-    package var bytes: Int { self == .int16 || self == .splitInt16 ? 2 : 1 }
+    package var bytes: Int {
+        switch self {
+        case .int8, .wideInt8, .raisedInt8: 1
+        case .int16, .splitInt16, .int11: 2
+        }
+    }
+
+    /// Whether tiles for it begin with a header.
+    var hasTileHeader: Bool {
+        switch self {
+        case .int8, .int16, .splitInt16: false
+        case .wideInt8, .raisedInt8, .int11: true
+        }
+    }
 
     /// Columns with one scale.
     package var scaleColumns: Int {
-        self == .wideInt8 ? 2 * ActivationBlock.scaleColumns : ActivationBlock.scaleColumns
+        self == .wideInt8 || self == .int11 ? 2 * ActivationBlock.scaleColumns : ActivationBlock.scaleColumns
     }
 }
 

@@ -60,7 +60,8 @@ package struct ScratchShape: Sendable {
             let panels = max(single.count, 2 * gated.count)
             // A matrix meets activations in the form that its type likes best, or, where another one of its layer has
             // none of that, in the plain one.
-            for form in [kernels.tileForm(of: [tensor.type], precision: batch), ColumnForm(batch)] {
+            let best = kernels.tileForm(of: [tensor.type], columns: columns, precision: batch)
+            for form in [best, ColumnForm(batch)] {
                 packed.include(tokens: batchSize, columns: columns, widths: kernels.tileWidths(form), form: form)
                 tileBytes = max(tileBytes, panels * kernels.tileBytes(of: tensor.type, columns: columns, form: form))
             }

@@ -80,12 +80,20 @@ struct MatrixMultiplyTests {
             let kernels = Kernels(instructionSet)
             let isAVX2 = [.avx2, .avx512].contains(instructionSet)
             let isWide = isAVX2 || instructionSet == .avx512vnni
-            #expect(kernels.tileForm(of: [.q4_K, .q6_K, .iq3_s], precision: .int8) == (isWide ? .wideInt8 : .int8))
-            #expect(kernels.tileForm(of: [.q8_0, .iq4_xs], precision: .int8) == (isAVX2 ? .int16 : .int8))
-            #expect(kernels.tileForm(of: [.q6_K, .q8_0], precision: .int8) == .int8)
-            #expect(kernels.tileForm(of: [.q4_0, .q6_K], precision: .int8) == .int8)
-            #expect(kernels.tileForm(of: [], precision: .int8) == .int8)
-            #expect(kernels.tileForm(of: [.q6_K], precision: .int16) == .int16)
+            func form(
+                _ types: [GGMLType], columns: Int = 256, _ precision: ActivationPrecision = .int8
+            ) -> ColumnForm {
+                kernels.tileForm(of: types, columns: columns, precision: precision)
+            }
+            #expect(form([.q4_K, .q6_K, .iq3_s]) == (isWide ? .wideInt8 : .int8))
+            #expect(form([.q4_0, .q5_1, .mxfp4], columns: 32) == (isAVX2 ? .raisedInt8 : .int8))
+            #expect(form([.q8_0, .iq4_xs]) == (isAVX2 ? .int11 : .int8))
+            #expect(form([.q8_0, .iq4_nl], columns: 96) == (isAVX2 ? .int16 : .int8))
+            for mixed: [GGMLType] in [[.q6_K, .q8_0], [.q4_0, .q6_K], [.q4_0, .q8_0], []] {
+                #expect(form(mixed) == .int8)
+            }
+            #expect(form([.q6_K], .int16) == .int16)
+            #expect(form([.q8_0], .int16) == .int16)
         }
     }
 

@@ -44,7 +44,7 @@ extension Kernels {
 
     /// Bytes of a tile with rows of `columns` weights that meets activations in `form`.
     package func tileBytes(of type: GGMLType, columns: Int, form: ColumnForm) -> Int {
-        let header = form == .wideInt8 ? Int(CK_WIDE_HEADER) : 0
+        let header = form.hasTileHeader ? Int(CK_WIDE_HEADER) : 0
         return header + columns / 32 * Int(form.entry(of: panelKernels(type).tile_bytes))
     }
 
@@ -171,7 +171,9 @@ extension Kernels {
 
     /// An entry of a table by ck_precision.
     private static func product(
-        _ table: (ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?), _ form: ColumnForm
+        _ table: (
+            ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?
+        ), _ form: ColumnForm
     ) -> ck_panel_fn {
         guard let product = unsafe form.entry(of: table) else {
             preconditionFailure("nothing multiplies \(form) activations here")

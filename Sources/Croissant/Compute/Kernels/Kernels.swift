@@ -174,11 +174,14 @@ package import GGUF
 
     /// What the tiles of weights of `types` meet in a batch, all in the same form, when activations are to be held in
     /// `precision`, which is not that of floats.
-    package func tileForm(of types: [GGMLType], precision: ActivationPrecision) -> ColumnForm {
+    package func tileForm(of types: [GGMLType], columns: Int, precision: ActivationPrecision) -> ColumnForm {
         guard precision == .int8 && !types.isEmpty else { return ColumnForm(precision) }
-        if types.allSatisfy({ favoursInt16($0) }) { return .int16 }
-        let areWide = types.allSatisfy { unsafe ColumnForm.wideInt8.entry(of: panelKernels($0).tile) != nil }
-        return areWide ? .wideInt8 : .int8
+        let best: [ColumnForm] = [.wideInt8, .raisedInt8, .int11]
+        let found = best.first { form in
+            columns % form.scaleColumns == 0
+                && types.allSatisfy { unsafe form.entry(of: panelKernels($0).tile) != nil }
+        }
+        return found ?? (types.allSatisfy(favoursInt16) ? .int16 : .int8)
     }
 
     /// Whether activations of 16 bits meet tiles of `type` as fast as those of 8.
@@ -208,16 +211,20 @@ extension ColumnForm {
         case .int16: CK_PRECISION_INT16
         case .wideInt8: CK_PRECISION_WIDE_INT8
         case .splitInt16: CK_PRECISION_SPLIT_INT16
+        case .raisedInt8: CK_PRECISION_RAISED_INT8
+        case .int11: CK_PRECISION_INT11
         }
     }
 
     /// The entry of a table by ck_precision.
-    func entry<Entry>(of table: (Entry, Entry, Entry, Entry, Entry)) -> Entry {
+    func entry<Entry>(of table: (Entry, Entry, Entry, Entry, Entry, Entry, Entry)) -> Entry {
         switch self {
         case .int8: table.2
         case .int16: table.1
         case .wideInt8: table.3
         case .splitInt16: table.4
+        case .raisedInt8: table.5
+        case .int11: table.6
         }
     }
 }

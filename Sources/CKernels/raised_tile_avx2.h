@@ -1,0 +1,127 @@
+/* Tiles for RAISED_INT8, what AVX2 meets activations with a scale for 32 columns with, where words have up to five bits
+ * and blocks less than 256 columns: Q4_0 and its like.
+ *
+ * As in wide_tile_avx2.h, activations are moved up by 128, words are signed, and sums leave their 16 bits by a
+ * multiplication with the factor of their scale. Those 16 bits hold the products of sixteen columns with activations
+ * that have a sign, 16 * 16 * 127 < 2^15, but not with those moved up. They begin with the difference, the bias: what
+ * overflows on the way to the end overflows back, and no sum has to leave early. For each panel
+ *
+ *     scale      float [16 rows]
+ *     and for each 32 columns
+ *     words      int8 [8][64]
+ *     factors    int16 [16][2]    scale / the row's scale, each one twice
+ *     bias       int16 [16][2]    -128 times the sums of words: of the first two of every four columns, of the others
+ *     minimums   float [16]       formats with a minimum: (minimum + centre * scale) / the row's scale
+ *
+ * On Zen 3 the GEMM for Q5_0 takes 12% less time than with other tiles, that for Q4_1 and Q5_1 7%, for Q4_0 6%. */
+#pragma once
+
+#include "wide_tile_avx2.h"
+
+/* Whether a format has such tiles. */
+CK_INLINE bool ck_has_raised_tiles(ck_panel_format format) {
+    return format.group == 32 && format.block < 256 && ck_word_bits(format) <= 5;
+}
+
+/* Bytes for each 32 columns. */
+CK_INLINE size_t ck_raised_tile_bytes(ck_panel_format format) {
+    return 512 + 64 * (format.has_minimum ? 3 : 2);
+}
+
+#if defined(__x86_64__)
+
+CK_AVX2 CK_INLINE void ck_unpack_raised(
+    ck_panel_format format, ck_panel_isa isa, const uint8_t *panel, size_t columns, uint8_t *tile) {
+    const float moved = ck_wide_move(format);
+    ck_floats16 scale;
+    ck_find_units(format, isa, panel, columns, INT16_MAX, &scale); /* 32 * 16 * 127 * 2^15 < 2^31 */
+    const ck_floats16 reciprocal = 1 / (scale + 0x1p-120f); /* finite for a row of zeros, too */
+    memcpy(tile, &scale, sizeof scale);
+    tile += sizeof scale;
+    for (size_t b = 0; b < columns / format.block; b++) {
+        ck_panel_header header;
+        panel = ck_read_header(format, isa, panel, &header);
+        for (int c = 0; c < format.block / 32; c++, panel += 64 * format.bits, tile += ck_raised_tile_bytes(format)) {
+            ck_bytes64 *const words = (ck_bytes64 *)tile;
+            ck_ints16 *const factors = (ck_ints16 *)(tile + 512);
+            __m256i *const bias = (__m256i *)(factors + 1);
+            ck_take_words(format, isa, ck_signed_words(format), panel, words);
+            const ck_floats16 factor = header.scales[c] * reciprocal;
+            ck_pair_factors(&factor, &factor, factors);
+            CK_UNROLL
+            for (int half = 0; half < 2; half++) {
+                bias[half] = _mm256_slli_epi16(
+                    _mm256_sub_epi16(_mm256_setzero_si256(), ck_sum_words_avx2(words, 8, half)), 7);
+            }
+            if (format.has_minimum) {
+                ck_floats16 minimum;
+                ck_move_minimum(&header, c, moved, &minimum);
+                minimum *= reciprocal;
+                memcpy(factors + 2, &minimum, sizeof minimum);
+            }
+        }
+    }
+}
+
+/* What is loaded once and wanted by several vectors; compilers would load it again for each. */
+#define CK_HOLD_FLOATS(value) __asm__ volatile("" : "+x"(value))
+
+CK_AVX2 CK_INLINE void ck_raised_tile_product(
+    ck_panel_format format, const uint8_t *tile, size_t columns, const ck_columns *x, float *y, size_t stride) {
+    enum { N = CK_TILE_VECTORS_AVX2 };
+    const uint8_t *values = x->values;
+    const float *scales = x->scales, *sums = x->sums;
+    __m256 result[N][2], scale[2];
+    ck_begin_results_avx2(tile, scale, result);
+    tile += sizeof scale;
+    for (size_t c = 0; c < columns / 32; c++, tile += ck_raised_tile_bytes(format)) {
+        const __m256i *const factors = (const __m256i *)(tile + 512), *const bias = factors + 2;
+        const float *const minimums = (const float *)(bias + 2);
+        __m256i pairs[N][2];
+        ck_prefetch((uintptr_t)values + CK_VALUES_AHEAD * 32 * N, 32 * N);
+        CK_UNROLL
+        for (int j = 0; j < 8; j++) {
+            __m256i word[2];
+            memcpy(word, tile + 64 * j, sizeof word);
+            ck_hold_word_avx2(word);
+            CK_UNROLL
+            for (int t = 0; t < N; t++) {
+                const __m256i four = ck_spread_u32_avx2(values + 4 * (N * j + t));
+                CK_UNROLL
+                for (int half = 0; half < 2; half++) {
+                    pairs[t][half] = _mm256_add_epi16(
+                        j == 0 ? bias[half] : pairs[t][half], _mm256_maddubs_epi16(four, word[half]));
+                    __asm__ volatile("" : "+x"(pairs[t][half]));
+                }
+            }
+        }
+        __m256 minimum[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+        if (format.has_minimum) {
+            memcpy(minimum, minimums, sizeof minimum);
+            CK_HOLD_FLOATS(minimum[0]);
+            CK_HOLD_FLOATS(minimum[1]);
+        }
+        CK_UNROLL
+        for (int t = 0; t < N; t++) {
+            const __m256 spread = _mm256_set1_ps(scales[t]);
+            __m256 sum = _mm256_setzero_ps();
+            if (format.has_minimum) {
+                sum = _mm256_set1_ps(sums[t]);
+                CK_HOLD_FLOATS(sum);
+            }
+            CK_UNROLL
+            for (int half = 0; half < 2; half++) {
+                if (format.has_minimum) {
+                    result[t][half] = _mm256_fmadd_ps(minimum[half], sum, result[t][half]);
+                }
+                ck_add_scaled_avx2(_mm256_madd_epi16(pairs[t][half], factors[half]), spread, &result[t][half]);
+            }
+        }
+        values += 32 * N;
+        scales += N;
+        sums += N;
+    }
+    ck_store_scaled_avx2(result, scale, y, stride);
+}
+
+#endif
