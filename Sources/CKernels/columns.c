@@ -6,8 +6,9 @@
  *     int16    int8_t  [2: upper, lower][8][n][4], a = 256 * upper + lower, for dot products of bytes
  *              int16_t [8][n][4], columns 0, 2, 1, 3, for AVX2, which has none
  *
- * WIDE_INT8 is int8 with one scale for two blocks, INT11 such an int16, up to 1023, for AVX2. SPLIT_INT16 is int16 as
- * bytes on AVX2, whose panels meet them faster where words have less than eight bits; tiles do not. */
+ * WIDE_INT8 is int8 with one scale for two blocks; INT11 is int16 for AVX2, up to 1023, with one for two as well.
+ * SPLIT_INT16 is int16 as bytes on AVX2, whose panels meet them faster where words have less than eight bits; tiles do
+ * not. */
 #include "registry.h"
 
 #include "isa.h"

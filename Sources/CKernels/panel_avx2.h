@@ -107,7 +107,7 @@ typedef struct ck_vectors_avx2 {
  *
  * Eight sums, a word and what is spread from a vector just fit into the sixteen registers, as long as every sum is
  * finished before the next one begins: compilers like to start all of them at once, and then lack registers. On Zen 3
- * the order that is forced here is worth a tenth of the GEMM for Q5_0 and Q4_K, and nothing for Q4_0. */
+ * the order that is forced here is worth a tenth of plain tiles of Q5_0 and Q4_K, and nothing for Q4_0. */
 CK_AVX2 CK_INLINE void ck_multiply_pairs_avx2(
     ck_words_form form, bool adds, ck_vectors_avx2 a, int j, const ck_word_source *source, __m256i pairs[][2]) {
     __m256i w[2], magnitude[2];
@@ -325,9 +325,11 @@ CK_AVX2 CK_INLINE void ck_panel_halves_avx2(const void *halves, ck_floats16 *out
     o[1] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)halves + 1));
 }
 
-/* ---- Tiles whose scales of a row come last: see wide_tile_avx2.h, raised_tile_avx2.h, winograd_tile_avx2.h ---- */
+/* ---- Tiles whose rows have a scale that is applied last -----------------------------------------
+ *
+ * See wide_tile_avx2.h, raised_tile_avx2.h and winograd_tile_avx2.h. */
 
-/* Vectors that such a tile meets: eight sums, a word and what is spread from a vector fill the registers. */
+/* Vectors that such a tile meets: eight sums, words and what is spread from vectors take up to sixteen registers. */
 #define CK_TILE_VECTORS_AVX2 4
 
 /* *result += sums * scale; results stay in memory, as the registers hold sums. */

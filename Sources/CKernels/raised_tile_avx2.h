@@ -1,19 +1,19 @@
-/* Tiles for RAISED_INT8, what AVX2 meets activations with a scale for 32 columns with, where words have up to five bits
- * and blocks less than 256 columns: Q4_0 and its like.
+/* Tiles for RAISED_INT8, activations with a scale for 32 columns: what AVX2 has for words of up to five bits in blocks
+ * below 256 columns that have a scale for 32 or more: Q4_0 and its like.
  *
  * As in wide_tile_avx2.h, activations are moved up by 128, words are signed, and sums leave their 16 bits by a
  * multiplication with the factor of their scale. Those 16 bits hold the products of sixteen columns with activations
- * that have a sign, 16 * 16 * 127 < 2^15, but not with those moved up. They begin with the difference, the bias: what
- * overflows on the way to the end overflows back, and no sum has to leave early. For each panel
+ * that have a sign, 16 * 16 * 127 < 2^15, but not with those moved up. They begin with the difference, the bias, modulo
+ * 2^16: what overflows on the way to the end overflows back, and no sum has to leave early. For each panel
  *
- *     scale      float [16 rows]
+ *     scale      float [16 rows]  1 / 32767 of a row's largest one
  *     and for each 32 columns
  *     words      int8 [8][64]
  *     factors    int16 [16][2]    scale / the row's scale, each one twice
  *     bias       int16 [16][2]    -128 times the sums of words: of the first two of every four columns, of the others
  *     minimums   float [16]       formats with a minimum: (minimum + centre * scale) / the row's scale
  *
- * On Zen 3 the GEMM for Q5_0 takes 12% less time than with other tiles, that for Q4_1 and Q5_1 7%, for Q4_0 6%. */
+ * On Zen 3 tiles of Q5_0 take 11% less time than other tiles do, those of Q5_1 7%, of Q4_0 6%. */
 #pragma once
 
 #include "wide_tile_avx2.h"
@@ -35,7 +35,7 @@ CK_AVX2 CK_INLINE void ck_unpack_raised(
     const float moved = ck_wide_move(format);
     ck_floats16 scale;
     ck_find_units(format, isa, panel, columns, INT16_MAX, &scale); /* 32 * 16 * 127 * 2^15 < 2^31 */
-    const ck_floats16 reciprocal = 1 / (scale + 0x1p-120f); /* finite for a row of zeros, too */
+    const ck_floats16 reciprocal = 1 / scale;
     memcpy(tile, &scale, sizeof scale);
     tile += sizeof scale;
     for (size_t b = 0; b < columns / format.block; b++) {

@@ -112,11 +112,11 @@ typedef struct ck_fours {
     ck_rounding rounding[CK_MOST_FOURS];
 } ck_fours;
 
-/* How to round four times `count` blocks to integers up to `limit`: 127, or enough for two bytes.
+/* How to round four times `count` blocks to integers up to `limit`: 127, or more in 16 bits.
  *
  * The largest magnitude over 127 or over 126, whichever rounds with the smaller error: the two errors have little to
  * do with each other, so that the smaller one's square is 8% below that of always taking 127 (normally distributed
- * activations). What two bytes lose is not worth the trouble. Infinities and NaNs have no integers: the scale alone is
+ * activations). What 16 bits lose is not worth the trouble. Infinities and NaNs have no integers: the scale alone is
  * NaN, and so are all products with it.
  *
  * Every step is a chain of operations that wait for one another: several fours, step by step, hide that. */

@@ -96,25 +96,6 @@ CK_INLINE void ck_raise(const ck_floats16 *values, float factor, ck_ints16 *larg
     *largest = (magnitude & exceeds) | (*largest & ~exceeds);
 }
 
-/* *unit = what the scales of sixteen rows become multiples of, `most` being the largest factor. It is not zero where a
- * row has minimums alone. */
-CK_INLINE void ck_find_units(
-    ck_panel_format format, ck_panel_isa isa, const uint8_t *panel, size_t columns, float most, ck_floats16 *unit) {
-    ck_panel_header header;
-    ck_ints16 largest = {0};
-    for (size_t b = 0; b < columns / format.block; b++) {
-        ck_read_header(format, isa, panel + b * ck_panel_block_bytes(format), &header);
-        CK_UNROLL
-        for (int g = 0; g < format.block / format.group; g++) {
-            ck_raise(&header.scales[g], 1 / most, &largest);
-            if (format.has_minimum) {
-                ck_raise(&header.minimums[g], 0x1p-40f, &largest);
-            }
-        }
-    }
-    *unit = (ck_floats16)largest;
-}
-
 CK_AVX512 CK_INLINE void ck_unpack_wide(
     ck_panel_format format, ck_panel_isa isa, const uint8_t *panel, size_t columns, uint8_t *tile) {
     const int groups = format.block / format.group, pairs = ck_wide_pairs(format), shift = ck_wide_shift(format);

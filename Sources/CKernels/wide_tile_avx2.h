@@ -45,13 +45,13 @@ CK_INLINE int ck_largest_wide_word(ck_panel_format format) {
     return below > above ? below : above;
 }
 
-/* Words as such tiles have them. */
+/* Words as these tiles and those of raised_tile_avx2.h have them. */
 CK_INLINE ck_words_form ck_signed_words(ck_panel_format format) {
     return (ck_words_form){
         .bits = 8, .is_signed = true, .offset = (uint8_t)(format.offset - ck_wide_centre(format))};
 }
 
-/* How much further down that is than a format has them. */
+/* How much further down ck_wide_centre moves words than the format's offset does. */
 CK_INLINE float ck_wide_move(ck_panel_format format) {
     return (float)(ck_wide_centre(format) - format.offset);
 }
@@ -62,6 +62,25 @@ CK_INLINE size_t ck_wide_tile_bytes_avx2(ck_panel_format format) {
 }
 
 #if defined(__x86_64__)
+
+/* *unit = what the scales of sixteen rows become multiples of, `most` being the largest factor: a normal number, whose
+ * reciprocal is finite, and no smaller than what minimums can be divided by. */
+CK_INLINE void ck_find_units(
+    ck_panel_format format, ck_panel_isa isa, const uint8_t *panel, size_t columns, float most, ck_floats16 *unit) {
+    ck_panel_header header;
+    ck_ints16 largest = (ck_ints16){0} + 0x00800000; /* 2^-126 */
+    for (size_t b = 0; b < columns / format.block; b++) {
+        ck_read_header(format, isa, panel + b * ck_panel_block_bytes(format), &header);
+        CK_UNROLL
+        for (int g = 0; g < format.block / format.group; g++) {
+            ck_raise(&header.scales[g], 1 / most, &largest);
+            if (format.has_minimum) {
+                ck_raise(&header.minimums[g], 0x1p-40f, &largest);
+            }
+        }
+    }
+    *unit = (ck_floats16)largest;
+}
 
 /* The sums of the first two bytes of words and of the last two, in 16 bits, of half of the rows. */
 CK_AVX2 CK_INLINE __m256i ck_sum_words_avx2(const ck_bytes64 *words, int count, int half) {

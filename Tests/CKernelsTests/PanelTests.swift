@@ -4,7 +4,7 @@ import Testing
 /// The types whose resident weights are panels.
 private let panelTypes = types.filter { ck_panel_sizes($0.rawValue).block > 0 }
 private let rowCount = Int(CK_PANEL_ROWS)
-/// Forms of activations that tiles of some types meet, and that round scales or weights too.
+/// Forms of activations for which some types have tiles, whose scales or weights are rounded.
 private let tileForms = [CK_PRECISION_WIDE_INT8, CK_PRECISION_RAISED_INT8, CK_PRECISION_INT11]
 
 /// Sixteen rows of a type, or fewer, as a panel.
@@ -211,14 +211,17 @@ struct PanelTests {
         "Activations side by side are rounded to the nearest step, and their totals are sums", arguments: supportedISAs)
     func activations(isa: ck_isa) {
         var random = Random(2)
-        for precision in [CK_PRECISION_INT8, CK_PRECISION_INT16, CK_PRECISION_SPLIT_INT16] {
+        for precision in [
+            CK_PRECISION_INT8, CK_PRECISION_INT16, CK_PRECISION_SPLIT_INT16, CK_PRECISION_RAISED_INT8,
+        ] {
             guard unsafe ck_pack_columns(precision, isa) != nil else { continue }
             let vectors = (0..<5).map { _ in random.floats(96, times: 3) }
             let columns = Columns(vectors, precision, isa)
             for (t, vector) in vectors.enumerated() {
                 for block in 0..<3 {
                     let largest = vector[32 * block..<32 * (block + 1)].map(abs).max() ?? 0
-                    let step = Double(largest) / (precision == CK_PRECISION_INT8 ? 127 : 127 * 256)
+                    let isByte = [CK_PRECISION_INT8, CK_PRECISION_RAISED_INT8].contains(precision)
+                    let step = Double(largest) / (isByte ? 127 : 127 * 256)
                     // Half a step (of 126 in place of 127: the better of two scales), and a float's own rounding.
                     for i in 32 * block..<32 * (block + 1) {
                         #expect(abs(columns.value(i, t) - Double(vector[i])) <= step * 0.51)
@@ -245,6 +248,14 @@ struct PanelTests {
         }
     }
 
+    @Test("All types that have tiles for a form of activations have them for as many vectors", arguments: supportedISAs)
+    func tileWidths(isa: ck_isa) {
+        for precision in [CK_PRECISION_INT8, CK_PRECISION_INT16] + tileForms {
+            let widths = panelTypes.map { Int(entry(of: ck_panels($0, isa).tile_vectors, precision)) }
+            #expect(Set(widths).subtracting([0]).count <= 1)
+        }
+    }
+
     @Test(
         "AVX2 favours activations of 16 bits for weights that become full bytes", arguments: panelTypes, supportedISAs)
     func favoursInt16(type: ck_type, isa: ck_isa) {
@@ -256,7 +267,7 @@ struct PanelTests {
     private static let fullBytes = ["Q8_0", "IQ4_NL", "IQ4_XS"]
 
     @Test(
-        "Types with blocks of 256 have tiles for a scale for 64 columns; on AVX2 full bytes have some for 11 bits, and up to five bits for bytes without a sign",
+        "Which types have tiles for a scale for 64 columns, for bytes without a sign and for 11 bits",
         arguments: panelTypes, supportedISAs)
     func tiles(type: ck_type, isa: ck_isa) {
         let isAVX2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
@@ -358,6 +369,48 @@ struct PanelTests {
             var random = Random(8)
             try checkProducts(panel, isa) { _ in random.floats(columns) }
             try checkWideProducts(panel, isa) { _ in random.floats(columns) }
+        }
+    }
+
+    @Test("Scales that are tiny, infinite or not numbers change no other row", arguments: supportedISAs)
+    func strangeScales(isa: ck_isa) throws {
+        let columns = 64
+        for (type, strange): (ck_type, [[UInt8]]) in [
+            (CK_TYPE_MXFP4, [[0], [1], [10], [23], [40], [0xff]]),
+            (CK_TYPE_Q4_0, [[0, 0x7c], [0, 0x7e], [1, 0], [0, 0xfc]]),
+            (CK_TYPE_Q8_0, [[0, 0x7c], [0, 0x7e], [1, 0], [0, 0xfc]]),
+        ] {
+            var random = Random(9)
+            let ordinary = randomBlocks(type, rowCount * columns, &random)
+            for scale in strange {
+                var blocks = ordinary
+                for start in stride(from: 0, to: type.rowBytes(columns), by: type.blockBytes) {
+                    blocks.replaceSubrange(start..<start + scale.count, with: scale)
+                }
+                let kernels = ck_panels(type, isa)
+                let vectors = (0..<4).map { _ in random.floats(columns) }
+                for precision in tileForms {
+                    guard let product = unsafe entry(of: kernels.tile_four, precision) else { continue }
+                    let x = Columns(vectors, precision, isa)
+                    let results = try [ordinary, blocks].map { blocks in
+                        let panel = Panel(type, isa, rows: rowCount, columns: columns, blocks: blocks)
+                        var result: [Float] = []
+                        try unsafe panel.withTile(isa, precision) {
+                            result = unsafe x.multiply(product, $0, columns: columns)
+                        }
+                        return (result, panel)
+                    }
+                    for t in 0..<4 {
+                        let rows = t * rowCount + 1..<(t + 1) * rowCount
+                        #expect(results[1].0[rows] == results[0].0[rows], "\(type.name), scale \(scale)")
+                        let first = (0..<columns).map { Double(results[1].1.weights[$0]) * x.value($0, t) }
+                        let magnitude = first.reduce(0) { $0 + abs($1) }
+                        guard magnitude.isFinite && magnitude > 1e-36 else { continue }
+                        let error = abs(Double(results[1].0[t * rowCount]) - first.reduce(0, +))
+                        #expect(error <= 2e-4 * magnitude, "\(type.name), scale \(scale)")
+                    }
+                }
+            }
         }
     }
 

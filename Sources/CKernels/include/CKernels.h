@@ -45,7 +45,8 @@ typedef enum ck_precision {
     CK_PRECISION_SPLIT_INT16,
     /* INT8 without a sign: what the tiles of some types meet on AVX2 (raised_tile_avx2.h). */
     CK_PRECISION_RAISED_INT8,
-    /* Integers up to 1023 with a scale for every 64 columns: what those of other types meet (winograd_tile_avx2.h). */
+    /* Integers up to 1023 with a scale for every 64 columns: what those of others meet there
+     * (winograd_tile_avx2.h). */
     CK_PRECISION_INT11,
 } ck_precision;
 #define CK_PRECISION_COUNT 7
@@ -253,11 +254,13 @@ typedef struct ck_panel_kernels {
     /* By ck_precision: products of a tile with 4 vectors, with `tile_vectors`. */
     ck_panel_fn tile_four[CK_PRECISION_COUNT];
     ck_panel_fn tile[CK_PRECISION_COUNT];
-    /* What fits into the registers: 4 to CK_TILE_VECTORS. */
+    /* What fits into the registers: 4 to CK_TILE_VECTORS; 0 where there are no tiles. All types that have tiles for a
+     * form have the same. */
     uint32_t tile_vectors[CK_PRECISION_COUNT];
     /* Bytes of a tile for every 32 columns; those of WIDE_INT8, RAISED_INT8 and INT11 begin with a header. */
     uint32_t tile_bytes[CK_PRECISION_COUNT];
-    /* Whether tiles for INT16 are multiplied as fast as those for INT8, or faster. */
+    /* Whether tiles for INT16 are multiplied as fast as those for INT8, or faster: then rows that 64 does not divide,
+     * as INT11 demands, meet INT16. */
     bool favours_int16;
 } ck_panel_kernels;
 

@@ -27,7 +27,8 @@ package struct Linear: Sendable {
     /// The types of the matrices in `integerTiles`, and of those in panels.
     let integerTypes: [GGMLType]
     let panelTypes: [GGMLType]
-    /// What the activations of a batch are really rounded to: f32 where no matrix meets integers.
+    /// What the activations of a batch are rounded to: f32 where no matrix meets integers. Tiles may take a form with more
+    /// bits than 8, see ``ColumnForm``.
     var batchActivations: ActivationPrecision { integerTiles.isEmpty ? .f32 : batchPrecision }
 
     /// Some rows of one part.
@@ -115,7 +116,7 @@ package struct Linear: Sendable {
     /// the last one does not keep the other threads waiting.
     static func chunkRows(columns: Int) -> Int { wholePanels(of: 1 << 16, columns: columns, atMost: 128) }
 
-    /// Rows in a tile of unpacked integers: a quarter of a mebi of them at most. Scales add an eighth to a half of a byte
+    /// Rows in a tile of unpacked integers: a quarter of a mebi of them, or one panel. Scales add up to a half of a byte
     /// to each, some are words of 16 bits, and the second-level cache, of 512 KiB on Zen 3, has to hold activations
     /// beside them. Half of the rows are of what a gate gates.
     package static func integerRows(columns: Int, isGated: Bool = false) -> Int {

@@ -103,7 +103,7 @@ package struct PackedColumns: ~Copyable {
         }
     }
 
-    /// All groups as they were packed.
+    /// All groups as they were packed; `columns` and `form` are those of ``pack(_:columns:groups:form:kernels:pool:)``.
     @_lifetime(borrow self)
     package func batch(columns: Int, form: ColumnForm) -> PackedBatch {
         PackedBatch(

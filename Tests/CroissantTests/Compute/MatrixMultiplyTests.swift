@@ -12,6 +12,7 @@ struct MatrixMultiplyTests {
     /// no such tiles, none of them do.
     private static let mixes: [[(type: GGMLType, rows: Int)]] = [
         [(.q4_K, 40), (.q6_K, 70), (.iq3_s, 16)], [(.q4_K, 40), (.q8_0, 33), (.f16, 5)], [(.q2_K, 17), (.tq2_0, 20)],
+        [(.q8_0, 40), (.iq4_xs, 33)], [(.q4_0, 40), (.q5_1, 33), (.mxfp4, 17)],
     ]
 
     /// Batches around the widths that kernels have: vectors of 1 and 4, tiles of a few up to a dozen.
@@ -99,8 +100,8 @@ struct MatrixMultiplyTests {
 
     @Test("fewer threads than planned share the memory, in whole cache lines", arguments: InstructionSet.supported)
     func fewerThreads(instructionSet: InstructionSet) throws {
-        for columns in [512, 768] {
-            let weights = try PackedWeights([(.q4_K, 130)], columns: columns, tokens: 13)
+        for (type, columns): (GGMLType, Int) in [(.q4_K, 512), (.q4_K, 768), (.q8_0, 512), (.q4_0, 544)] {
+            let weights = try PackedWeights([(type, 130)], columns: columns, tokens: 13)
             for batch in [ActivationPrecision.int8, .int16] {
                 let all = try weights.product(.panels, instructionSet, decode: .int16, batch: batch, threads: 4)
                 let some = try weights.product(

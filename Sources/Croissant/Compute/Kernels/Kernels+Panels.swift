@@ -85,7 +85,9 @@ extension Kernels {
         fileprivate let bytes: Int
         /// Rows in all tiles.
         fileprivate let rows: Int
-        /// The kernel for groups of four, and that for wider ones.
+        /// The width of the widest groups.
+        fileprivate let width: Int
+        /// The kernel for groups of four, and that for the widest.
         fileprivate let four: ck_panel_fn
         fileprivate let widest: ck_panel_fn
     }
@@ -95,7 +97,8 @@ extension Kernels {
         let kernels = panelKernels(matrix.type)
         return unsafe TileProduct(
             bytes: tileBytes(of: matrix.type, columns: matrix.columns, form: form), rows: matrix.rowCount(of: panels),
-            four: Self.product(kernels.tile_four, form), widest: Self.product(kernels.tile, form))
+            width: Int(form.entry(of: kernels.tile_vectors)), four: Self.product(kernels.tile_four, form),
+            widest: Self.product(kernels.tile, form))
     }
 
     /// The same as with panels, with their tiles, one after the other.
@@ -104,8 +107,9 @@ extension Kernels {
         into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
         precondition(
-            tiles.byteCount == (product.rows + Panel.rows - 1) / Panel.rows * product.bytes,
-            "\(tiles.byteCount) bytes of tiles")
+            tiles.byteCount == (product.rows + Panel.rows - 1) / Panel.rows * product.bytes
+                && (group.width == 4 || group.width == product.width),
+            "\(tiles.byteCount) bytes of tiles for groups of \(group.width)")
         unsafe multiply(
             tiles, bytes: product.bytes, group.width == 4 ? product.four : product.widest, rows: product.rows, x, group,
             into: y, at: offset, stride: stride)
@@ -188,14 +192,15 @@ extension Kernels {
 }
 
 extension PackedBatch {
-    /// Inlined: for each tile there are as many groups as a batch has vectors, and a tile takes a microsecond.
+    /// Inlined: a tile meets every group of a batch, and that takes a few microseconds each.
     @inline(__always)
     fileprivate func withKernelColumns(of group: TokenGroup, _ body: (UnsafePointer<ck_columns>) -> Void) {
         let first = group.start * columns
         let end = first + group.width * columns
         precondition(
-            first >= 0 && end * form.bytes <= values.byteCount && end / form.scaleColumns <= scales.count
-                && Self.totals(end) <= totals.count && Self.totals(end) <= sums.count, "\(group) was not packed")
+            first >= 0 && group.tokens.count <= group.width && end * form.bytes <= values.byteCount
+                && end / form.scaleColumns <= scales.count && Self.totals(end) <= totals.count
+                && Self.totals(end) <= sums.count, "\(group) lies beyond what was packed")
         unsafe values.withUnsafeBytes { values in
             unsafe scales.withUnsafeBufferPointer { scales in
                 unsafe totals.withUnsafeBufferPointer { totals in
