@@ -338,6 +338,17 @@ CK_AVX2 CK_INLINE void ck_add_scaled_avx2(__m256i sums, __m256 scale, __m256 *re
     __asm__ volatile("" : "+m"(*result));
 }
 
+/* The same for all rows and vectors, each vector with its scale. */
+CK_AVX2 CK_INLINE void ck_add_all_scaled_avx2(
+    __m256i sums[CK_TILE_VECTORS_AVX2][2], const float *scales, __m256 result[CK_TILE_VECTORS_AVX2][2]) {
+    CK_UNROLL
+    for (int t = 0; t < CK_TILE_VECTORS_AVX2; t++) {
+        const __m256 scale = _mm256_set1_ps(scales[t]);
+        ck_add_scaled_avx2(sums[t][0], scale, &result[t][0]);
+        ck_add_scaled_avx2(sums[t][1], scale, &result[t][1]);
+    }
+}
+
 /* y[t * stride + r] = result of row r and vector t, times the row's scale. */
 CK_AVX2 CK_INLINE void ck_store_scaled_avx2(
     __m256 result[CK_TILE_VECTORS_AVX2][2], const __m256 scale[2], float *y, size_t stride) {

@@ -270,14 +270,7 @@ CK_AVX2 CK_INLINE void ck_wide_tile_product_avx2(
                 ck_add_run_wide_avx2(word, run, value, factor, start, all);
             }
         }
-        CK_UNROLL
-        for (int t = 0; t < N; t++) {
-            const __m256 spread = _mm256_set1_ps(scales[t]);
-            CK_UNROLL
-            for (int half = 0; half < 2; half++) {
-                ck_add_scaled_avx2(all[t][half], spread, &result[t][half]);
-            }
-        }
+        ck_add_all_scaled_avx2(all, scales, result);
         values += 64 * N;
         scales += N;
         sums += pairs * N;

@@ -131,14 +131,7 @@ CK_AVX2 CK_INLINE void ck_int11_tile_product(
             }
         }
         tile += 64;
-        CK_UNROLL
-        for (int t = 0; t < N; t++) {
-            const __m256 spread = _mm256_set1_ps(scales[t]);
-            CK_UNROLL
-            for (int half = 0; half < 2; half++) {
-                ck_add_scaled_avx2(all[t][half], spread, &result[t][half]);
-            }
-        }
+        ck_add_all_scaled_avx2(all, scales, result);
     }
     ck_store_scaled_avx2(result, step, y, stride);
 }
