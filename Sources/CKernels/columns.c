@@ -259,7 +259,7 @@ CK_AVX2 static void pack_RAISED_avx2(CK_PACK_PARAMETERS) {
     pack(RAISED, x, stride, rows, columns, n, values, scales, totals, sums);
 }
 
-/* *out = minus the sums of the products of neighbours in four times 64 columns. */
+/* *out = the sums of the products of neighbours in four times 64 columns. */
 CK_INLINE void multiply_neighbours(const ck_rounded *rounded, ck_four_integers *out) {
     ck_rounding_integers twice[4];
     CK_UNROLL
@@ -272,13 +272,14 @@ CK_INLINE void multiply_neighbours(const ck_rounded *rounded, ck_four_integers *
         }
     }
     ck_across_integer_sum(twice, out);
-    *out = -(*out >> 1);
+    *out >>= 1;
 }
 
-/* For INT11: shorts as tiles of Winograd's products take them. */
+/* For INT11: shorts as tiles of Winograd's products take them, whose results hold `sums` rounded as here. */
 CK_AVX2 static void pack_INT11_avx2(CK_PACK_PARAMETERS) {
     uint8_t *block = values;
-    (void)sums;
+    ck_four_floats products[CK_TILE_VECTORS / 4] = {{0}};
+    (void)totals;
     for (size_t c = 0; c < columns / 64; c++, block += 128 * n) {
         ck_fours all;
         ck_take_fours(4, x + 64 * c, stride, rows, n, 1023, &all);
@@ -290,7 +291,9 @@ CK_AVX2 static void pack_INT11_avx2(CK_PACK_PARAMETERS) {
             store(SHORTS, &rounded, 0, n, block + 8 * t);
             store(SHORTS, &rounded, 2, n, block + 64 * n + 8 * t);
             multiply_neighbours(&rounded, &neighbours);
-            PUT_FOUR(neighbours, totals + c * n + t);
+            products[i] = _mm_fmadd_ps(
+                _mm_cvtepi32_ps((__m128i)neighbours), all.rounding[i].scale, products[i]);
+            PUT_FOUR(products[i], sums + t);
             PUT_FOUR(all.rounding[i].scale, scales + c * n + t);
         }
     }

@@ -217,11 +217,11 @@ ck_feedback_kernels ck_feedback_of(ck_isa isa);
 typedef struct ck_columns {
     const void *values;    /* [columns / 32][n * 32 bytes, or n * 64]: see columns.c */
     const float *scales;   /* [columns / 32][n]; WIDE_INT8 and INT11: [columns / 64][n] */
-    const int32_t *totals; /* [columns / 32][n], then [columns / 16][n]: -128 times sums of activations. INT11:
-                            * [columns / 64][n], minus sums of products of neighbours */
+    const int32_t *totals; /* [columns / 32][n], then [columns / 16][n]: -128 times sums of activations. INT11 has
+                            * none */
     const float *sums;     /* likewise: sums of activations times their scale. WIDE_INT8: in the place of each float two
-                            * integers of 16 bits, sums of neighbours; [columns / 64][n], then [columns / 32][n]. INT11
-                            * has none */
+                            * integers of 16 bits, sums of neighbours; [columns / 64][n], then [columns / 32][n].
+                            * INT11: [n], sums of products of neighbours, as integers, times their scale */
 } ck_columns;
 
 /* `rows` rows of floats, `stride` apart, become n vectors side by side; the last row stands for what is missing.
