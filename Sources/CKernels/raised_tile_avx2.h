@@ -78,7 +78,6 @@ CK_AVX2 CK_INLINE void ck_raised_tile_product(
         const __m256i *const factors = (const __m256i *)(tile + 512), *const bias = factors + 2;
         const float *const minimums = (const float *)(bias + 2);
         __m256i pairs[N][2];
-        ck_prefetch((uintptr_t)values + CK_VALUES_AHEAD * 32 * N, 32 * N);
         /* ck_multiply_pairs_avx2, from sums that hold the bias, takes 2% more time on Zen 3. */
         CK_UNROLL
         for (int j = 0; j < 8; j++) {

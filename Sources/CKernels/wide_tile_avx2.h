@@ -243,7 +243,6 @@ CK_AVX2 CK_INLINE void ck_wide_tile_product_avx2(
         const __m256i *const factors = (const __m256i *)(tile + 1024), *const minimums = factors + 2 * groups;
         const __m256i *const bias = minimums + (format.has_minimum ? 2 * pairs : 0);
         __m256i all[N][2];
-        ck_prefetch((uintptr_t)values + CK_VALUES_AHEAD * 32 * N, 64 * N);
         CK_UNROLL
         for (int p = 0; format.has_minimum && p < pairs; p++) {
             CK_UNROLL
