@@ -278,7 +278,7 @@ CK_INLINE void multiply_neighbours(const ck_rounded *rounded, ck_four_integers *
 /* For INT11: shorts as tiles of Winograd's products take them, whose results hold `sums` rounded as here. */
 CK_AVX2 static void pack_INT11_avx2(CK_PACK_PARAMETERS) {
     uint8_t *block = values;
-    ck_four_floats products[CK_TILE_VECTORS / 4] = {{0}};
+    ck_four_floats products[CK_MOST_FOURS] = {{0}};
     (void)totals;
     for (size_t c = 0; c < columns / 64; c++, block += 128 * n) {
         ck_fours all;

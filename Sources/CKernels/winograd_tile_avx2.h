@@ -19,7 +19,7 @@
  *
  * A weight is off by a step at most; blocks with scales far below the largest keep as many bits less. Activations have
  * 11 bits: a word and an activation added fit into 16, the products of 64 columns and those of neighbouring activations
- * into 32, and the error is an eighth of that of 8. Zen 3 takes 4.7 instructions a cycle here, so that their number is
+ * into 32, and the error is an eighth of that of 8. Zen 3 takes 4.6 instructions a cycle here, so that their number is
  * what counts: hence an operand from memory, and no prefetches. */
 #pragma once
 
