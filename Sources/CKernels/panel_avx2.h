@@ -264,7 +264,8 @@ CK_AVX2 CK_INLINE void ck_split_totals_avx2(int parts, const int32_t *totals, __
 CK_AVX2 CK_INLINE void ck_panel_one_factors_avx2(
     ck_panel_format format, ck_words_form form, int parts, const ck_word_source *source, const uint8_t *factors,
     const uint8_t *values, const int32_t *totals, ck_floats16 *product) {
-    const int most = ck_words_in_16_bits(form), run = most < 4 ? most : 4; /* a group has four words */
+    const int groups = 32 / format.group, words = 8 / groups;
+    const int most = ck_words_in_16_bits(form), run = most < words ? most : words;
     const ck_vectors_avx2 planes = {values, parts, 32, 4, false};
     __m256i sums[2][2] = {{{0}, {0}}, {{0}, {0}}}; /* of a plane, of half of the rows */
     if (form.offset > 0) {
@@ -281,17 +282,17 @@ CK_AVX2 CK_INLINE void ck_panel_one_factors_avx2(
         }
     }
     CK_UNROLL
-    for (uint32_t group = 0; group < 2; group++) {
+    for (int group = 0; group < groups; group++) {
         __m256i factor[2];
         CK_UNROLL
         for (int half = 0; half < 2; half++) {
-            factor[half] = ck_take_factor_pairs_avx2(format, factors + 32 * half, group, group);
+            factor[half] = ck_take_factor_pairs_avx2(format, factors + 32 * half, (uint32_t)group, (uint32_t)group);
         }
         if (parts == 2) {
             __asm__ volatile("" : "+m"(factor));
         }
         CK_UNROLL
-        for (int start = 4 * (int)group; start < 4 * (int)group + 4; start += run) {
+        for (int start = words * group; start < words * (group + 1); start += run) {
             __m256i pairs[2][2];
             ck_multiply_pairs_avx2(form, false, planes, start, source, pairs);
             CK_UNROLL

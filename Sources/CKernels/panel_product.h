@@ -43,8 +43,8 @@ typedef struct ck_panel_isa {
      * of those of vector t. */
     void (*sum)(CK_SUM_PARAMETERS);
     /* *product = the products of 32 columns with one vector, of bytes or planes of bytes, times the factors of their
-     * two groups: the first two of every row's four bytes at `factors`, 66 in all. Words are in their planes, totals of
-     * sixteen columns. NULL where this is no gain: see panel_factors.h. */
+     * groups, of which words with an offset have two: the first of every row's four bytes at `factors`, 67 in all.
+     * Words are in their planes, totals are those of groups. NULL where this is no gain: see panel_factors.h. */
     void (*one_factors)(
         ck_panel_format format, ck_words_form form, int parts, const ck_word_source *source, const uint8_t *factors,
         const uint8_t *values, const int32_t *totals, ck_floats16 *product);
