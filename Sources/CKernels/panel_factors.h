@@ -5,8 +5,8 @@
  * columns have one sum, and no factor of a scale becomes a float. From a cache, on Zen 3, that makes Q4_K 1.11 and Q5_K
  * 1.09 times as fast with activations of 8 bits, and 1.05 and 1.01 times with 16. Groups of 32 whose words have an
  * offset start from totals times factors, which takes more than it saves: with 16 bits IQ3_S is at 0.92, IQ3_XXS at
- * 0.85, IQ2_XXS and IQ1_S at 0.9. Four pieces of 32 columns unrolled are another 1.03 times as fast where a core is not
- * shared, and 0.8 times where it is: they do not fit into their part of its cache of decoded instructions. */
+ * 0.85, IQ2_XXS and IQ1_S at 0.9. Four pieces of 32 columns unrolled are another 1.03 times as fast in quiet minutes,
+ * and 0.8 times in some busy ones, perhaps since a shared core has less room for decoded instructions. */
 #pragma once
 
 #include "panel_product.h"
