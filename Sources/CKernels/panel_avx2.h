@@ -100,7 +100,6 @@ CK_INLINE int ck_words_in_16_bits(ck_words_form form) {
 typedef struct ck_vectors_avx2 {
     const uint8_t *values;
     int n, step, stride;
-    bool is_raised; /* a + 128, without a sign: they meet words that have one, see wide_tile_avx2.h */
 } ck_vectors_avx2;
 
 /* pairs[t] = the products of word j with vector t; added to what is there if `adds`.
@@ -121,10 +120,8 @@ CK_AVX2 CK_INLINE void ck_multiply_pairs_avx2(
         const __m256i four = ck_spread_u32_avx2(a.values + a.stride * j + a.step * t);
         CK_UNROLL
         for (int half = 0; half < 2; half++) {
-            const __m256i product =
-                a.is_raised ? _mm256_maddubs_epi16(four, w[half])
-                            : _mm256_maddubs_epi16(
-                                magnitude[half], form.is_signed ? _mm256_sign_epi8(four, w[half]) : four);
+            const __m256i product = _mm256_maddubs_epi16(
+                magnitude[half], form.is_signed ? _mm256_sign_epi8(four, w[half]) : four);
             if (adds) {
                 pairs[t][half] = _mm256_add_epi16(pairs[t][half], product);
                 __asm__ volatile("" : "+x"(pairs[t][half]));
@@ -202,7 +199,7 @@ CK_AVX2 CK_INLINE void ck_panel_sum_avx2(CK_SUM_PARAMETERS) {
     for (int t = 0; t < n; t++) {
         sums[t] = (ck_ints16){0} + ck_start(form, totals[t]);
     }
-    ck_add_bytes_avx2(form, (ck_vectors_avx2){values, n, 4, 4 * n, false}, first, count, source, sums);
+    ck_add_bytes_avx2(form, (ck_vectors_avx2){values, n, 4, 4 * n}, first, count, source, sums);
 }
 
 /* Activations of 16 bits as planes of signed bytes, a = 256 * upper + lower. Those of a single vector meet each word
@@ -210,11 +207,11 @@ CK_AVX2 CK_INLINE void ck_panel_sum_avx2(CK_SUM_PARAMETERS) {
 CK_AVX2 CK_INLINE void ck_panel_sum_split_avx2(CK_SUM_PARAMETERS) {
     if (n == 1) {
         ck_ints16 planes[2] = {{0}, (ck_ints16){0} + ck_start(form, *totals)};
-        ck_add_bytes_avx2(form, (ck_vectors_avx2){values, parts, 32, 4, false}, first, count, source, planes);
+        ck_add_bytes_avx2(form, (ck_vectors_avx2){values, parts, 32, 4}, first, count, source, planes);
         *sums = (planes[0] << 8) + planes[1];
         return;
     }
-    ck_vectors_avx2 plane = {values, n, 4, 4 * n, false};
+    ck_vectors_avx2 plane = {values, n, 4, 4 * n};
     CK_UNROLL
     for (int t = 0; t < n; t++) {
         sums[t] = (ck_ints16){0};
@@ -266,7 +263,7 @@ CK_AVX2 CK_INLINE void ck_panel_one_factors_avx2(
     const uint8_t *values, const int32_t *totals, ck_floats16 *product) {
     const int groups = 32 / format.group, words = 8 / groups;
     const int most = ck_words_in_16_bits(form), run = most < words ? most : words;
-    const ck_vectors_avx2 planes = {values, parts, 32, 4, false};
+    const ck_vectors_avx2 planes = {values, parts, 32, 4};
     __m256i sums[2][2] = {{{0}, {0}}, {{0}, {0}}}; /* of a plane, of half of the rows */
     if (form.offset > 0) {
         __m256i negated[2];
