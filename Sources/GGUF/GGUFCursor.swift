@@ -9,6 +9,8 @@ package struct GGUFCursor: ~Escapable {
     package static let nestingLimit = 8
     /// The longest key or tensor name in bytes: the format's limit for keys.
     package static let nameLimit = 65535
+    /// The same where one is not ASCII, as the format demands it of keys.
+    package static let accentedNameLimit = 1024
 
     private let bytes: RawSpan
     private let path: String
@@ -66,6 +68,12 @@ package struct GGUFCursor: ~Escapable {
             let repaired = String(decoding: utf8(range), as: UTF8.self)
             throw .invalidField(
                 "\(what) is not valid UTF-8", location(start), expected: "UTF-8", found: repaired.quoted)
+        }
+        // Texts are compared in their normal form, and marks without end take time without end to be put in order.
+        guard range.count <= Self.accentedNameLimit || name.utf8.allSatisfy({ $0 < 0x80 }) else {
+            throw .invalidField(
+                "\(what) too long", location(start),
+                expected: "ASCII, or at most \(Self.accentedNameLimit) bytes of other text", found: "\(range.count)")
         }
         return name
     }

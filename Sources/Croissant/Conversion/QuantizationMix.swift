@@ -152,6 +152,9 @@ package struct ModelFacts: Sendable, Equatable {
     /// Query heads to a key/value head.
     let queriesPerKey: Int
 
+    /// More than any model has: recipes multiply layers, and any file may be quantised.
+    private static let mostLayers = 1 << 20
+
     /// Facts by themselves.
     package init(layers: Int, queriesPerKey: Int) {
         self.layers = layers
@@ -169,7 +172,7 @@ package struct ModelFacts: Sendable, Equatable {
         let heads = first("attention.head_count") ?? 1
         let keys = first("attention.head_count_kv") ?? heads
         self.init(
-            layers: max(0, first("block_count") ?? 0), queriesPerKey: keys > 0 ? heads / keys : 1)
+            layers: min(max(0, first("block_count") ?? 0), Self.mostLayers), queriesPerKey: keys > 0 ? heads / keys : 1)
     }
 }
 

@@ -9,6 +9,9 @@ struct MergeTable: Sendable {
     private var keys: [UInt64]
     /// Rank in the upper half, token in the lower, by slot.
     private var values: [UInt64]
+    /// What keys are multiplied by to find their slots, odd: another number in each run, or a file could list merges
+    /// that all want the same slots.
+    private let multiplier = UInt64.random(in: 0...UInt64.max) | 1
 
     /// No key, as ids are not negative.
     private static let free = UInt64.max
@@ -64,7 +67,7 @@ struct MergeTable: Sendable {
 
     /// Where a key is, or else would be put.
     private func slot(of key: UInt64) -> Int {
-        let mixed = key &* 0x9e37_79b9_7f4a_7c15
+        let mixed = key &* multiplier
         let mask = keys.count - 1
         var slot = Int(truncatingIfNeeded: mixed ^ (mixed >> 32)) & mask
         while keys[slot] != Self.free, keys[slot] != key { slot = (slot + 1) & mask }

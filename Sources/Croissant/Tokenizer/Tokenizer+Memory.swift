@@ -49,7 +49,8 @@ extension Tokenizer {
         if !unsplit.isEmpty { bytes += TokenPattern.byteCount(tokens: unsplit.count) }
         if !normalized.isEmpty, case .string(let texts)? = metadata[TokenizerMetadata.prefix + "tokens"]?.asArray {
             let preparation = (try? TextPreparation(metadata)) ?? TextPreparation()
-            let textBytes = normalized.lazy.filter { texts.indices.contains($0) }.reduce(0) { bytes, id in
+            let findable = normalized.lazy.filter { texts.indices.contains($0) && Vocabulary.isFindable(texts, at: $0) }
+            let textBytes = findable.reduce(0) { bytes, id in
                 let text = preparation.normalized(texts.bytes(at: id))
                 // Spaces are marked, and one may come before.
                 return bytes + text.count + 2 * text.count { $0 == UInt8(ascii: " ") } + 3

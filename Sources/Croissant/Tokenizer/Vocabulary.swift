@@ -37,6 +37,8 @@ struct Vocabulary: Sendable {
     /// A power of two of slots, at most half of them taken: the upper half of the hash in the upper half, id + 1 in the
     /// lower, 0 when free. Comparing hashes first spares nearly every visit to `texts` that would end in "no".
     private let slots: [UInt64]
+    /// What hashes begin with: another number in each run, or a file could hold texts that all want the same slots.
+    private let seed = UInt64.random(in: 0...UInt64.max)
 
     /// Number of tokens.
     var count: Int { kinds.count }
@@ -72,7 +74,7 @@ struct Vocabulary: Sendable {
             }
             if text.isEmpty { continue }
             longest = max(longest, text.count)
-            let hash = Self.hash(text)
+            let hash = Self.hash(text, seed)
             var slot = Int(truncatingIfNeeded: hash) & mask
             while slots[slot] != 0 {
                 let other = Self.id(inSlot: slots[slot])
@@ -121,9 +123,12 @@ struct Vocabulary: Sendable {
     }
 
     /// Whether the text of a token can be looked for in another: it is not empty and valid UTF-8.
-    func isFindable(_ id: Int32) -> Bool {
-        let repaired = Array(string(of: id).utf8)
-        return !repaired.isEmpty && Self.areEqual(repaired.span, text(of: id))
+    func isFindable(_ id: Int32) -> Bool { Self.isFindable(texts, at: Int(id)) }
+
+    /// The same for one of `texts`, before there is a vocabulary.
+    static func isFindable(_ texts: GGUFStrings, at index: Int) -> Bool {
+        let repaired = Array(texts[index].utf8)
+        return !repaired.isEmpty && areEqual(repaired.span, texts.utf8(at: index))
     }
 
     /// The byte that a token of kind `.byte` stands for; nil for other tokens.
@@ -156,7 +161,7 @@ struct Vocabulary: Sendable {
     /// Complexity: O(length of `text`), without allocation.
     func id(of text: Span<UInt8>) -> Int32? {
         guard !text.isEmpty, text.count <= longestText else { return nil }
-        let hash = Self.hash(text)
+        let hash = Self.hash(text, seed)
         let mask = slots.count - 1
         var slot = Int(truncatingIfNeeded: hash) & mask
         while slots[slot] != 0 {
@@ -171,9 +176,9 @@ struct Vocabulary: Sendable {
         Int(UInt32(truncatingIfNeeded: slot)) - 1
     }
 
-    /// FNV-1a, its upper half folded into the lower: in FNV no low bit depends on a higher one.
-    private static func hash(_ text: Span<UInt8>) -> UInt64 {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    /// FNV-1a from `seed` on, its upper half folded into the lower: in FNV no low bit depends on a higher one.
+    private static func hash(_ text: Span<UInt8>, _ seed: UInt64) -> UInt64 {
+        var hash = seed
         for index in text.indices {
             hash = (hash ^ UInt64(text[index])) &* 0x0000_0100_0000_01b3
         }

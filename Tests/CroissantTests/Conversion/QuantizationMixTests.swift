@@ -50,6 +50,19 @@ struct QuantizationMixTests {
         }
     }
 
+    @Test("Numbers of layers that no model has are no trouble", arguments: [UInt64.max, UInt64(Int.max), 0])
+    func manyLayers(layers: UInt64) {
+        let facts = ModelFacts(["general.architecture": .string("llama"), "llama.block_count": .uint64(layers)])
+        let tensors = [0, 7, Int.max].flatMap { layer in
+            ["ffn_down", "ffn_up", "attn_v"].map { name in
+                QuantizationMix.Tensor(name: "blk.\(layer).\(name).weight", dimensions: [256, 2])
+            }
+        }
+        for fileType in FileType.allCases {
+            #expect(QuantizationMix(fileType).types(of: tensors, in: facts).count == tensors.count)
+        }
+    }
+
     @Test("Published CroissantLLM files have the predicted sizes")
     func croissantSizes() throws {
         // Megabytes of tensors, from the reference of published files, whose sizes agree to one megabyte of metadata.

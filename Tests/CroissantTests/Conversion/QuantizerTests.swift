@@ -176,7 +176,9 @@ struct QuantizerTests {
 
     @Test(
         "a weight that the type cannot express is named, and nothing is left",
-        arguments: [Float.nan, .infinity, -.infinity, 65536], [GGMLType.f16, .q4_0, .q4_K, .q8_0])
+        arguments: [Float.nan, .infinity, -.infinity, 65536].flatMap { value in
+            [GGMLType.f16, .q4_0, .q4_K, .q8_0].map { (value, $0) }
+        } + [(.nan, .mxfp4), (-1e20, .mxfp4)])
     func badWeights(value: Float, type: GGMLType) throws {
         let folder = try TemporaryFolder()
         defer { folder.remove() }

@@ -44,7 +44,9 @@ private struct Message {
 @Suite("tokenizer.model, SentencePiece's own file")
 struct SentencePieceModelTests {
     /// A model of a few pieces.
-    private static func model(type: UInt64 = 2, normalizer: String = "identity", map: [UInt8] = []) -> [UInt8] {
+    private static func model(
+        type: UInt64 = 2, spacesBehind: UInt64 = 0, normalizer: String = "identity", map: [UInt8] = []
+    ) -> [UInt8] {
         var model = Message()
         for (text, score, kind) in [
             ("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3), ("<0x0A>", 0, 6), ("▁a", -1, 1), ("▁", -2, 1), ("a", -3, 1),
@@ -54,6 +56,7 @@ struct SentencePieceModelTests {
         var trainer = Message()
         trainer.add(3, type)
         trainer.add(4, UInt64(8))  // vocab_size, which nothing reads
+        trainer.add(24, spacesBehind)
         trainer.add(43, UInt64(bitPattern: -1))
         model.add(2, trainer.bytes)
         var rules = Message()
@@ -106,6 +109,9 @@ struct SentencePieceModelTests {
         #expect(
             problem(Self.model(type: 1)) == "a SentencePiece model other than BPE is not supported: "
                 + "t, trainer_spec.model_type (found another type)")
+        #expect(
+            problem(Self.model(spacesBehind: 1)) == "a vocabulary with spaces behind words is not supported: "
+                + "t, trainer_spec.treat_whitespace_as_suffix (found true)")
         #expect(
             problem(Self.model(normalizer: "mine", map: [1])) == "replacing characters by a table is not supported: "
                 + "t, normalizer_spec.name (found \"mine\")")

@@ -55,6 +55,20 @@ struct TokenizerMemoryTests {
         #expect(Tokenizer.tableBytes(for: [:]) == 0)
     }
 
+    @Test("special tokens that are not UTF-8, or nothing, are planned for, and never found")
+    func halfCharacters() throws {
+        var texts = GGUFStrings(["<unk>", "a", "<é>", ""])
+        texts.append(utf8: [0xE2])
+        let metadata: GGUFMetadata = [
+            "tokenizer.ggml.model": .string("llama"), "tokenizer.ggml.tokens": .array(.string(texts)),
+            "tokenizer.ggml.token_type": .array(.int32([2, 1, 3, 3, 3])),
+            "croissant.tokenizer.special_token_order": .string("leftmost"),
+            "croissant.tokenizer.normalizer": .array(.string(["nfkc"])),
+            "croissant.tokenizer.normalized_token_ids": .array(.uint32([2, 3, 4])),
+        ]
+        try expect(metadata, atMost: 256)
+    }
+
     @Test("a vocabulary that is read from a file has no room to spare")
     func metadata() throws {
         let folder = try TemporaryFolder()

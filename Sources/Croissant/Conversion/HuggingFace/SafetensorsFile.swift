@@ -67,7 +67,14 @@ package struct SafetensorsFile: Sendable {
             throw invalid("not a safetensors file", expected: "a header that begins with '{'", found: "another byte")
         }
         var tensors: [SafetensorsTensor] = []
-        for (name, node) in try JSONNode(header, file: file.path).members() where name != "__metadata__" {
+        for (name, node) in try JSONNode(header, file: file.path).members() {
+            // Looked at before it is compared: see GGUFCursor.
+            guard name.utf8.count <= GGUFCursor.accentedNameLimit else {
+                throw invalid(
+                    "name too long", expected: "at most \(GGUFCursor.accentedNameLimit) bytes",
+                    found: "\(name.utf8.count)")
+            }
+            if name == "__metadata__" { continue }
             tensors.append(try Self.tensor(name, node, dataStart: dataStart, fileSize: file.size))
         }
         // Empty tensors come before what begins where they do.

@@ -24,6 +24,7 @@ struct SentencePieceModel {
     private var addsSpacePrefix = true
     private var removesExtraSpaces = true
     private var escapesSpaces = true
+    private var marksSpacesBehind = false
     private var normalizer = ""
     private var hasCharacterMap = false
     private var isBPE = false
@@ -63,6 +64,11 @@ struct SentencePieceModel {
                 feature: "a vocabulary with spaces in it", file: file, key: "normalizer_spec.escape_whitespaces",
                 found: "false")
         }
+        guard !marksSpacesBehind else {
+            throw .unsupported(
+                feature: "a vocabulary with spaces behind words", file: file,
+                key: "trainer_spec.treat_whitespace_as_suffix", found: "true")
+        }
     }
 
     private func invalid(_ offset: Int, _ expected: String, _ found: String) -> ConversionError {
@@ -98,6 +104,7 @@ struct SentencePieceModel {
             let id = Int(Int32(truncatingIfNeeded: number))
             switch field.number {
             case 3: isBPE = number == 2
+            case 24: marksSpacesBehind = number != 0
             case 40: unknown = id
             case 41: bos = id
             case 42: eos = id
