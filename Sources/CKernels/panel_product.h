@@ -74,7 +74,8 @@ typedef struct ck_panel_isa {
 
 /* The largest magnitude of (q - offset). */
 CK_INLINE int ck_largest_weight(ck_panel_format format) {
-    int largest = format.offset > 0 ? format.offset : (1 << format.bits) - 1;
+    const int above = (1 << format.bits) - 1 - format.offset;
+    int largest = format.offset > above ? format.offset : above;
     if (format.codebook != NULL) {
         largest = 0;
         CK_UNROLL

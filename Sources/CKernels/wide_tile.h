@@ -113,7 +113,8 @@ CK_AVX512 CK_INLINE void ck_unpack_wide(
             }
         }
     }
-    const ck_floats16 scale = (ck_floats16)largest;
+    /* NaN for a row with an infinite scale: its bias is no number, and its results must be none. */
+    const ck_floats16 scale = (ck_floats16)largest + 0 * (ck_floats16)largest;
     memcpy(tile, &scale, sizeof scale);
     tile += sizeof scale;
     /* A row of zeros has no scale; the smallest one keeps its reciprocal finite. */

@@ -261,7 +261,7 @@ CK_AVX2 CK_INLINE void ck_wide_tile_product_avx2(
     const int groups = CK_WIDE_COLUMNS / format.group, pairs = groups / 2, words = format.group / 4;
     const bool wraps = ck_wraps_avx2(format);
     /* As many words as elsewhere, where unsigned ones meet signed activations: here words reach half as far, to
-     * 2^(bits - 1), and activations 255 instead of 127. */
+     * 2^(bits - 1), and activations 255 instead of 127. Words of two bits that are not moved have room to spare. */
     const int most = ck_words_in_16_bits((ck_words_form){.bits = ck_word_bits(format)});
     const int run = wraps || words < most ? words : most;
     const uint8_t *values = x->values;

@@ -4,9 +4,9 @@ public enum PrefillMethod: String, Sendable, CaseIterable {
     case sgemm
     /// Integer tiles. Tiles of weights are unpacked to integers and multiplied with activations rounded to 8 bits, with a
     /// scale for 32 of them. With AVX2 and with AVX-512 VNNI, weights in blocks of 256 meet activations with a scale for
-    /// 64, and with AVX2 scales of weights are rounded too, so that results differ a little from other instruction
-    /// sets'. With AVX2, layers all of whose weights become full bytes (Q8_0, IQ4) meet activations of 11 bits with a
-    /// scale for 64, or of 16 where 64 does not divide a row: faster there, and more exact.
+    /// 64, and scales of weights are rounded too, so that results differ a little from other instruction sets'. With
+    /// AVX2, layers all of whose weights become full bytes (Q8_0, IQ4) meet activations of 11 bits with a scale for 64,
+    /// or of 16 where 64 does not divide a row: faster there, and more exact.
     case int8
     /// The same with activations rounded to 16 bits: about half as fast, and all but exact.
     case int16

@@ -132,9 +132,10 @@ package import GGUF
         Self.entry(of: panels, type, orElse: "has no panels: loading should have kept its rows")
     }
 
-    /// Attention over a cache of `type`, which one must be able to hold.
+    /// Attention in tiles, with products of integers or of floats.
     func attentionTiles(integers: Bool) -> ck_attention_tile_kernels { integers ? integerAttention : floatAttention }
 
+    /// Attention over a cache of `type`, which one must be able to hold.
     func attentionKernels(_ type: GGMLType) -> ck_attention_kernels {
         Self.entry(of: attention, type, orElse: "is in no cache: planning should have said so")
     }
