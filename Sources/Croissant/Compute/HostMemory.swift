@@ -44,42 +44,16 @@ package enum HostMemory {
     /// What may be planned for without asking: what is available, in the container if this is smaller, less an eighth.
     package static var spare: Int? {
         guard let available else { return nil }
-        let limit = min(available, containerLimit ?? available)
-        return limit - limit / 8
+        let free = ControlGroup.all(with: "memory").compactMap { group in
+            group.memoryLimit.map { max(0, $0 - (group.memoryInUse ?? 0)) }
+        }
+        let least = min(available, free.min() ?? available)
+        return least - least / 8
     }
 
     /// The limit of the container, or of the control group that the process is in: the least from its own to the
     /// outermost; nil where there is none.
-    package static var containerLimit: Int? {
-        guard let groups = SystemFile.text("/proc/self/cgroup") else { return nil }
-        return limitFiles(ofGroups: groups).compactMap { path in
-            // "max" where there is no limit; version 1 says so with a number near 2^63.
-            SystemFile.line(path).flatMap { Int($0) }.flatMap { $0 < 1 << 60 ? $0 : nil }
-        }.min()
-    }
-
-    /// The files with the limits of the groups that `/proc/self/cgroup` lists, from the inner to the outer, in both
-    /// versions of control groups. Inside a container the inner ones are often hidden: the outermost is the container's.
-    package static func limitFiles(ofGroups text: String) -> [String] {
-        text.split(separator: "\n").flatMap { line -> [String] in
-            // Such as "0::/user.slice/run.scope" or, of version 1, "4:memory:/docker/77".
-            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-            guard fields.count == 3 else { return [] }
-            let root: String
-            let name: String
-            if fields[1].isEmpty {
-                (root, name) = ("/sys/fs/cgroup", "memory.max")
-            } else if fields[1].split(separator: ",").contains("memory") {
-                (root, name) = ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
-            } else {
-                return []
-            }
-            let folders = fields[2].split(separator: "/")
-            return (0...folders.count).reversed().map { depth in
-                ([root] + folders.prefix(depth).map(String.init) + [name]).joined(separator: "/")
-            }
-        }
-    }
+    package static var containerLimit: Int? { ControlGroup.all(with: "memory").compactMap(\.memoryLimit).min() }
 
     private static func statusField(_ name: String) -> Int? {
         field(name, of: "/proc/self/status")
@@ -157,15 +131,8 @@ package enum HostProcessors {
         return siblings.isEmpty ? nil : siblings.count
     }
 
-    /// The container's share of processors, such as 1.5.
-    private static var quota: Double? {
-        guard let text = SystemFile.text("/sys/fs/cgroup/cpu.max") else { return nil }
-        let words = text.trimmingWhitespace.split(separator: " ")
-        guard words.count == 2, let share = Double(words[0]), let period = Double(words[1]), period > 0 else {
-            return nil
-        }
-        return share / period
-    }
+    /// The container's share of processors, such as 1.5: the least of all control groups.
+    private static var quota: Double? { ControlGroup.all(with: "cpu").compactMap(\.processors).min() }
 
     /// The numbers of a kernel list such as `0-3,8`.
     private static func processors(ofList list: String) -> [Int] {

@@ -53,11 +53,12 @@ public struct DivergenceStatistics: Sendable {
         public init() {}
 
         /// The values below which the given shares of all values lie, between two values in proportion: one for each of
-        /// `shares`, which are cut to 0 to 1. 0.5 gives the median, 0 and 1 give the extremes. Nil without any values.
+        /// `shares`, which are cut to 0 to 1. 0.5 gives the median, 0 and 1 give the extremes. Nil without any values,
+        /// and for shares that are no numbers.
         ///
         /// Complexity: O(n log n) for n values.
         public func quantiles(_ shares: [Double]) -> [Double]? {
-            guard !values.isEmpty else { return nil }
+            guard !values.isEmpty, !shares.contains(where: \.isNaN) else { return nil }
             let sorted = values.sorted()
             return shares.map { share in
                 let place = min(max(share, 0), 1) * Double(sorted.count - 1)
@@ -187,15 +188,19 @@ public struct KLDivergence: ~Copyable {
         let range = layout.rows(ofChunk: index)
         let file = base.file
         let saved = file.bytes.extracting(range)
-        // What has been read is not needed again: the pages go, so that a long file does not fill the memory.
-        defer { file.advise(.dontNeed, range: range) }
         var positions = try Buffer<PositionDivergence>.scores(chunks.scoredPerChunk)
         let isWhole = try feeder.feed(index, progress: progress) { scored, logits in
             let size = logits.count / scored.count
             let positions = positions.shared
             backend.pool.parallelFor(scored.count) { row, _ in
                 let slot = scored.lowerBound + row - chunks.firstScored
-                let base = LogitsRow(saved.extracting(slot * layout.rowBytes..<(slot + 1) * layout.rowBytes))
+                let place = slot * layout.rowBytes..<(slot + 1) * layout.rowBytes
+                let base = LogitsRow(saved.extracting(place))
+                // What has been read is not needed again: its pages go, as no plan has room for those of a chunk.
+                defer {
+                    file.advise(
+                        .dontNeed, range: range.lowerBound + place.lowerBound..<range.lowerBound + place.upperBound)
+                }
                 var result = positions.slice(slot..<slot + 1)
                 result[0] = PositionDivergence(
                     logits.extracting(row * size..<(row + 1) * size), base: base,
@@ -213,8 +218,10 @@ public struct KLDivergence: ~Copyable {
             guard position.loss.isFinite, position.divergence.isFinite else {
                 throw .notFinite(chunk: index, position: chunks.firstScored + slot)
             }
-            chunk.add(position)
-            statistics.add(position)
+        }
+        for slot in 0..<positions.count {
+            chunk.add(positions.span[slot])
+            statistics.add(positions.span[slot])
         }
         doneChunks += 1
         return chunk

@@ -179,6 +179,8 @@ struct LogitsRow: ~Escapable {
 public struct LogitsFileWriter: ~Copyable {
     private var output: OutputFile
     private let layout: LogitsLayout
+    private let path: String
+    private let tokens: [Int32]
     private var writtenRows = 0
 
     /// Begins a file at `path` for the chunks of a text and a model with `vocabularySize` tokens.
@@ -209,6 +211,20 @@ public struct LogitsFileWriter: ~Copyable {
         do throws(GGUFError) { try output.write(header.rawBytes) } catch { throw .file(error) }
         self.output = output
         self.layout = layout
+        self.path = path
+        tokens = chunks.tokens
+    }
+
+    /// Checks that what a model with a vocabulary of `size` tokens gives for `chunks` is what the file was begun for.
+    func check(_ chunks: TokenChunks, vocabularySize size: Int) throws(EvaluationError) {
+        guard layout.vocabularySize == size else {
+            throw .otherVocabulary(path, expected: size, found: layout.vocabularySize)
+        }
+        guard layout.chunkLength == chunks.length, tokens == chunks.tokens else {
+            throw .invalidLogitsFile(
+                path, "begun for another text", expected: "\(chunks.count) chunks of \(chunks.length) tokens",
+                found: "\(layout.chunkCount) of \(layout.chunkLength)")
+        }
     }
 
     private static func create(_ path: String, inputs: [String]) throws(EvaluationError) -> OutputFile {

@@ -57,10 +57,13 @@ public struct Perplexity: ~Copyable {
     ///   - logits: where to save the probabilities of all scored positions, for ``KLDivergence``. The file appears with
     ///     the last chunk; stopping before leaves none.
     /// - Throws: ``EvaluationError/model(_:)`` for a model that was loaded otherwise, or for which there is no
-    ///   memory.
+    ///   memory; ``EvaluationError/otherVocabulary(_:expected:found:)`` or
+    ///   ``EvaluationError/invalidLogitsFile(_:_:expected:found:)`` where `logits` was begun for another vocabulary or
+    ///   other chunks.
     public init(
         _ model: Model, _ chunks: TokenChunks, savingTo logits: consuming LogitsFileWriter? = nil
     ) throws(EvaluationError) {
+        try logits?.check(chunks, vocabularySize: model.configuration.vocabularySize)
         feeder = try ChunkFeeder(model, chunks)
         writer = logits
     }
@@ -122,11 +125,12 @@ public struct Perplexity: ~Copyable {
         }
         guard isWhole else { return nil }
         var chunk = PerplexityEstimate()
+        for slot in 0..<positions.count where !positions.span[slot].loss.isFinite {
+            throw .notFinite(chunk: index, position: chunks.firstScored + slot)
+        }
         for slot in 0..<positions.count {
-            let loss = positions.span[slot].loss
-            guard loss.isFinite else { throw .notFinite(chunk: index, position: chunks.firstScored + slot) }
-            chunk.add(loss)
-            estimate.add(loss)
+            chunk.add(positions.span[slot].loss)
+            estimate.add(positions.span[slot].loss)
         }
         doneChunks += 1
         isAbandoned = false

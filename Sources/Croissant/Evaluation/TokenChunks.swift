@@ -142,7 +142,8 @@ struct ChunkFeeder: ~Copyable {
         _ body: (_ positions: Range<Int>, _ logits: Span<Float>) throws(EvaluationError) -> Void
     ) throws(EvaluationError) -> Bool {
         let input = chunks.input(ofChunk: index)
-        let before = fedTokens
+        // What was fed of this chunk before it was stopped does not count.
+        let before = index * chunks.fedPerChunk
         var failure: EvaluationError?
         session.rewind(to: 0)
         do throws(ModelError) {

@@ -148,7 +148,7 @@ public struct Generator: ~Copyable {
     ///   last pass too.
     /// - Throws: nothing in practice: the prompt was checked when the generator was made.
     public mutating func start(progress: ((Int) -> Bool)? = nil) throws(ModelError) {
-        guard !hasStarted else { return }
+        guard !hasStarted, finishReason == nil else { return }
         hasStarted = true
         for token in prompt { sampler.accept(token) }
         let clock = ContinuousClock()
@@ -205,7 +205,8 @@ public struct Generator: ~Copyable {
 
     /// Ends the generation and gives back its session, for instance to go on with other text.
     ///
-    /// The session holds the prompt and all of ``tokens`` but the last, which has not been fed.
+    /// The session holds the prompt and all of ``tokens`` but the last, which has not been fed: up to
+    /// ``Session/position``, as a generation that was cancelled, or never started, has not fed all of its prompt.
     public consuming func takeSession() -> Session { session }
 
     /// The text that becomes certain with `token`, after deciding whether it is the last one.

@@ -17,9 +17,9 @@ public struct Session: ~Copyable {
     ///   - model: the model, which the session keeps.
     ///   - contextLength: positions that the cache holds, as for ``RuntimeOptions/contextLength``; what the model was
     ///     loaded with when nil.
-    /// - Throws: ``ModelError/overBudget(planned:budget:remedy:)`` or ``ModelError/outOfMemory(bytes:purpose:)`` where
-    ///   this context needs more than the model's budget or the system allows, and
-    ///   ``ModelError/invalidOption(name:value:expected:)`` for a length that makes no sense.
+    /// - Throws: ``ModelError/overBudget(planned:budget:remedy:)``, ``ModelError/overContainer(needed:limit:)`` or
+    ///   ``ModelError/outOfMemory(bytes:purpose:)`` where this context needs more than the model's budget, the container
+    ///   or the system allows, and ``ModelError/invalidOption(name:value:expected:)`` for a length that makes no sense.
     public init(_ model: Model, contextLength: Int? = nil) throws(ModelError) {
         var options = model.options
         options.threads = model.threads
@@ -28,6 +28,7 @@ public struct Session: ~Copyable {
         let plan = try MemoryPlan(
             model.configuration, tensors: model.tensors, tokenizerBytes: model.plan.tokenizerBytes, options: options,
             residence: model.plan.residence)
+        try plan.check(beyond: model.plan)
         let cache = try KVCache(plan.cache)
         let activations = try Activations(plan.activations)
         let scratch = try Scratch(plan.scratch)

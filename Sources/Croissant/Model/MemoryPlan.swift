@@ -177,6 +177,16 @@ public struct MemoryPlan: Sendable {
         if usesBLAS { try BLAS.checkAddressSpace(threads: promptThreads, beside: ownBytes) }
     }
 
+    /// Throws where a session needs what the plan that the model was `loaded` with did not: more than its container may
+    /// have, or the BLAS, which then has room for its buffers or never returns.
+    func check(beyond loaded: MemoryPlan) throws(ModelError) {
+        if ownBytes > loaded.ownBytes { try check(containerLimit: HostMemory.containerLimit) }
+        if usesBLAS, !loaded.usesBLAS {
+            try BLAS.checkAddressSpace(
+                threads: promptThreads, beside: cache.byteCount + activations.byteCount + scratch.byteCount)
+        }
+    }
+
     /// Whether batches meet floats: all of them, or those of types without panels.
     private var usesBLAS: Bool {
         guard batchSize > CPUBackend.vectorProducts else { return false }

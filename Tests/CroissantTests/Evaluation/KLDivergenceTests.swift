@@ -218,6 +218,7 @@ struct KLDivergenceTests {
         let found = try #require(statistics.divergence.quantiles([0, 0.1, 0.5, 0.9, 0.999, 1, -1, 2]))
         for (found, expected) in zip(found, [1, 1, 3, 4.6, 4.996, 5, 1, 5]) { #expect(abs(found - expected) < 1e-12) }
         #expect(statistics.divergence.mean.value == 2.8)
+        #expect(statistics.divergence.quantiles([0.5, .nan]) == nil)
     }
 
     @Test("a run that is stopped leaves no file, and does not go on")
@@ -242,6 +243,31 @@ struct KLDivergenceTests {
             #expect(try perplexity.next() != nil)
         }
         #expect(try folder.names.isEmpty, "a run that is dropped leaves none either")
+    }
+
+    @Test("a file that was begun for another text or vocabulary takes no logits")
+    func strangers() throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let model = try Self.model()
+        let chunks = try TokenChunks(Self.tokens, length: 12, beginning: nil)
+        func begin(_ other: TokenChunks, vocabularySize: Int) throws {
+            let writer = try LogitsFileWriter(
+                path: folder.file("base"), chunks: other, vocabularySize: vocabularySize)
+            _ = try Perplexity(model, chunks, savingTo: writer)
+        }
+        try begin(chunks, vocabularySize: 512)
+        #expect(throws: EvaluationError.otherVocabulary(folder.file("base"), expected: 512, found: 511)) {
+            try begin(chunks, vocabularySize: 511)
+        }
+        for other in [
+            try TokenChunks(Self.tokens, length: 12, beginning: nil, limit: 2),
+            try TokenChunks(Self.tokens, length: 15, beginning: nil),
+            try TokenChunks(Self.tokens.reversed(), length: 12, beginning: nil),
+        ] {
+            #expect(throws: EvaluationError.self) { try begin(other, vocabularySize: 512) }
+        }
+        #expect(try folder.names.isEmpty)
     }
 
     @Test("inputs are not overwritten, and folders and devices are no files")

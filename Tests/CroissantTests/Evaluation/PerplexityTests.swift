@@ -227,7 +227,7 @@ struct PerplexityTests {
         #expect(last >= limit && last < limit + 4)
         #expect(stopped == nil && perplexity.doneChunks == 1 && perplexity.estimate == first)
         #expect(try perplexity.next { _ in true } != nil)
-        #expect(perplexity.doneChunks == 2)
+        #expect(perplexity.doneChunks == 2 && perplexity.fedTokens == 2 * 19)
     }
 
     @Test("the plan is a session's with one chunk of context and the logits of one pass")

@@ -241,6 +241,15 @@ struct GeneratorTests {
         #expect(try generation.nextToken() == nil)
     }
 
+    @Test("what is cancelled before it starts feeds nothing")
+    func cancelledEarly() throws {
+        var generation = try Generator(try Session(try Self.model()), prompt: Self.prompt)
+        #expect(generation.cancel().isEmpty)
+        #expect(try generation.nextToken() == nil)
+        try generation.start()
+        #expect(generation.takeSession().position == 0)
+    }
+
     // MARK: Errors
 
     @Test("ids outside the vocabulary are refused before anything runs", arguments: [-1, 512, .max, .min] as [Int32])
