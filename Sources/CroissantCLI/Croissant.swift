@@ -34,6 +34,7 @@ struct CroissantCommand: ParsableCommand {
         Console.prepare()
         Interruption.install()
         do {
+            try refuseDamagedArguments()
             try refuseUnknownCommand()
             var command = try isBare ? withoutArguments() : parseAsRoot()
             try command.run()
@@ -90,6 +91,17 @@ struct CroissantCommand: ParsableCommand {
         return prefix
             + message.split(separator: "\n", omittingEmptySubsequences: false).map { String($0).escaped }
             .joined(separator: "\n")
+    }
+
+    /// Refuses arguments that are not UTF-8, where the kernel shows them: what became of them names another file.
+    private static func refuseDamagedArguments() throws {
+        let suspects = CommandLine.arguments.enumerated().filter { $1.unicodeScalars.contains("\u{FFFD}") }
+        guard !suspects.isEmpty, let bytes = SystemFile.bytes("/proc/self/cmdline") else { return }
+        let exact = bytes.split(separator: 0, omittingEmptySubsequences: false)
+        for (index, argument) in suspects where index < exact.count {
+            guard String(validating: exact[index], as: UTF8.self) == nil else { continue }
+            throw Failure("argument \(index) is not UTF-8: \(argument.quoted)", status: 64)
+        }
     }
 
     /// Refuses a first word that is no command, which the default command would call an unexpected argument.

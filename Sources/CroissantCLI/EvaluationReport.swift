@@ -52,7 +52,8 @@ struct EvaluationTimings: Encodable {
     /// What a person wants to know at the end.
     func text(chunks: Int, of total: Int, scored: Int) -> String {
         var parts = [
-            chunks == total ? "\(chunks) chunks" : "\(chunks) of \(total) chunks", "\(scored) tokens scored",
+            (chunks == total ? "" : "\(chunks) of ") + "\(total) chunk\(total == 1 ? "" : "s")",
+            "\(scored) token\(scored == 1 ? "" : "s") scored",
             "\(perSecond.formatted(places: 1)) t/s",
         ]
         if let peak = HostMemory.peakResident { parts.append("peak \(ByteCount(peak))") }

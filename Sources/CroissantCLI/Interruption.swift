@@ -31,7 +31,7 @@ enum Interruption {
         // So is a file that would become larger than `ulimit -f` allows.
         Foundation.signal(SIGXFSZ, SIG_IGN)
         let ignored = ignoredAtStart
-        for number in [SIGINT, SIGTERM, SIGHUP] {
+        for number in [SIGINT, SIGQUIT, SIGTERM, SIGHUP] {
             // What nohup, or the shell for a background job, made this program ignore stays ignored.
             guard let ignored else {
                 if number != SIGHUP { take(number) }
@@ -78,11 +78,6 @@ enum Temporary {
     /// Remembers a file or folder to be removed.
     static func add(_ path: String) {
         paths.withLock { _ = $0.insert(path) }
-    }
-
-    /// Forgets a file, which stays.
-    static func keep(_ path: String) {
-        paths.withLock { _ = $0.remove(path) }
     }
 
     /// Removes the files that are still there, and those that writers are filling.

@@ -41,13 +41,13 @@ struct RuntimeArguments: ParsableArguments {
     @Option(
         name: [.customLong("ctk", withSingleDash: true), .customLong("cache-type-k")],
         help: ArgumentHelp("Type of cached keys: f32, f16, bf16, q8_0, q4_0. (default: f16)", valueName: "type"),
-        transform: tensorType)
+        transform: cacheType)
     var keyType = GGMLType.f16
 
     @Option(
         name: [.customLong("ctv", withSingleDash: true), .customLong("cache-type-v")],
         help: ArgumentHelp("Type of cached values: f32, f16, bf16, q8_0, q4_0. (default: f16)", valueName: "type"),
-        transform: tensorType)
+        transform: cacheType)
     var valueType = GGMLType.f16
 
     @Option(
@@ -76,7 +76,7 @@ struct RuntimeArguments: ParsableArguments {
     func validate() throws {
         try requireRange("--ctx-size", contextLength, 0...1 << 24)
         try requireThreads(threads)
-        try requireThreads(promptThreads)
+        try requireThreads(promptThreads, "--threads-batch")
         try requireRange("--batch-size", batchSize, 1...1 << 16)
     }
 
@@ -226,6 +226,16 @@ extension WeightPlacement: ExpressibleByArgument {}
 extension InstructionSet: ExpressibleByArgument {}
 extension Quantizer.Calibration.Method: ExpressibleByArgument {}
 
+/// A type of cached keys or values by its name, in any case.
+func cacheType(_ name: String) throws -> GGMLType {
+    let known = Kernels.cacheTypes
+    guard let type = GGMLType(name: name), known.contains(type) else {
+        let names = known.map { $0.name.lowercased() }.joined(separator: ", ")
+        throw ValidationError("'\(name)' is not a type of cached keys or values: expected \(names)")
+    }
+    return type
+}
+
 /// A tensor type by its name, in any case.
 func tensorType(_ name: String) throws -> GGMLType {
     guard let type = GGMLType(name: name) else {
@@ -279,6 +289,6 @@ struct ThreadOption: ParsableArguments {
 }
 
 /// Refuses a number of threads that no pool takes.
-func requireThreads(_ threads: Int?) throws {
-    if let threads { try requireRange("--threads", threads, 1...ThreadPool.maximumThreads) }
+func requireThreads(_ threads: Int?, _ option: String = "--threads") throws {
+    if let threads { try requireRange(option, threads, 1...ThreadPool.maximumThreads) }
 }

@@ -1,42 +1,38 @@
-import Foundation
 import GGUF
 import SystemPackage
 
 /// A matrix of float32 in NumPy's format (NEP 1, version 1.0), written row by row.
 ///
-/// An incomplete file does not outlive the program.
+/// A file appears, or replaces another, when it is complete. Pipes and devices are written to as they are.
 struct NumPyFile: ~Copyable {
-    private let file: FileDescriptor
+    private var output: OutputFile?
+    private let device: FileDescriptor?
     private let path: String
 
-    /// Creates the file for `rows` rows of `columns` floats, in place of what is there.
+    /// Begins a matrix of `rows` rows of `columns` floats.
     ///
-    /// - Parameter inputs: files that must not be overwritten. To shorten a file whose mapping is in use would end the
-    ///   process.
+    /// - Parameter inputs: files that must not be overwritten.
     static func create(path: String, rows: Int, columns: Int, inputs: [String]) throws -> NumPyFile {
-        for input in inputs where SystemFile.areSame(path, input) { throw GGUFError.outputIsInput(path) }
-        let descriptor = try explained(path) {
-            try FileDescriptor.open(
-                FilePath(path), .writeOnly, options: [.create, .truncate],
-                permissions: [.ownerReadWrite, .groupRead, .otherRead])
-        }
-        let file = NumPyFile(file: descriptor, path: path)
-        // A device such as /dev/stdout must stay, whatever happens.
-        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-        if attributes?[.type] as? FileAttributeType == .typeRegular { Temporary.add(path) }
+        let kind = SystemFile.kind(of: path)
+        let isFile = kind == nil || kind == SystemFile.regular || kind == SystemFile.folder
+        var file =
+            try isFile
+            ? NumPyFile(path, output: OutputFile(path: path, inputs: inputs), device: nil)
+            : NumPyFile(path, output: nil, device: explained(path) { try .open(FilePath(path), .writeOnly) })
         try file.write(header(rows: rows, columns: columns))
         return file
     }
 
-    private init(file: FileDescriptor, path: String) {
-        self.file = file
+    private init(_ path: String, output: consuming OutputFile?, device: FileDescriptor?) {
         self.path = path
+        self.output = output
+        self.device = device
     }
 
-    deinit { try? file.close() }
+    deinit { try? device?.close() }
 
     /// Appends rows.
-    func append(_ values: Span<Float>) throws {
+    mutating func append(_ values: Span<Float>) throws {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(values.count * 4)
         for index in values.indices {
@@ -47,10 +43,14 @@ struct NumPyFile: ~Copyable {
     }
 
     /// Says that all rows are there.
-    consuming func finish() { Temporary.keep(path) }
+    mutating func finish() throws { try output?.commit() }
 
-    private func write(_ bytes: [UInt8]) throws {
-        _ = try Self.explained(path) { try file.writeAll(bytes) }
+    private mutating func write(_ bytes: [UInt8]) throws {
+        if let device {
+            _ = try Self.explained(path) { try device.writeAll(bytes) }
+        } else {
+            try output?.write(bytes.rawBytes)
+        }
     }
 
     private static func explained<Result>(_ path: String, _ work: () throws -> Result) throws -> Result {

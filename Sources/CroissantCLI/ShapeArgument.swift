@@ -39,6 +39,9 @@ struct ShapeArgument: ExpressibleByArgument {
         }
     }
 
+    /// The file that describes it; nil for a name.
+    var file: String? { ModelShape.named[text] == nil ? text : nil }
+
     /// The shape.
     func shape() throws -> ModelShape {
         if let named = ModelShape.named[text] { return named }

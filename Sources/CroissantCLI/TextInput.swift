@@ -32,6 +32,9 @@ package enum TextInput {
         }
     }
 
+    /// Those of `paths` that there are, and standard input's: what is read must not be written to.
+    static func paths(_ paths: String?...) -> [String] { paths.compactMap { $0 } + ["/dev/stdin"] }
+
     /// All of standard input, when it is not a person at a terminal; `missing` says what to do instead.
     static func standardInput(missing: String) throws -> String {
         guard isatty(STDIN_FILENO) == 0 else {

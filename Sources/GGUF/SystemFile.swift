@@ -89,7 +89,10 @@ package enum SystemFile {
 
     /// The text of the file at `path`, up to 64 KiB of it; nil where it cannot be read. For small files that the kernel
     /// makes up as they are read, such as those in `/proc`, which cannot be mapped.
-    package static func text(_ path: String) -> String? {
+    package static func text(_ path: String) -> String? { bytes(path).map { String(decoding: $0, as: UTF8.self) } }
+
+    /// The bytes of such a file.
+    package static func bytes(_ path: String) -> [UInt8]? {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
@@ -104,7 +107,7 @@ package enum SystemFile {
             if count == 0 { break }
             end += count
         }
-        return String(decoding: bytes[..<end], as: UTF8.self)
+        return Array(bytes[..<end])
     }
 
     /// The first line of such a file.

@@ -90,7 +90,7 @@ struct ErrorLineTests {
                 "error: cannot read text: \(folder ?? "") (Is a directory)\n"),
             Case(
                 ["-m", Fixture.tiny, "-p", "a", "-n", "0", "--logits", "/no/such/file.npy"],
-                "error: cannot write file: /no/such/file.npy (No such file or directory)\n"),
+                "error: cannot create file: /no/such/file.npy (No such file or directory)\n"),
             Case(
                 ["synthesize", "/no/such/file.gguf", "--shape", shape ?? ""],
                 "error: cannot create file: /no/such/file.gguf (No such file or directory)\n"),

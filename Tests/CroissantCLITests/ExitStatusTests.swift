@@ -32,6 +32,14 @@ struct ExitStatusTests {
         #expect(lines[2].hasPrefix("BLAS "))
     }
 
+    @Test("An argument that is not UTF-8 is refused, not mended")
+    func damagedArgument() throws {
+        let run = try CLI.shell(#""$BIN" inspect "$(printf 'mod\351le.gguf')""#)
+        #expect(run.status == 64 && run.error == "error: argument 2 is not UTF-8: \"mod\u{FFFD}le.gguf\"\n")
+        let whole = try CLI.run(["inspect", "mod\u{FFFD}le.gguf"])
+        #expect(whole.status == 1 && whole.error.contains("no such file"))
+    }
+
     @Test(
         "Wrong usage is 64, says so in its first line, and prints no result",
         arguments: [
@@ -47,7 +55,8 @@ struct ExitStatusTests {
             ["generate", "-m", "x", "-p", "a", "-b", "0"],
             ["generate", "-m", "x", "-p", "a", "-c", "-1"],
             ["generate", "-m", "x", "-p", "a", "-c", "99999999"],
-            ["generate", "-m", "x", "-p", "a", "-ctk", "q9"],
+            ["generate", "-m", "x", "-p", "a", "-ctk", "q9"], ["budget", "x", "-ctv", "q6_K"],
+            ["bench", "-m", "x", "-ctk", "f16,q5_0"], ["generate", "-m", "x", "-p", "a", "-tb", "0"],
             ["generate", "-m", "x", "-p", "a", "-ctv", ""],
             ["generate", "-m", "x", "-p", "a", "--isa", "mmx"],
             ["generate", "-m", "x", "-p", "a", "--weights", "there"],

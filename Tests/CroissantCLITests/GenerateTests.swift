@@ -239,6 +239,35 @@ struct LogitsTests {
         #expect(difference < 1e-4)
     }
 
+    @Test("What was there before stays until all logits are there, and pipes are written to")
+    func replacing() throws {
+        let path = try Fixture.newFile("logits.npy", "kept")
+        let environment = ["MODEL": Fixture.tiny, "OUT": path]
+        let command = #""$BIN" -m "$MODEL" --ids 1,2,3,4 -n 0 -q --logits "#
+        let limited = try CLI.shell("ulimit -f 2; exec " + command + #""$OUT""#, environment: environment)
+        #expect(limited.status == 1 && limited.error.hasPrefix("error: cannot write"))
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == "kept")
+        let piped = try CLI.shell(command + #"/dev/stdout | cat > "$OUT""#, environment: environment)
+        #expect(piped.status == 0)
+        #expect(try Matrix(path: path).rows == 4)
+    }
+
+    @Test("What is read is not written to")
+    func inputs() throws {
+        let path = try Fixture.newFile("tokenizer.json", "{}")
+        let environment = ["MODEL": Fixture.tiny, "OUT": path]
+        let run = try CLI.shell(#""$BIN" -m "$MODEL" -n 0 --logits "$OUT" < "$OUT""#, environment: environment)
+        #expect(run.status == 1 && run.error.contains("output is the same file as the input"))
+        let saving = try CLI.shell(
+            #"yes | head -500 > "$OUT"; "$BIN" perplexity -m "$MODEL" -c 32 --save-logits "$OUT" < "$OUT""#,
+            environment: environment)
+        #expect(saving.status == 1 && saving.error.contains("output is the same file as the input"))
+        let shape = try Fixture.newFile("shape.json", Fixture.shape(vocabulary: 600))
+        let made = try CLI.run(["synthesize", shape, "--shape", shape])
+        #expect(made.status == 1 && made.error.contains("output is the same file as the input"))
+        #expect(try String(contentsOfFile: shape, encoding: .utf8) == Fixture.shape(vocabulary: 600))
+    }
+
     @Test("The largest logit of the last row is the token that greedy generation takes")
     func agreesWithGeneration() throws {
         let matrix = try logits([])

@@ -132,6 +132,6 @@ struct PerplexityTests {
         let result = try running.finish(limit: 20)
         #expect(result.status == 130)
         #expect(result.output.isEmpty)
-        #expect(result.error.contains("\n0 of 1 chunks; 0 tokens scored; "))
+        #expect(result.error.contains("\n0 of 1 chunk; 0 tokens scored; "))
     }
 }

@@ -27,7 +27,8 @@ package struct Sampler: Sendable {
     /// A sampler that has seen no tokens.
     package init(_ parameters: SamplingParameters) {
         self.parameters = parameters
-        seed = parameters.seed ?? UInt64.random(in: .min ... .max)
+        // Programs that read a document with the seed in it may have no other numbers than doubles.
+        seed = parameters.seed ?? UInt64.random(in: 0..<1 << 53)
         random = Xoshiro256(seed: seed)
     }
 

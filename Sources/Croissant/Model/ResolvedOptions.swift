@@ -63,9 +63,8 @@ struct ResolvedOptions {
     private static func cacheType(
         _ type: GGMLType, _ configuration: ModelConfiguration, name: String
     ) throws(ModelError) -> GGMLType {
-        let kernels = Kernels(.scalar)
-        guard Kernels.canCompute(type), kernels.canCache(type) else {
-            let known = GGMLType.allCases.filter { Kernels.canCompute($0) && kernels.canCache($0) }
+        let known = Kernels.cacheTypes
+        guard known.contains(type) else {
             throw .invalidOption(name: name, value: type.name, expected: known.map(\.name).joined(separator: ", "))
         }
         guard type.byteCount(elements: configuration.headSize) != nil else {

@@ -72,7 +72,8 @@ struct BenchSettings: ParsableArguments {
 
     func validate() throws {
         try requireRange("--ctx-size", contextLength, 0...1 << 24)
-        for threads in (threads?.values ?? []) + (promptThreads?.values ?? []) { try requireThreads(threads) }
+        for threads in threads?.values ?? [] { try requireThreads(threads) }
+        for threads in promptThreads?.values ?? [] { try requireThreads(threads, "--threads-batch") }
         for size in batchSize.values { try requireRange("--batch-size", size, 1...1 << 16) }
     }
 
@@ -105,7 +106,7 @@ struct BenchSettings: ParsableArguments {
 }
 
 private func typeList(_ text: String) throws -> [GGMLType] {
-    try text.split(separator: ",", omittingEmptySubsequences: false).map { try tensorType(String($0)) }
+    try text.split(separator: ",", omittingEmptySubsequences: false).map { try cacheType(String($0)) }
 }
 
 /// Reads a list of choices; those that are left to the program are nil.

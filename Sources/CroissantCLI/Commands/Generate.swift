@@ -176,8 +176,10 @@ struct Generate: ParsableCommand {
             }
         }
         let finishReason = generation.finishReason ?? .cancelled
+        var prompt: String?
+        if case .text(let text) = input { prompt = text }
         let result = Result(
-            promptTokens: generation.prompt, tokens: generation.tokens, text: text,
+            prompt: prompt, promptTokens: generation.prompt, tokens: generation.tokens, text: text,
             finishReason: finishReason.rawValue, seed: generation.seed, timings: Timings(generation.metrics),
             memory: Host.Memory(plan), model: model.file.path)
         if json { try Console.writeJSON(result) }
@@ -225,8 +227,8 @@ struct Generate: ParsableCommand {
             throw ModelError.contextExceeded(tokens: tokens.count, capacity: session.contextLength)
         }
         guard !tokens.isEmpty else { throw Failure("no tokens: prompt (expected at least one token, found none)") }
-        let inputs = session.model.file.shardPaths + [file].compactMap { $0 }
-        let matrix = try NumPyFile.create(path: path, rows: tokens.count, columns: size, inputs: inputs)
+        let inputs = session.model.file.shardPaths + TextInput.paths(file, model.tokenizer)
+        var matrix = try NumPyFile.create(path: path, rows: tokens.count, columns: size, inputs: inputs)
         var failure: (any Error)?
         let bar = ProgressBar("prompt", total: tokens.count, isQuiet: output.quiet)
         let start = ContinuousClock.now
@@ -241,7 +243,7 @@ struct Generate: ParsableCommand {
         bar.finish()
         if let failure { throw failure }
         try Interruption.check()
-        matrix.finish()
+        try matrix.finish()
         let seconds = (ContinuousClock.now - start).seconds
         if json {
             try Console.writeJSON(
@@ -281,6 +283,8 @@ struct Generate: ParsableCommand {
     }
 
     private struct Result: Encodable {
+        /// Nothing where it was given as ids.
+        let prompt: String?
         let promptTokens: [Int32]
         let tokens: [Int32]
         let text: String

@@ -89,7 +89,7 @@ struct Perplexity: ParsableCommand {
         if output.verbose {
             Console.note("\(encoding.ids.count) tokens: \(chunks.count) chunks of \(length)")
         }
-        let inputs = gguf.shardPaths + [file].compactMap { $0 }
+        let inputs = gguf.shardPaths + TextInput.paths(file, self.model.tokenizer)
         let logits = try saveLogits.map { path throws(EvaluationError) in
             try LogitsFileWriter(
                 path: path, chunks: chunks, vocabularySize: model.configuration.vocabularySize, inputs: inputs)

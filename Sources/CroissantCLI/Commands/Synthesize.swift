@@ -39,6 +39,7 @@ struct Synthesize: ParsableCommand {
     }
 
     func run() throws {
+        if let file = shape.file, SystemFile.areSame(out, file) { throw GGUFError.outputIsInput(out) }
         let synthesizer = try ModelSynthesizer(shape: try shape.shape(), mix: pure ? type.pure : type, seed: seed)
         if output.verbose {
             let shape = synthesizer.shape

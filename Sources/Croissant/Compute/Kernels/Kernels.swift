@@ -114,6 +114,12 @@ package import GGUF
         return unsafe id < quantizers.count && quantizers[id] != nil
     }
 
+    /// The types of elements that a cache can hold, on every instruction set.
+    package static var cacheTypes: [GGMLType] {
+        let kernels = Kernels(.scalar)
+        return GGMLType.allCases.filter { canCompute($0) && kernels.canCache($0) }
+    }
+
     /// Whether a cache can hold elements of `type`.
     package func canCache(_ type: GGMLType) -> Bool {
         let id = Int(type.rawValue)
