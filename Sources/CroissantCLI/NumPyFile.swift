@@ -13,8 +13,8 @@ struct NumPyFile: ~Copyable {
     ///
     /// - Parameter inputs: files that must not be overwritten.
     static func create(path: String, rows: Int, columns: Int, inputs: [String]) throws -> NumPyFile {
-        let kind = SystemFile.kind(of: path)
-        let isFile = kind == nil || kind == SystemFile.regular || kind == SystemFile.folder
+        let kind = SystemFile.kind(of: path) ?? SystemFile.regular
+        let isFile = [SystemFile.regular, SystemFile.folder].contains(kind) && !SystemFile.isSpecial(path)
         var file =
             try isFile
             ? NumPyFile(path, output: OutputFile(path: path, inputs: inputs), device: nil)

@@ -287,10 +287,12 @@ package struct OutputFile: ~Copyable {
             guard kind == SystemFile.regular else { throw .outputIsNoFile(path, found: kind) }
             for input in inputs where SystemFile.areSame(path, input) { throw .outputIsInput(path) }
         }
+        // The temporary file would be made there, and take the place of /dev/stdout for all programs.
+        if SystemFile.isSpecial(path) { throw .outputIsNoFile(path, found: "a name in /dev or /proc") }
         // The temporary name would do.
         if SystemFile.isTooLong(path) { throw .system(operation: "create", path: path, code: ENAMETOOLONG) }
         let random = String(UInt64.random(in: .min ... .max), radix: 16)
-        let temporaryPath = "\(Self.folder(of: path))/.gguf-\(random).partial"
+        let temporaryPath = "\(SystemFile.folder(of: path))/.gguf-\(random).partial"
         let descriptor = unsafe open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { throw .system(operation: "create", path: path, code: errno) }
         UnfinishedFiles.add(temporaryPath)
@@ -347,7 +349,7 @@ package struct OutputFile: ~Copyable {
         guard status == 0 else { throw .system(operation: "rename", path: path, code: errno) }
         isCommitted = true
         // The new name is on the disk once the folder is; not every file system can do that, and the data is safe.
-        let folder = unsafe open(Self.folder(of: path), O_RDONLY | O_CLOEXEC)
+        let folder = unsafe open(SystemFile.folder(of: path), O_RDONLY | O_CLOEXEC)
         if folder >= 0 {
             fsync(folder)
             close(folder)
@@ -376,11 +378,5 @@ package struct OutputFile: ~Copyable {
             }
             done += count
         }
-    }
-
-    private static func folder(of path: String) -> String {
-        // By bytes, as the system sees it: a character may be a slash with an accent.
-        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
-        return slash == path.startIndex ? "/" : String(decoding: path.utf8[..<slash], as: UTF8.self)
     }
 }

@@ -50,6 +50,25 @@ package enum SystemFile {
         return unsafe stat(path, &status) == 0 ? status : nil
     }
 
+    /// Whether a path lies in /dev or in /proc, as /dev/stdout and /dev/fd/1 do, whatever they lead to: there are no
+    /// files to be made or replaced.
+    package static func isSpecial(_ path: String) -> Bool {
+        guard let folder = status(of: folder(of: path)) else { return false }
+        if let devices = status(of: "/dev"), folder.st_dev == devices.st_dev, folder.st_ino == devices.st_ino {
+            return true
+        }
+        // A file system of its own, wherever there is one.
+        guard let processes = status(of: "/proc"), processes.st_dev != status(of: "/")?.st_dev else { return false }
+        return folder.st_dev == processes.st_dev
+    }
+
+    /// The folder that a path lies in.
+    static func folder(of path: String) -> String {
+        // By bytes, as the system sees it: a character may be a slash with an accent.
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+        return slash == path.startIndex ? "/" : String(decoding: path.utf8[..<slash], as: UTF8.self)
+    }
+
     /// What kind of thing a path leads to, in words; nil where it leads nowhere.
     package static func kind(of path: String) -> String? { status(of: path).map(kind) }
 

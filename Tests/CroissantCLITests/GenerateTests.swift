@@ -247,9 +247,20 @@ struct LogitsTests {
         let limited = try CLI.shell("ulimit -f 2; exec " + command + #""$OUT""#, environment: environment)
         #expect(limited.status == 1 && limited.error.hasPrefix("error: cannot write"))
         #expect(try String(contentsOfFile: path, encoding: .utf8) == "kept")
-        let piped = try CLI.shell(command + #"/dev/stdout | cat > "$OUT""#, environment: environment)
-        #expect(piped.status == 0)
-        #expect(try Matrix(path: path).rows == 4)
+        for redirection in [#"/dev/stdout | cat > "$OUT""#, #"/dev/stdout > "$OUT""#, #"/dev/fd/1 > "$OUT""#] {
+            #expect(try CLI.shell(command + redirection, environment: environment).status == 0)
+            #expect(try Matrix(path: path).rows == 4)
+        }
+    }
+
+    @Test("Files that appear when they are complete appear under names of their own", arguments: ["stdout", "fd/1"])
+    func devices(name: String) throws {
+        let path = try Fixture.newFile("out.gguf", "")
+        let shape = try Fixture.newFile("shape.json", Fixture.shape())
+        let run = try CLI.shell(
+            #""$BIN" synthesize /dev/\#(name) --shape "$SHAPE" > "$OUT""#, environment: ["SHAPE": shape, "OUT": path])
+        #expect(run.status == 1 && run.error.contains("found a name in /dev or /proc"))
+        #expect(try String(contentsOfFile: path, encoding: .utf8).isEmpty)
     }
 
     @Test("What is read is not written to")
