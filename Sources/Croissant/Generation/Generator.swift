@@ -12,6 +12,8 @@ public enum FinishReason: String, Sendable {
     case contextFull
     /// The caller stopped it.
     case cancelled
+    /// The model gave no numbers to choose by: see ``ModelError/noNumbers(position:)``.
+    case noNumbers
 }
 
 /// How far a generation goes.
@@ -166,7 +168,8 @@ public struct Generator: ~Copyable {
     ///
     /// With the last token comes all text that was held back.
     ///
-    /// - Throws: nothing in practice, as ``start(progress:)``.
+    /// - Throws: ``ModelError/noNumbers(position:)`` where weights are damaged: nothing else in practice, as
+    ///   ``start(progress:)``.
     public mutating func nextToken() throws(ModelError) -> GeneratedToken? {
         try start()
         guard finishReason == nil else { return nil }
@@ -177,7 +180,13 @@ public struct Generator: ~Copyable {
         let clock = ContinuousClock()
         let begin = clock.now
         if let last = tokens.last { try session.evaluate([last]) }
-        let token = session.sample(&sampler)
+        let token: Int32
+        do throws(ModelError) {
+            token = try session.sample(&sampler)
+        } catch {
+            finishReason = .noNumbers
+            throw error
+        }
         sampler.accept(token)
         tokens.append(token)
         metrics.generatedTokens += 1
@@ -186,9 +195,9 @@ public struct Generator: ~Copyable {
         return GeneratedToken(id: token, text: text)
     }
 
-    /// The next piece of text; nil at the end. Pieces may be empty.
+    /// The next piece of text; nil at the end, whose reason is then in ``finishReason``. Pieces may be empty.
     public mutating func next() -> String? {
-        // Everything that could fail was checked before: the prompt by init, the context's room by finishReason.
+        // The prompt was checked by init, and what else may fail is a reason to end.
         (try? nextToken())?.text
     }
 

@@ -128,11 +128,15 @@ public struct Session: ~Copyable {
     }
 
     /// Chooses the next token by the logits of the last one.
-    package mutating func sample(_ sampler: inout Sampler) -> Int32 {
+    ///
+    /// - Throws: ``ModelError/noNumbers(position:)`` where its own logit, the largest mostly, is none.
+    package mutating func sample(_ sampler: inout Sampler) throws(ModelError) -> Int32 {
         precondition(logitRows > 0, "there are no logits to sample from")
         let size = model.configuration.vocabularySize
         var last = activations.logits.mutableSlice((logitRows - 1) * size..<logitRows * size)
-        return sampler.sample(&last)
+        let token = sampler.sample(&last)
+        guard last[Int(token)].isFinite else { throw .noNumbers(position: position - 1) }
+        return token
     }
 
     private mutating func forward(_ tokens: ArraySlice<Int32>, logits: Transformer.Logits) {

@@ -28,6 +28,8 @@ public enum ModelError: Error, Sendable, Equatable {
     case invalidWeight(tensor: String, index: Int, value: String, expected: String)
     /// What `tensor` is multiplied with while a text is read has numbers that are none, or whose squares are none.
     case infiniteActivations(tensor: String)
+    /// What follows position `position`, from 0 on, has logits that are no numbers.
+    case noNumbers(position: Int)
     /// A tensor that is quantised already, in the type named, would be quantised again.
     case requantization(tensor: String, type: String)
     /// The system refused so many bytes, which were for `purpose`.
@@ -73,6 +75,8 @@ extension ModelError: CustomStringConvertible {
             "bad weight: \(tensor.escaped)[\(index)] (expected \(expected), found \(value))"
         case .infiniteActivations(let tensor):
             "bad activations: the input of \(tensor.escaped) (expected numbers with finite squares, found others)"
+        case .noNumbers(let position):
+            "the model gives no number: position \(position) (expected finite logits)"
         case .requantization(let tensor, let type):
             "weights are quantised already: tensor \(tensor.quoted) (expected F32, F16 or BF16, found \(type))"
         case .outOfMemory(let bytes, let purpose):
@@ -102,6 +106,7 @@ extension ModelError: CustomStringConvertible {
         case .overBudget(_, _, let remedy): remedy
         case .requantization:
             "quantise the original, in F16 or BF16; --allow-requantize does it all the same, and adds up the errors"
+        case .noNumbers: "'croissant-gguf check FILE' looks for damaged weights"
         case .infiniteActivations: "weights that make this input are too large, whatever the text"
         case .outOfMemory, .overContainer:
             "a smaller context (-c), a smaller batch (-b), fewer threads (-t) or --weights mapped needs less"

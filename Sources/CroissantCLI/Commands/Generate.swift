@@ -211,7 +211,7 @@ struct Generate: ParsableCommand {
         switch reason {
         case .endOfGeneration: parts.append("end of text")
         case .stopString: parts.append("stop text")
-        case .length: break
+        case .length, .noNumbers: break
         case .contextFull: parts.append("context full")
         case .cancelled: parts.append("interrupted")
         }

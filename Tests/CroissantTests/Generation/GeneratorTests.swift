@@ -252,6 +252,24 @@ struct GeneratorTests {
 
     // MARK: Errors
 
+    @Test("a model that gives no numbers is an error, however tokens are chosen", arguments: [0, 0.8] as [Float])
+    func noNumbers(temperature: Float) throws {
+        var file = try ModelFile(shape: .tiny)
+        try file.change("output.weight") { tensor in
+            for byte in tensor.bytes.indices { tensor.bytes[byte] = 0xFF }
+        }
+        var generation = try Generator(
+            try Session(try file.load(.small)), promptTokens: [1, 2, 3], sampling: .init(temperature: temperature))
+        do throws(ModelError) {
+            _ = try generation.nextToken()
+            Issue.record("nothing was thrown")
+        } catch {
+            #expect(error == .noNumbers(position: 2))
+        }
+        #expect(generation.finishReason == .noNumbers && generation.tokens.isEmpty)
+        #expect(generation.next() == nil)
+    }
+
     @Test("ids outside the vocabulary are refused before anything runs", arguments: [-1, 512, .max, .min] as [Int32])
     func strangers(id: Int32) throws {
         let model = try Self.model()
