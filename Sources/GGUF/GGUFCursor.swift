@@ -69,7 +69,8 @@ package struct GGUFCursor: ~Escapable {
             throw .invalidField(
                 "\(what) is not valid UTF-8", location(start), expected: "UTF-8", found: repaired.quoted)
         }
-        // Texts are compared in their normal form, and marks without end take time without end to be put in order.
+        // Texts are compared in their normal form, and the time that marks take to be put in order grows with the square
+        // of their number.
         guard range.count <= Self.accentedNameLimit || name.utf8.allSatisfy({ $0 < 0x80 }) else {
             throw .invalidField(
                 "\(what) too long", location(start),

@@ -15,6 +15,7 @@ struct Generation: Decodable {
         let peak: Int
     }
 
+    let prompt: String?
     let promptTokens: [Int32]
     let tokens: [Int32]
     let text: String
@@ -73,6 +74,7 @@ struct GoldenGenerationTests {
         let base = ["-m", Fixture.stories, "-n", "20", "--json"] + exact
         let option = try CLI.run(base + ["-p", prompt]).json(Generation.self)
         #expect(option.promptTokens == [1, 403, 407, 261, 378])
+        #expect(option.prompt == prompt)
         let file = try Fixture.newFile("prompt.txt", prompt)
         let others = try [
             CLI.run(base + ["-f", file]), CLI.run(base, stdin: prompt), CLI.run(base + ["--ids", "1,403,407,261,378"]),

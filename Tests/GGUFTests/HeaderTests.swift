@@ -103,7 +103,7 @@ struct HeaderTests {
         let long = String(repeating: "k", count: 65536)
         #expect(problem(RawFile.pair(long, type: 0, [1])) == "metadata key too long")
         #expect(parseError(RawFile.pair(String(long.dropLast()), type: 0, [1])) == nil)
-        // As many marks as a key has room for take minutes to be put in order.
+        // Marks are put in order in a time that grows with the square of their number.
         let marked = "a" + String(repeating: "\u{301}", count: 300) + String(repeating: "\u{323}", count: 300)
         #expect(problem(RawFile.pair(marked, type: 0, [1])) == "metadata key too long")
         #expect(parseError(RawFile.pair(String(repeating: "é", count: 512), type: 0, [1])) == nil)

@@ -109,6 +109,15 @@ struct SafetensorsTests {
         #expect(try problem(header, count) == message)
     }
 
+    @Test("Names of more than 1024 bytes are refused before they are compared")
+    func longNames() throws {
+        func header(_ length: Int) -> String {
+            #"{"\#(String(repeating: "a", count: length))": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}"#
+        }
+        #expect(try problem(header(1024), 4) == nil)
+        #expect(try problem(header(1025), 4) == "name too long: x (expected at most 1024 bytes, found 1025)")
+    }
+
     @Test("Bytes behind the last tensor are refused")
     func rest() throws {
         let header = #"{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}"#

@@ -225,6 +225,11 @@ struct SamplerTests {
 
     // MARK: Seeds
 
+    @Test("seeds of its own are whole numbers that a double holds")
+    func ownSeeds() {
+        for _ in 0..<20 { #expect(Sampler(SamplingParameters()).seed < 1 << 53) }
+    }
+
     @Test("the same seed gives the same draws, another one others")
     func seeds() {
         func draws(_ seed: UInt64?) -> [Int32] {
