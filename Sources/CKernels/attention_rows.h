@@ -9,6 +9,11 @@
 
 typedef lanes (*load_fn)(const void *row, size_t i);
 
+/* The factor, in every lane, of what a load_fn gives for the block of 32 that element i is in; NULL: none. It is
+ * applied once to a block's products, or to its probability: on Zen 3 two threads attend to 1536 positions of q4_0 1.6
+ * times as fast this way and with raise_bytes, to those of q8_0 1.1 times. */
+typedef lanes (*scale_fn)(const void *row, size_t i);
+
 typedef int8_t bytes __attribute__((vector_size(LANES)));
 typedef uint16_t halves __attribute__((vector_size(2 * LANES)));
 
@@ -53,30 +58,70 @@ TARGET CK_INLINE lanes broadcast_f16(const void *address) {
 #endif
 }
 
+#if LANES == 8
+/* Bytes i to i + 7 of sixteen, each one the highest of its lane: what a sign extension would give, times 2^24, in one
+ * operation instead of two (Zen 3). */
+TARGET CK_INLINE __m256i raise_bytes(__m256i sixteen_twice, size_t i) {
+    const __m256i places = _mm256_setr_epi32(
+        0x00808080, 0x01808080, 0x02808080, 0x03808080, 0x04808080, 0x05808080, 0x06808080, 0x07808080);
+    return _mm256_shuffle_epi8(sixteen_twice, _mm256_add_epi8(places, _mm256_set1_epi32((int)i << 24)));
+}
+
+TARGET CK_INLINE __m256i load_sixteen_twice(const void *address) {
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128(address));
+}
+#endif
+
 TARGET CK_INLINE lanes load_q8_0(const void *row, size_t i) {
     const ck_block_q8_0 *const block = (const ck_block_q8_0 *)row + i / 32;
+#if LANES == 8
+    return (lanes)_mm256_cvtepi32_ps(raise_bytes(load_sixteen_twice(block->weights + (i & 16)), i & 8));
+#else
     bytes weights;
     memcpy(&weights, block->weights + i % 32, sizeof weights);
-    return __builtin_convertvector(weights, lanes) * broadcast_f16(&block->scale);
+    return __builtin_convertvector(weights, lanes);
+#endif
+}
+
+TARGET CK_INLINE lanes scale_q8_0(const void *row, size_t i) {
+    const lanes scale = broadcast_f16(&((const ck_block_q8_0 *)row + i / 32)->scale);
+    return LANES == 8 ? scale * 0x1p-24f : scale;
 }
 
 TARGET CK_INLINE lanes load_q4_0(const void *row, size_t i) {
     const ck_block_q4_0 *const block = (const ck_block_q4_0 *)row + i / 32;
 #if LANES == 16
-    /* A table of all sixteen weights, of which the lower four bits of a lane choose one: made once for both halves of
-     * a block, and cheaper than a conversion. */
+    /* A table of all sixteen weights, of which the lower four bits of a lane choose one: cheaper than a conversion. */
     const lanes table = {-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7};
     const __m512i pairs = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)block->low));
-    return (lanes)_mm512_permutexvar_ps(
-        i & 16 ? _mm512_srli_epi32(pairs, 4) : pairs, (__m512)(table * broadcast_f16(&block->scale)));
+    return (lanes)_mm512_permutexvar_ps(i & 16 ? _mm512_srli_epi32(pairs, 4) : pairs, (__m512)table);
+#elif LANES == 8
+    /* With its highest bit inverted, a weight of four bits is what it stands for, q - 8. */
+    const __m256i pairs = raise_bytes(
+        _mm256_xor_si256(load_sixteen_twice(block->low), _mm256_set1_epi8((char)0x88)), i & 8);
+    return (lanes)_mm256_cvtepi32_ps(
+        i & 16 ? _mm256_and_si256(pairs, _mm256_set1_epi32((int)0xf0000000)) : _mm256_slli_epi32(pairs, 4));
 #else
     typedef uint8_t unsigned_bytes __attribute__((vector_size(LANES)));
     unsigned_bytes pairs;
     memcpy(&pairs, block->low + i % 16, sizeof pairs);
     const bytes weights = (bytes)(i & 16 ? pairs >> 4 : pairs & 15) - 8;
-    return __builtin_convertvector(weights, lanes) * broadcast_f16(&block->scale);
+    return __builtin_convertvector(weights, lanes);
 #endif
 }
+
+TARGET CK_INLINE lanes scale_q4_0(const void *row, size_t i) {
+    const lanes scale = broadcast_f16(&((const ck_block_q4_0 *)row + i / 32)->scale);
+    return LANES == 8 ? scale * 0x1p-28f : scale;
+}
+
+/* What a cache's type is to these templates. */
+typedef struct row_type {
+    load_fn load;
+    scale_fn scale;
+    /* Element i, where vectors end before a row does. */
+    ck_load_scalar load_one;
+} row_type;
 
 /* Blocks of 32 are whole vectors: only floats have a rest. */
 CK_INLINE float load_none(const void *row, size_t i) {
@@ -98,8 +143,8 @@ TARGET CK_INLINE float sum_of_lanes(lanes values) {
 
 /* The products of CK_ROWS rows with `heads` queries, 1 or HEADS. */
 TARGET CK_INLINE void scores_of(
-    load_fn load, ck_load_scalar load_one, const uint8_t *const row[CK_ROWS], const float *queries, size_t heads,
-    size_t head_size, lanes sums[CK_ROWS][HEADS], float rest[CK_ROWS][HEADS]) {
+    row_type type, const uint8_t *const row[CK_ROWS], const float *queries, size_t heads, size_t head_size,
+    lanes sums[CK_ROWS][HEADS], float rest[CK_ROWS][HEADS]) {
     lanes more[CK_ROWS]; /* one query alone has too few sums to hide the latency of an addition */
     CK_UNROLL
     for (size_t r = 0; r < CK_ROWS; r++) {
@@ -111,13 +156,32 @@ TARGET CK_INLINE void scores_of(
         }
     }
     size_t i = 0;
+    for (; type.scale != NULL && i < head_size; i += 32) {
+        CK_UNROLL
+        for (size_t r = 0; r < CK_ROWS; r++) {
+            lanes products[HEADS];
+            CK_UNROLL
+            for (size_t k = 0; k < 32; k += LANES) {
+                const lanes values = type.load(row[r], i + k);
+                CK_UNROLL
+                for (size_t h = 0; h < heads; h++) {
+                    const lanes query = load_f32(queries + h * head_size, i + k);
+                    products[h] = k == 0 ? values * query : products[h] + values * query;
+                }
+            }
+            CK_UNROLL
+            for (size_t h = 0; h < heads; h++) {
+                sums[r][h] += products[h] * type.scale(row[r], i);
+            }
+        }
+    }
     if (heads == 1) {
         for (; i + 2 * LANES <= head_size; i += 2 * LANES) {
             const lanes first = load_f32(queries, i), second = load_f32(queries, i + LANES);
             CK_UNROLL
             for (size_t r = 0; r < CK_ROWS; r++) {
-                sums[r][0] += load(row[r], i) * first;
-                more[r] += load(row[r], i + LANES) * second;
+                sums[r][0] += type.load(row[r], i) * first;
+                more[r] += type.load(row[r], i + LANES) * second;
             }
         }
     }
@@ -129,7 +193,7 @@ TARGET CK_INLINE void scores_of(
         }
         CK_UNROLL
         for (size_t r = 0; r < CK_ROWS; r++) {
-            const lanes values = load(row[r], i);
+            const lanes values = type.load(row[r], i);
             CK_UNROLL
             for (size_t h = 0; h < heads; h++) {
                 sums[r][h] += values * query[h];
@@ -140,15 +204,15 @@ TARGET CK_INLINE void scores_of(
         sums[r][0] += more[r];
         for (size_t tail = i; tail < head_size; tail++) {
             for (size_t h = 0; h < heads; h++) {
-                rest[r][h] += load_one(row[r], tail) * queries[h * head_size + tail];
+                rest[r][h] += type.load_one(row[r], tail) * queries[h * head_size + tail];
             }
         }
     }
 }
 
 TARGET CK_INLINE void scores_of_rows(
-    load_fn load, ck_load_scalar load_one, size_t row_bytes, const float *queries, size_t heads, const void *keys,
-    size_t n, size_t head_size, float *scores, size_t stride) {
+    row_type type, size_t row_bytes, const float *queries, size_t heads, const void *keys, size_t n, size_t head_size,
+    float *scores, size_t stride) {
     for (size_t first = 0; first < n; first += CK_ROWS) {
         const uint8_t *row[CK_ROWS];
         for (size_t r = 0; r < CK_ROWS; r++) {
@@ -160,9 +224,9 @@ TARGET CK_INLINE void scores_of_rows(
             lanes sums[CK_ROWS][HEADS];
             float rest[CK_ROWS][HEADS];
             if (group == HEADS) {
-                scores_of(load, load_one, row, queries + h * head_size, HEADS, head_size, sums, rest);
+                scores_of(type, row, queries + h * head_size, HEADS, head_size, sums, rest);
             } else {
-                scores_of(load, load_one, row, queries + h * head_size, 1, head_size, sums, rest);
+                scores_of(type, row, queries + h * head_size, 1, head_size, sums, rest);
             }
             for (size_t r = 0; r < CK_ROWS && first + r < n; r++) {
                 for (size_t k = 0; k < group; k++) {
@@ -179,7 +243,7 @@ TARGET CK_INLINE void scores_of_rows(
 /* `registers` vectors of `out` from element `first` on, for `heads` queries, 1 or HEADS: they stay in registers while
  * the rows pass by. */
 TARGET CK_INLINE void accumulate_slab(
-    load_fn load, size_t row_bytes, const float *probabilities, size_t heads, size_t stride, const void *values,
+    row_type type, size_t row_bytes, const float *probabilities, size_t heads, size_t stride, const void *values,
     size_t n, size_t head_size, size_t first, size_t registers, float *out) {
     lanes sums[HEADS][8];
     CK_UNROLL
@@ -191,12 +255,24 @@ TARGET CK_INLINE void accumulate_slab(
     }
     for (size_t j = 0; j < n; j++) {
         const uint8_t *const row = (const uint8_t *)values + j * row_bytes;
+        lanes factors[HEADS];
         CK_UNROLL
         for (size_t k = 0; k < registers; k++) {
-            const lanes value = load(row, first + k * LANES);
+            const size_t i = first + k * LANES;
+            /* A slab of more than a block begins with one. */
+            if (k == 0 || (type.scale != NULL && k * LANES % 32 == 0)) {
+                CK_UNROLL
+                for (size_t h = 0; h < heads; h++) {
+                    factors[h] = (lanes){0} + probabilities[h * stride + j];
+                    if (type.scale != NULL) {
+                        factors[h] *= type.scale(row, i);
+                    }
+                }
+            }
+            const lanes value = type.load(row, i);
             CK_UNROLL
             for (size_t h = 0; h < heads; h++) {
-                sums[h][k] += value * probabilities[h * stride + j];
+                sums[h][k] += value * factors[h];
             }
         }
     }
@@ -210,8 +286,8 @@ TARGET CK_INLINE void accumulate_slab(
 }
 
 TARGET CK_INLINE void accumulate_rows(
-    load_fn load, ck_load_scalar load_one, size_t row_bytes, const float *probabilities, size_t heads, size_t stride,
-    const void *values, size_t n, size_t head_size, float *out) {
+    row_type type, size_t row_bytes, const float *probabilities, size_t heads, size_t stride, const void *values,
+    size_t n, size_t head_size, float *out) {
     for (size_t h = 0; h < heads;) {
         const float *const p = probabilities + h * stride;
         float *const target = out + h * head_size;
@@ -219,25 +295,25 @@ TARGET CK_INLINE void accumulate_rows(
         size_t i = 0;
         if (group == HEADS) {
             for (; i + 4 * LANES <= head_size; i += 4 * LANES) {
-                accumulate_slab(load, row_bytes, p, HEADS, stride, values, n, head_size, i, 4, target);
+                accumulate_slab(type, row_bytes, p, HEADS, stride, values, n, head_size, i, 4, target);
             }
             for (; i + LANES <= head_size; i += LANES) {
-                accumulate_slab(load, row_bytes, p, HEADS, stride, values, n, head_size, i, 1, target);
+                accumulate_slab(type, row_bytes, p, HEADS, stride, values, n, head_size, i, 1, target);
             }
         } else {
             for (; i + 8 * LANES <= head_size; i += 8 * LANES) {
-                accumulate_slab(load, row_bytes, p, 1, stride, values, n, head_size, i, 8, target);
+                accumulate_slab(type, row_bytes, p, 1, stride, values, n, head_size, i, 8, target);
             }
             for (; i + 4 * LANES <= head_size; i += 4 * LANES) {
-                accumulate_slab(load, row_bytes, p, 1, stride, values, n, head_size, i, 4, target);
+                accumulate_slab(type, row_bytes, p, 1, stride, values, n, head_size, i, 4, target);
             }
             for (; i + LANES <= head_size; i += LANES) {
-                accumulate_slab(load, row_bytes, p, 1, stride, values, n, head_size, i, 1, target);
+                accumulate_slab(type, row_bytes, p, 1, stride, values, n, head_size, i, 1, target);
             }
         }
         for (size_t j = 0; i < head_size && j < n; j++) {
             for (size_t tail = i; tail < head_size; tail++) {
-                const float value = load_one((const uint8_t *)values + j * row_bytes, tail);
+                const float value = type.load_one((const uint8_t *)values + j * row_bytes, tail);
                 for (size_t k = 0; k < group; k++) {
                     target[k * head_size + tail] += value * p[k * stride + j];
                 }
@@ -250,21 +326,21 @@ TARGET CK_INLINE void accumulate_rows(
 /* ---- Kernels of a type ------------------------------------------------------------------------ */
 
 /* ROW_BYTES may name head_size. */
-#define DEFINE_ROWS(TYPE, LOAD_ONE, ROW_BYTES)                                                                    \
+#define DEFINE_ROWS(TYPE, SCALE, LOAD_ONE, ROW_BYTES)                                                             \
+    static const row_type type_##TYPE = {load_##TYPE, SCALE, LOAD_ONE};                                           \
     TARGET static void scores_##TYPE(                                                                             \
         const float *queries, size_t heads, const void *keys, size_t n, size_t head_size, float *scores,          \
         size_t stride) {                                                                                          \
-        scores_of_rows(load_##TYPE, LOAD_ONE, ROW_BYTES, queries, heads, keys, n, head_size, scores, stride);     \
+        scores_of_rows(type_##TYPE, ROW_BYTES, queries, heads, keys, n, head_size, scores, stride);               \
     }                                                                                                             \
     TARGET static void accumulate_##TYPE(                                                                         \
         const float *probabilities, size_t heads, size_t stride, const void *values, size_t n, size_t head_size,  \
         float *out) {                                                                                             \
-        accumulate_rows(                                                                                          \
-            load_##TYPE, LOAD_ONE, ROW_BYTES, probabilities, heads, stride, values, n, head_size, out);           \
+        accumulate_rows(type_##TYPE, ROW_BYTES, probabilities, heads, stride, values, n, head_size, out);         \
     }
 
-DEFINE_ROWS(f32, ck_load_f32_scalar, 4 * head_size)
-DEFINE_ROWS(f16, ck_load_f16_scalar, 2 * head_size)
-DEFINE_ROWS(bf16, ck_load_bf16_scalar, 2 * head_size)
-DEFINE_ROWS(q8_0, load_none, sizeof(ck_block_q8_0) * (head_size / 32))
-DEFINE_ROWS(q4_0, load_none, sizeof(ck_block_q4_0) * (head_size / 32))
+DEFINE_ROWS(f32, NULL, ck_load_f32_scalar, 4 * head_size)
+DEFINE_ROWS(f16, NULL, ck_load_f16_scalar, 2 * head_size)
+DEFINE_ROWS(bf16, NULL, ck_load_bf16_scalar, 2 * head_size)
+DEFINE_ROWS(q8_0, scale_q8_0, load_none, sizeof(ck_block_q8_0) * (head_size / 32))
+DEFINE_ROWS(q4_0, scale_q4_0, load_none, sizeof(ck_block_q4_0) * (head_size / 32))
