@@ -16,12 +16,12 @@ package struct Linear: Sendable {
     /// The length of the output.
     package var outputs: Int { isGated ? rows / 2 : rows }
     /// Rows that one worker multiplies with a few vectors at a time.
-    let chunks: [Tile]
+    let chunks: RowTiles
     /// What batches meet as integers: rows whose panels one worker unpacks at a time. Of a gated layer, rows of the gate:
     /// those that it gates go with them.
-    let integerTiles: [Tile]
+    let integerTiles: RowTiles
     /// What batches meet as floats: rows that one worker dequantises at a time; of a gated layer likewise.
-    let floatTiles: [Tile]
+    let floatTiles: RowTiles
     /// What activations of a batch are rounded to for `integerTiles`.
     let batchPrecision: ActivationPrecision
     /// The types of the matrices in `integerTiles`, and of those in panels.
@@ -30,18 +30,6 @@ package struct Linear: Sendable {
     /// What the activations of a batch are rounded to: f32 where no matrix meets integers. Tiles may take a form with more
     /// bits than 8, see ``ColumnForm``.
     var batchActivations: ActivationPrecision { integerTiles.isEmpty ? .f32 : batchPrecision }
-
-    /// Some rows of one part.
-    struct Tile: Sendable {
-        let part: Int
-        /// Begins at a multiple of ``Panel/rows``.
-        let rows: Range<Int>
-        /// Where their results go among those of all parts.
-        let offset: Int
-
-        /// The panels of these rows.
-        var panels: Range<Int> { Linear.panels(of: rows) }
-    }
 
     /// The panels of some rows that begin at a multiple of ``Panel/rows``.
     static func panels(of rows: Range<Int>) -> Range<Int> {
@@ -66,11 +54,12 @@ package struct Linear: Sendable {
         let isInteger = parts.map { Self.batchActivations(of: $0, wanted: batchPrecision) != .f32 }
         integerTypes = zip(parts, isInteger).filter(\.1).map(\.0.type)
         panelTypes = parts.filter { $0.layout == .panels }.map(\.type)
-        chunks = Self.tiles(of: parts, height: Self.chunkRows(columns: columns))
+        chunks = RowTiles(of: parts, height: Self.chunkRows(columns: columns))
         let tiled = isGated ? [parts[0]] : parts
-        let integerRows = Self.integerRows(columns: columns, isGated: isGated)
-        integerTiles = Self.tiles(of: tiled, height: integerRows).filter { isInteger[$0.part] }
-        floatTiles = Self.tiles(of: tiled, height: Self.floatRows(columns: columns)).filter { !isInteger[$0.part] }
+        integerTiles = RowTiles(of: tiled, height: Self.integerRows(columns: columns, isGated: isGated)) {
+            isInteger[$0]
+        }
+        floatTiles = RowTiles(of: tiled, height: Self.floatRows(columns: columns)) { !isInteger[$0] }
     }
 
     /// Whether a gate and what it gates, of these types, meet floats in a batch: as one of them alone would.
@@ -87,29 +76,6 @@ package struct Linear: Sendable {
         of part: WeightMatrix, wanted: ActivationPrecision
     ) -> ActivationPrecision {
         Panel.exists(for: part.type) ? wanted : .f32
-    }
-
-    private static func tiles(of parts: [WeightMatrix], height: Int) -> [Tile] {
-        var tiles: [Tile] = []
-        var offset = 0
-        for (index, part) in parts.enumerated() {
-            for start in stride(from: 0, to: part.rows, by: height) {
-                let rows = start..<min(start + height, part.rows)
-                tiles.append(Tile(part: index, rows: rows, offset: offset + start))
-            }
-            offset += part.rows
-        }
-        return tiles
-    }
-
-    /// Takes the first chunks of `indices` away: those that are of one part, as one.
-    func takeChunks(_ indices: inout Range<Int>) -> Tile? {
-        guard let index = indices.first else { return nil }
-        let first = chunks[index]
-        let end = indices.first { chunks[$0].part != first.part } ?? indices.upperBound
-        indices = end..<indices.upperBound
-        return Tile(
-            part: first.part, rows: first.rows.lowerBound..<chunks[end - 1].rows.upperBound, offset: first.offset)
     }
 
     /// Rows in a chunk of a matrix-vector product, the least that a thread takes: a microsecond of work or two, so that
