@@ -53,7 +53,7 @@ typedef struct ck_panel_isa {
     ck_panel_lookup lookup;
     /* For up to how many vectors a panel's words stay in their planes, until `sum` takes one after the other. Where
      * registers are few, words that are taken all at once go through memory: with one vector of 16 bits, from a cache,
-     * Q5_K is 1.28 times as fast this way on Zen 3, Q4_K 1.18 times, IQ4_XS 1.1 times. */
+     * Q4_0 is 1.3 times as fast this way on Zen 3, Q8_0 1.2 times, Q5_0 1.14 times, IQ4_XS 1.1 times. */
     uint8_t late_vectors;
     /* Whether words of eight bits are to be signed. */
     bool is_signed;
