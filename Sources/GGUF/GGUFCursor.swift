@@ -16,6 +16,8 @@ package struct GGUFCursor: ~Escapable {
     private let path: String
     /// The offset of the next field.
     package private(set) var position = 0
+    /// String values so far that were not valid UTF-8.
+    package private(set) var repairs = 0
     /// The key or tensor that the next fields belong to, such as `key "general.name"`: for messages.
     package var item: String?
 
@@ -90,12 +92,19 @@ package struct GGUFCursor: ~Escapable {
         case .int32: .int32(try integer("an int32"))
         case .float32: .float32(Float(bitPattern: try integer("a float32")))
         case .bool: .bool(try bool())
-        case .string: .string(String(decoding: utf8(try stringRange("a string")), as: UTF8.self))
+        case .string: .string(text(try stringRange("a string")))
         case .array: .array(try array(depth: 1))
         case .uint64: .uint64(try integer("a uint64"))
         case .int64: .int64(try integer("an int64"))
         case .float64: .float64(Double(bitPattern: try integer("a float64")))
         }
+    }
+
+    /// The text in `range`, in which U+FFFD stands for what is not valid UTF-8.
+    private mutating func text(_ range: Range<Int>) -> String {
+        if let text = String(validating: utf8(range), as: UTF8.self) { return text }
+        repairs += 1
+        return String(decoding: utf8(range), as: UTF8.self)
     }
 
     /// Reads an array from its element type on; `depth` is 1 for the outermost.

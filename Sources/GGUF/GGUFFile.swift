@@ -16,6 +16,8 @@ public struct GGUFFile: Sendable {
     public let version: UInt32
     /// The metadata of the first shard; later ones say nothing but their number.
     public private(set) var metadata: GGUFMetadata
+    /// Keys of ``metadata`` whose text is not valid UTF-8 in the file: U+FFFD stands for what is not, in a copy too.
+    public let repairedKeys: [String]
     /// The recipe that the file was quantised with; nil where it does not say, or says something unknown.
     public var fileType: FileType? {
         metadata["general.file_type"]?.asInt.flatMap(UInt32.init(exactly:)).flatMap(FileType.init(fileValue:))
@@ -65,6 +67,7 @@ public struct GGUFFile: Sendable {
         self.path = path
         self.version = header.version
         self.metadata = header.metadata
+        self.repairedKeys = header.repairedKeys
         self.tensors = tensors
         self.alignment = header.alignment
         self.tensorDataOffset = header.dataOffset

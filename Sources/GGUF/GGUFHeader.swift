@@ -4,6 +4,8 @@ package struct GGUFHeader: Sendable {
     package let version: UInt32
     /// The key–value pairs.
     package let metadata: GGUFMetadata
+    /// See ``GGUFFile/repairedKeys``.
+    package let repairedKeys: [String]
     /// The tensors in the order of the file; all lie inside it, and no two overlap.
     package let tensors: [TensorInfo]
     /// `general.alignment`, or `defaultAlignment`.
@@ -33,15 +35,19 @@ package struct GGUFHeader: Sendable {
         let pairCount = try cursor.count(of: "metadata keys", minimumBytes: Self.minimumPairBytes)
 
         var metadata = GGUFMetadata()
+        var repairedKeys: [String] = []
         for _ in 0..<pairCount {
             let start = cursor.position
             let key = try cursor.name("metadata key")
             guard metadata[key] == nil else { throw .duplicateKey(key, cursor.location(start)) }
             cursor.item = "key \(key.quoted)"
+            let repairs = cursor.repairs
             metadata[key] = try cursor.value()
+            if cursor.repairs > repairs { repairedKeys.append(key) }
             cursor.item = nil
         }
         self.metadata = metadata
+        self.repairedKeys = repairedKeys
         alignment = try Self.alignment(of: metadata)
 
         var entries: [TensorEntry] = []

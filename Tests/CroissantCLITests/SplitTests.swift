@@ -35,6 +35,28 @@ struct SplitTests {
         #expect(try bytes(merged) == bytes(Fixture.tiny))
     }
 
+    @Test("A text that is not UTF-8, which a copy cannot keep, is warned of")
+    func repairedText() throws {
+        let folder = try Fixture.newFolder("split")
+        let named = folder + "/named.gguf"
+        #expect(try CLI.run(["edit", Fixture.tiny, named, "--set", "general.note:str=caf#", "-q"]).status == 0)
+        var contents = try bytes(named)
+        let text = try #require(contents.range(of: Data("caf#".utf8)))
+        contents[text.upperBound - 1] = 0xE9
+        let latin = folder + "/latin.gguf"
+        try contents.write(to: URL(filePath: latin))
+
+        let warning = "warning: not UTF-8: general.note; U+FFFD is written for what cannot be read\n"
+        let copy = folder + "/copy.gguf"
+        let edit = ["edit", latin, copy, "--set", "general.name=x"]
+        #expect(try CLI.run(edit).error.hasPrefix(warning))
+        #expect(try CLI.run(edit + ["--remove", "general.note"]).error.hasPrefix("wrote "))
+        #expect(try CLI.run(edit + ["-q"]).error.isEmpty)
+        #expect(try CLI.run(["split", latin, folder + "/part", "--max-tensors", "9"]).error.hasPrefix(warning))
+        let quantize = ["quantize", latin, copy, "Q8_0", "--dry-run", "--allow-requantize"]
+        #expect(try CLI.run(quantize).error.contains(warning))
+    }
+
     @Test("What cannot be split or merged is said in one line")
     func refusals() throws {
         let folder = try Fixture.newFolder("split")

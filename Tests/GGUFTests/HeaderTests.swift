@@ -202,5 +202,8 @@ struct HeaderTests {
     func repairedText() throws {
         let header = try parse(RawFile.pair("k", type: 8, bytes(UInt64(2)) + [0x61, 0xFF]))
         #expect(try header.metadata.string("k") == "a\u{FFFD}")
+        #expect(header.repairedKeys == ["k"])
+        let sound = try parse(RawFile.pair("k", type: 8, bytes(UInt64(3)) + Array("\u{FFFD}".utf8)))
+        #expect(sound.repairedKeys.isEmpty)
     }
 }

@@ -17,6 +17,7 @@ struct Merge: ParsableCommand {
 
     func run() throws {
         let file = try GGUFFile(path: first)
+        if !output.quiet { file.warnOfRepairs() }
         let cost = try ProgressBar.show("merging", total: file.tensorBytes, output: output) {
             try file.merge(to: out, progress: $0)
         }

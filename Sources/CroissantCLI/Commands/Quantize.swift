@@ -69,8 +69,10 @@ struct Quantize: ParsableCommand {
         options.embeddingType = tokenEmbeddingType
         options.allowsRequantization = allowRequantize
         options.calibration = try calibration.settings()
-        let quantizer = try Quantizer(try GGUFFile(path: input), options: options)
+        let file = try GGUFFile(path: input)
+        let quantizer = try Quantizer(file, options: options)
         if !output.quiet {
+            file.warnOfRepairs()
             for unused in quantizer.unusedOverrides {
                 Console.warn("no matrix has such a name: --tensor-type \(unused.pattern.escaped)=\(unused.type.name)")
             }

@@ -35,6 +35,7 @@ struct Split: ParsableCommand {
     func run() throws {
         let splitter = try GGUFSplitter(
             try GGUFFile(path: input), prefix: prefix, maximumSize: maxSize?.bytes, maximumTensors: maxTensors)
+        if !output.quiet { splitter.file.warnOfRepairs() }
         let cost = try ProgressBar.show("splitting", total: splitter.file.tensorBytes, output: output) {
             try splitter.write(progress: $0)
         }
