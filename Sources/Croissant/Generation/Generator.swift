@@ -36,7 +36,7 @@ public struct GenerationLimits: Sendable {
     public init(maximumTokens: Int?) { self.maximumTokens = maximumTokens }
 
     /// Throws ``ModelError/invalidOption(name:value:expected:)`` for a limit that makes no sense.
-    package func validate() throws(ModelError) {
+    public func validate() throws(ModelError) {
         if let maximumTokens, maximumTokens < 0 {
             throw .invalidOption(name: "maximum tokens", value: "\(maximumTokens)", expected: "0 or more")
         }
@@ -94,7 +94,8 @@ public struct Generator: ~Copyable {
     ///   - limits: where to stop.
     /// - Throws: ``ModelError/contextExceeded(tokens:capacity:)`` for a prompt that the session has no room for,
     ///   ``ModelError/invalidOption(name:value:expected:)`` for sampling, limits or an empty prompt that make no sense,
-    ///   ``ModelError/noTokenizer(path:)``. The session is gone then.
+    ///   ``ModelError/noTokenizer(path:)``. The session is gone then; of tokens, errors can be known before, see
+    ///   ``init(_:promptTokens:sampling:limits:)``.
     public init(
         _ session: consuming Session, prompt text: String, sampling: SamplingParameters = SamplingParameters(),
         limits: GenerationLimits = GenerationLimits()
@@ -115,7 +116,8 @@ public struct Generator: ~Copyable {
     /// - Throws: ``ModelError/contextExceeded(tokens:capacity:)`` for more tokens than the session has room for,
     ///   ``ModelError/invalidToken(id:vocabularySize:)`` for an id outside the vocabulary,
     ///   ``ModelError/invalidOption(name:value:expected:)`` for sampling or limits that make no sense, or no tokens.
-    ///   The session is gone then.
+    ///   The session is gone then: ``Session/check(_:)``, ``SamplingParameters/validate()`` and
+    ///   ``GenerationLimits/validate()`` throw the same beforehand.
     public init(
         _ session: consuming Session, promptTokens: [Int32], sampling: SamplingParameters = SamplingParameters(),
         limits: GenerationLimits = GenerationLimits()

@@ -45,8 +45,8 @@ public struct SamplingParameters: Sendable, Equatable {
         self.seed = seed
     }
 
-    /// The first parameter whose value makes no sense, as an error.
-    package func validate() throws(ModelError) {
+    /// Throws ``ModelError/invalidOption(name:value:expected:)`` for the first parameter whose value makes no sense.
+    public func validate() throws(ModelError) {
         try Self.check("temperature", temperature, isValid: temperature >= 0 && temperature.isFinite, "0 or more")
         try Self.check("top-k", topK, isValid: topK >= 0, "0 or more")
         try Self.check("top-p", topP, isValid: topP > 0 && topP <= 1, "above 0, at most 1")

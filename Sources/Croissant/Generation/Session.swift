@@ -150,8 +150,12 @@ public struct Session: ~Copyable {
             }
     }
 
-    /// Throws where there is no room for `tokens`, or where one of them is outside the vocabulary.
-    func check(_ tokens: [Int32]) throws(ModelError) {
+    /// Throws what feeding `tokens` next would throw, and feeds nothing: what a stranger gave is checked before a
+    /// ``Generator`` takes the session.
+    ///
+    /// - Throws: ``ModelError/contextExceeded(tokens:capacity:)`` where there is no room for them,
+    ///   ``ModelError/invalidToken(id:vocabularySize:)`` for an id outside the vocabulary.
+    public func check(_ tokens: [Int32]) throws(ModelError) {
         guard tokens.count <= contextLength - position else {
             throw .contextExceeded(tokens: position + tokens.count, capacity: contextLength)
         }

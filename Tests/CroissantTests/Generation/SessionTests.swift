@@ -52,6 +52,10 @@ struct SessionTests {
         #expect(throws: ModelError.contextExceeded(tokens: 9, capacity: 8)) { try session.evaluate([1]) }
         #expect(try session.evaluate([]) == 0)
         session.rewind(to: 7)
+        #expect(throws: ModelError.contextExceeded(tokens: 9, capacity: 8)) { try session.check([4, 4]) }
+        #expect(throws: ModelError.invalidToken(id: -1, vocabularySize: 512)) { try session.check([-1]) }
+        try session.check([4])
+        #expect(session.position == 7, "nothing was fed")
         try session.evaluate([4])
         #expect(session.position == 8)
     }
