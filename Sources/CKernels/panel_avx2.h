@@ -95,12 +95,21 @@ CK_INLINE int ck_words_in_16_bits(ck_words_form form) {
     return form.bits <= 4 ? 8 : form.bits == 5 ? 4 : form.bits == 6 ? 2 : 1;
 }
 
-/* Bytes that meet words: `n` vectors of them, or planes. The four of vector t that meet word j are at
+/* Bytes that meet words: `n` vectors of them, or the two planes of one. The four of vector t that meet word j are at
  * values + stride * j + step * t. */
 typedef struct ck_vectors_avx2 {
     const uint8_t *values;
     int n, step, stride;
+    bool are_planes;
 } ck_vectors_avx2;
+
+/* Pairs of products with vector t leave their 16 bits. Planes have one sum, in which the upper one counts 256 times:
+ * beside sums of their own, that is worth 6% of Q5_1 and 2% of Q4_0 and Q5_0, from a cache, on Zen 3. */
+CK_AVX2 CK_INLINE void ck_add_pairs_avx2(ck_vectors_avx2 a, int t, int half, __m256i pairs, ck_ints16 *sums) {
+    __m256i *const sum = (__m256i *)&sums[a.are_planes ? 0 : t] + half;
+    const __m256i units = _mm256_set1_epi16(a.are_planes && t == 0 ? 256 : 1);
+    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, units));
+}
 
 /* pairs[t] = the products of word j with vector t; added to what is there if `adds`.
  *
@@ -145,8 +154,7 @@ CK_AVX2 CK_INLINE void ck_add_run_avx2(
     for (int t = 0; t < a.n; t++) {
         CK_UNROLL
         for (int half = 0; half < 2; half++) {
-            __m256i *const sum = (__m256i *)&sums[t] + half;
-            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs[t][half], _mm256_set1_epi16(1)));
+            ck_add_pairs_avx2(a, t, half, pairs[t][half], sums);
         }
     }
 }
@@ -163,10 +171,8 @@ CK_AVX2 CK_INLINE void ck_add_word_avx2(
         const __m256i four = ck_spread_u32_avx2(a.values + a.stride * j + a.step * t);
         CK_UNROLL
         for (int half = 0; half < 2; half++) {
-            const __m256i pairs = _mm256_maddubs_epi16(w[half], four);
-            __m256i *const sum = (__m256i *)&sums[t] + half;
-            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-            __asm__ volatile("" : "+x"(*sum));
+            ck_add_pairs_avx2(a, t, half, _mm256_maddubs_epi16(w[half], four), sums);
+            __asm__ volatile("" : "+x"(((__m256i *)&sums[a.are_planes ? 0 : t])[half]));
         }
     }
 }
@@ -199,19 +205,18 @@ CK_AVX2 CK_INLINE void ck_panel_sum_avx2(CK_SUM_PARAMETERS) {
     for (int t = 0; t < n; t++) {
         sums[t] = (ck_ints16){0} + ck_start(form, totals[t]);
     }
-    ck_add_bytes_avx2(form, (ck_vectors_avx2){values, n, 4, 4 * n}, first, count, source, sums);
+    ck_add_bytes_avx2(form, (ck_vectors_avx2){values, n, 4, 4 * n, false}, first, count, source, sums);
 }
 
 /* Activations of 16 bits as planes of signed bytes, a = 256 * upper + lower. Those of a single vector meet each word
- * together. */
+ * together, and have one sum. */
 CK_AVX2 CK_INLINE void ck_panel_sum_split_avx2(CK_SUM_PARAMETERS) {
     if (n == 1) {
-        ck_ints16 planes[2] = {{0}, (ck_ints16){0} + ck_start(form, *totals)};
-        ck_add_bytes_avx2(form, (ck_vectors_avx2){values, parts, 32, 4}, first, count, source, planes);
-        *sums = (planes[0] << 8) + planes[1];
+        *sums = (ck_ints16){0} + ck_start(form, *totals);
+        ck_add_bytes_avx2(form, (ck_vectors_avx2){values, parts, 32, 4, true}, first, count, source, sums);
         return;
     }
-    ck_vectors_avx2 plane = {values, n, 4, 4 * n};
+    ck_vectors_avx2 plane = {values, n, 4, 4 * n, false};
     CK_UNROLL
     for (int t = 0; t < n; t++) {
         sums[t] = (ck_ints16){0};
@@ -263,7 +268,7 @@ CK_AVX2 CK_INLINE void ck_panel_one_factors_avx2(
     const uint8_t *values, const int32_t *totals, ck_floats16 *product) {
     const int groups = 32 / format.group, words = 8 / groups;
     const int most = ck_words_in_16_bits(form), run = most < words ? most : words;
-    const ck_vectors_avx2 planes = {values, parts, 32, 4};
+    const ck_vectors_avx2 planes = {values, parts, 32, 4, false};
     __m256i sums[2][2] = {{{0}, {0}}, {{0}, {0}}}; /* of a plane, of half of the rows */
     if (form.offset > 0) {
         __m256i negated[2];
