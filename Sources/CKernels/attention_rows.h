@@ -54,19 +54,19 @@ TARGET CK_INLINE __m256i load_sixteen_twice(const void *address) {
 }
 #endif
 
-TARGET CK_INLINE lanes load_q8_0(const void *row, size_t i) {
-    const ck_block_q8_0 *const block = (const ck_block_q8_0 *)row + i / 32;
+TARGET CK_INLINE lanes load_q8_0(const void *address, size_t i) {
+    const ck_block_q8_0 *const block = address;
 #if LANES == 8
     return (lanes)_mm256_cvtepi32_ps(raise_bytes(load_sixteen_twice(block->weights + (i & 16)), i & 8));
 #else
     bytes weights;
-    memcpy(&weights, block->weights + i % 32, sizeof weights);
+    memcpy(&weights, block->weights + i, sizeof weights);
     return __builtin_convertvector(weights, lanes);
 #endif
 }
 
-TARGET CK_INLINE lanes load_q4_0(const void *row, size_t i) {
-    const ck_block_q4_0 *const block = (const ck_block_q4_0 *)row + i / 32;
+TARGET CK_INLINE lanes load_q4_0(const void *address, size_t i) {
+    const ck_block_q4_0 *const block = address;
 #if LANES == 16
     /* A table of all sixteen weights, of which the lower four bits of a lane choose one: cheaper than a conversion. */
     const lanes table = {-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7};
@@ -87,15 +87,17 @@ TARGET CK_INLINE lanes load_q4_0(const void *row, size_t i) {
 #endif
 }
 
-/* What a cache's type is to these templates. */
+/* What a cache's type is to these templates. A row is an array of pieces: elements, or blocks of 32 of them that begin
+ * with their scale, an f16. */
 typedef struct row_type {
+    /* Elements i to i + LANES - 1 of what begins at an address: a row, or a block. */
     load_fn load;
-    /* `elements` of them take `bytes`: one, or a block of 32 that begins with its scale, an f16. */
-    size_t bytes, elements;
+    /* The bytes and the elements of a piece. */
+    size_t size, elements;
     /* An element of a block is the block's scale times what `load` gives, times this power of two. The scale is applied
      * once to the products of a block, or to its probability, this factor once to results. */
     float unit;
-    /* Element i, where vectors end before a row does. */
+    /* Element i, where vectors end before a row does; NULL for blocks, which are whole vectors. */
     ck_load_scalar load_one;
 } row_type;
 
@@ -103,9 +105,9 @@ CK_INLINE bool has_blocks(row_type type) {
     return type.elements > 1;
 }
 
-/* Where element i of a row is: of types with blocks, the first one of its block. */
-CK_INLINE const uint8_t *element_at(row_type type, const uint8_t *row, size_t i) {
-    return row + type.bytes * (i / type.elements);
+/* Where the piece with element i of a row is. */
+CK_INLINE const uint8_t *piece_with(row_type type, const uint8_t *row, size_t i) {
+    return row + type.size * (i / type.elements);
 }
 
 /* The scale of a block, in every lane. */
@@ -126,6 +128,7 @@ TARGET CK_INLINE lanes load_scale(const uint8_t *block) {
 /* scores[r] = unit * the sum of the lanes of sums[r], for the first `count` rows. Added up together, the sums of four
  * rows take so much less that scores of one query are 1.25 to 1.4 times as fast from an f16 cache (Zen 3). */
 TARGET CK_INLINE void store_scores(const lanes sums[CK_ROWS], float unit, size_t count, float *scores) {
+    float values[CK_ROWS];
 #if LANES >= 8
     __m256 eight[CK_ROWS];
     CK_UNROLL
@@ -138,11 +141,9 @@ TARGET CK_INLINE void store_scores(const lanes sums[CK_ROWS], float unit, size_t
 #endif
     }
     const __m256 all = _mm256_hadd_ps(_mm256_hadd_ps(eight[0], eight[1]), _mm256_hadd_ps(eight[2], eight[3]));
-    float values[CK_ROWS];
     _mm_storeu_ps(
         values, _mm_mul_ps(_mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1)), _mm_set1_ps(unit)));
 #else
-    float values[CK_ROWS];
     CK_UNROLL
     for (size_t r = 0; r < CK_ROWS; r++) {
         values[r] = unit * ((sums[r][0] + sums[r][2]) + (sums[r][1] + sums[r][3]));
@@ -155,7 +156,7 @@ TARGET CK_INLINE void store_scores(const lanes sums[CK_ROWS], float unit, size_t
     }
 }
 
-/* sums[h] += the products of `count` blocks of a row with those elements of `heads` queries. */
+/* sums[h] += the products of `count` blocks with as many elements of each of `heads` queries. */
 TARGET CK_INLINE void multiply_blocks(
     row_type type, const uint8_t *blocks, size_t count, const float *queries, size_t heads, size_t head_size,
     lanes sums[HEADS]) {
@@ -164,16 +165,17 @@ TARGET CK_INLINE void multiply_blocks(
         lanes products[HEADS];
         CK_UNROLL
         for (size_t k = 0; k < 32; k += LANES) {
-            const lanes values = type.load(blocks + b * type.bytes, k);
+            const lanes values = type.load(blocks + b * type.size, k);
             CK_UNROLL
             for (size_t h = 0; h < heads; h++) {
                 const lanes query = load_f32(queries + h * head_size, 32 * b + k);
                 products[h] = k == 0 ? values * query : products[h] + values * query;
             }
         }
+        const lanes scale = load_scale(blocks + b * type.size);
         CK_UNROLL
         for (size_t h = 0; h < heads; h++) {
-            sums[h] += products[h] * load_scale(blocks + b * type.bytes);
+            sums[h] += products[h] * scale;
         }
     }
 }
@@ -183,10 +185,10 @@ TARGET CK_INLINE void multiply_row(
     row_type type, const uint8_t *row, const float *queries, size_t heads, size_t head_size, lanes sums[HEADS]) {
     size_t i = 0;
     for (; i + 128 <= head_size; i += 128) {
-        multiply_blocks(type, element_at(type, row, i), 4, queries + i, heads, head_size, sums);
+        multiply_blocks(type, piece_with(type, row, i), 4, queries + i, heads, head_size, sums);
     }
     for (; i < head_size; i += 32) {
-        multiply_blocks(type, element_at(type, row, i), 1, queries + i, heads, head_size, sums);
+        multiply_blocks(type, piece_with(type, row, i), 1, queries + i, heads, head_size, sums);
     }
 }
 
@@ -277,10 +279,12 @@ TARGET CK_INLINE void scores_of_heads(
     }
 }
 
+/* All rows meet some queries before they meet the next ones: keys come from a cache by then, and few rows at a time for
+ * all queries were not faster. */
 TARGET CK_INLINE void scores_of_rows(
     row_type type, const float *queries, size_t heads, const void *keys, size_t n, size_t head_size, float *scores,
     size_t stride) {
-    const size_t row_bytes = type.bytes * (head_size / type.elements);
+    const size_t row_bytes = type.size * (head_size / type.elements);
     size_t h = 0;
     for (; h + HEADS <= heads; h += HEADS) {
         scores_of_heads(
@@ -293,11 +297,11 @@ TARGET CK_INLINE void scores_of_rows(
 
 /* ---- The sum of the values ------------------------------------------------------------------ */
 
-/* Rows that pass by at a time: what they take stays in the first-level cache for all slabs. */
+/* Rows that pass by at a time: what they take stays in the first-level cache for all slabs, with most types. */
 #define RUN 64
 
-/* `registers` vectors of `out`, for `heads` queries, 1 or HEADS: they stay in registers while the rows pass by. In rows
- * they are those from element `first` of what begins at `values` on. */
+/* `registers` vectors of `out`, for `heads` queries, 1 or HEADS: they stay in registers while the rows pass by. They
+ * begin in the piece of the first row at `values`, with its element `first`. */
 TARGET CK_INLINE void accumulate_slab(
     row_type type, size_t row_bytes, const float *probabilities, size_t heads, size_t stride, const uint8_t *values,
     size_t first, size_t n, size_t head_size, size_t registers, float *out) {
@@ -309,7 +313,7 @@ TARGET CK_INLINE void accumulate_slab(
             sums[h][k] = load_f32(out + h * head_size, k * LANES) * (1 / type.unit);
         }
     }
-    for (size_t j = 0; j < n; j++, values += row_bytes) {
+    for (size_t j = 0; j < n; j++) {
         lanes probability[HEADS], factors[HEADS];
         CK_UNROLL
         for (size_t h = 0; h < heads; h++) {
@@ -318,12 +322,15 @@ TARGET CK_INLINE void accumulate_slab(
         CK_UNROLL
         for (size_t k = 0; k < registers; k++) {
             const size_t i = first + k * LANES;
-            const uint8_t *const place = element_at(type, values, i);
-            CK_UNROLL
-            for (size_t h = 0; has_blocks(type) && (k == 0 || i % 32 == 0) && h < heads; h++) {
-                factors[h] = probability[h] * load_scale(place);
+            const uint8_t *const piece = piece_with(type, values + j * row_bytes, i);
+            if (has_blocks(type) && (k == 0 || i % 32 == 0)) {
+                const lanes scale = load_scale(piece);
+                CK_UNROLL
+                for (size_t h = 0; h < heads; h++) {
+                    factors[h] = probability[h] * scale;
+                }
             }
-            const lanes value = type.load(place, i % type.elements);
+            const lanes value = type.load(piece, i % type.elements);
             CK_UNROLL
             for (size_t h = 0; h < heads; h++) {
                 sums[h][k] += value * factors[h];
@@ -340,7 +347,19 @@ TARGET CK_INLINE void accumulate_slab(
     }
 }
 
-/* Elements of a block that a slab takes where four registers are not whole blocks. */
+/* Slabs of so many registers, from element i on, as far as they fit. Returns where they end. */
+TARGET CK_INLINE size_t accumulate_slabs(
+    row_type type, size_t row_bytes, const float *probabilities, size_t heads, size_t stride, const uint8_t *values,
+    size_t n, size_t head_size, size_t i, size_t registers, float *out) {
+    for (; i + registers * LANES <= head_size; i += registers * LANES) {
+        accumulate_slab(
+            type, row_bytes, probabilities, heads, stride, piece_with(type, values, i), 0, n, head_size, registers,
+            out + i);
+    }
+    return i;
+}
+
+/* Elements of a slab of one block, or of a part of it. */
 #define PART (4 * LANES < 32 ? 4 * LANES : 32)
 
 /* `n` rows, RUN or fewer, for `heads` queries, 1 or HEADS. */
@@ -348,26 +367,24 @@ TARGET CK_INLINE void accumulate_run(
     row_type type, size_t row_bytes, const float *probabilities, size_t heads, size_t stride, const uint8_t *values,
     size_t n, size_t head_size, float *out) {
     size_t i = 0;
-    for (; heads == 1 && i + 8 * LANES <= head_size; i += 8 * LANES) {
-        accumulate_slab(
-            type, row_bytes, probabilities, heads, stride, element_at(type, values, i), 0, n, head_size, 8, out + i);
+    if (heads == 1) {
+        i = accumulate_slabs(type, row_bytes, probabilities, heads, stride, values, n, head_size, i, 8, out);
     }
-    for (; 4 * LANES % type.elements == 0 && i + 4 * LANES <= head_size; i += 4 * LANES) {
-        accumulate_slab(
-            type, row_bytes, probabilities, heads, stride, element_at(type, values, i), 0, n, head_size, 4, out + i);
+    if (4 * LANES % type.elements == 0) {
+        i = accumulate_slabs(type, row_bytes, probabilities, heads, stride, values, n, head_size, i, 4, out);
     }
     for (; has_blocks(type) && i < head_size; i += 32) {
         CK_UNROLL
         for (size_t k = 0; k < 32; k += PART) {
             accumulate_slab(
-                type, row_bytes, probabilities, heads, stride, element_at(type, values, i), k, n, head_size,
+                type, row_bytes, probabilities, heads, stride, piece_with(type, values, i), k, n, head_size,
                 PART / LANES, out + i + k);
         }
     }
-    for (; i + LANES <= head_size; i += LANES) {
-        accumulate_slab(
-            type, row_bytes, probabilities, heads, stride, element_at(type, values, i), 0, n, head_size, 1, out + i);
+    if (has_blocks(type)) {
+        return;
     }
+    i = accumulate_slabs(type, row_bytes, probabilities, heads, stride, values, n, head_size, i, 1, out);
     for (; i < head_size; i++) {
         for (size_t j = 0; j < n; j++) {
             const float value = type.load_one(values + j * row_bytes, i);
@@ -381,18 +398,19 @@ TARGET CK_INLINE void accumulate_run(
 TARGET CK_INLINE void accumulate_rows(
     row_type type, const float *probabilities, size_t heads, size_t stride, const uint8_t *values, size_t n,
     size_t head_size, float *out) {
-    const size_t row_bytes = type.bytes * (head_size / type.elements);
-    for (size_t first = 0; first < n; first += RUN, probabilities += RUN, values += RUN * row_bytes) {
+    const size_t row_bytes = type.size * (head_size / type.elements);
+    for (size_t first = 0; first < n; first += RUN) {
+        const uint8_t *const run = values + first * row_bytes;
         const size_t count = n - first < RUN ? n - first : RUN;
         size_t h = 0;
         for (; h + HEADS <= heads; h += HEADS) {
             accumulate_run(
-                type, row_bytes, probabilities + h * stride, HEADS, stride, values, count, head_size,
+                type, row_bytes, probabilities + h * stride + first, HEADS, stride, run, count, head_size,
                 out + h * head_size);
         }
         for (; h < heads; h++) {
             accumulate_run(
-                type, row_bytes, probabilities + h * stride, 1, stride, values, count, head_size,
+                type, row_bytes, probabilities + h * stride + first, 1, stride, run, count, head_size,
                 out + h * head_size);
         }
     }
@@ -413,8 +431,8 @@ TARGET CK_INLINE void accumulate_rows(
         accumulate_rows(type_##TYPE, probabilities, heads, stride, values, n, head_size, out);                    \
     }
 
-DEFINE_ROWS(f32, .bytes = 4, .elements = 1, .unit = 1, .load_one = ck_load_f32_scalar)
-DEFINE_ROWS(f16, .bytes = 2, .elements = 1, .unit = 1, .load_one = ck_load_f16_scalar)
-DEFINE_ROWS(bf16, .bytes = 2, .elements = 1, .unit = 1, .load_one = ck_load_bf16_scalar)
-DEFINE_ROWS(q8_0, .bytes = sizeof(ck_block_q8_0), .elements = 32, .unit = LANES == 8 ? 0x1p-24f : 1)
-DEFINE_ROWS(q4_0, .bytes = sizeof(ck_block_q4_0), .elements = 32, .unit = LANES == 8 ? 0x1p-28f : 1)
+DEFINE_ROWS(f32, .size = 4, .elements = 1, .unit = 1, .load_one = ck_load_f32_scalar)
+DEFINE_ROWS(f16, .size = 2, .elements = 1, .unit = 1, .load_one = ck_load_f16_scalar)
+DEFINE_ROWS(bf16, .size = 2, .elements = 1, .unit = 1, .load_one = ck_load_bf16_scalar)
+DEFINE_ROWS(q8_0, .size = sizeof(ck_block_q8_0), .elements = 32, .unit = LANES == 8 ? 0x1p-24f : 1)
+DEFINE_ROWS(q4_0, .size = sizeof(ck_block_q4_0), .elements = 32, .unit = LANES == 8 ? 0x1p-28f : 1)

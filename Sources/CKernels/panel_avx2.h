@@ -95,19 +95,19 @@ CK_INLINE int ck_words_in_16_bits(ck_words_form form) {
     return form.bits <= 4 ? 8 : form.bits == 5 ? 4 : form.bits == 6 ? 2 : 1;
 }
 
-/* Bytes that meet words: `n` vectors of them, or the two planes of one. The four of vector t that meet word j are at
+/* Bytes that meet words: `n` vectors of them, or planes. The four of vector t that meet word j are at
  * values + stride * j + step * t. */
 typedef struct ck_vectors_avx2 {
     const uint8_t *values;
     int n, step, stride;
-    bool are_planes;
+    bool share_sum; /* two planes of a vector, the upper one first, whose products go into one sum */
 } ck_vectors_avx2;
 
-/* Pairs of products with vector t leave their 16 bits. Planes have one sum, in which the upper one counts 256 times:
- * beside sums of their own, that is worth 6% of Q5_1 and 2% of Q4_0 and Q5_0, from a cache, on Zen 3. */
+/* Pairs of products with vector t leave their 16 bits, those of an upper plane times 256. One sum for both planes is
+ * worth 6% of Q5_1 and 2% of Q4_0 and Q5_0, from a cache, on Zen 3, in place of two that are added last. */
 CK_AVX2 CK_INLINE void ck_add_pairs_avx2(ck_vectors_avx2 a, int t, int half, __m256i pairs, ck_ints16 *sums) {
-    __m256i *const sum = (__m256i *)&sums[a.are_planes ? 0 : t] + half;
-    const __m256i units = _mm256_set1_epi16(a.are_planes && t == 0 ? 256 : 1);
+    __m256i *const sum = (__m256i *)&sums[a.share_sum ? 0 : t] + half;
+    const __m256i units = _mm256_set1_epi16(a.share_sum && t == 0 ? 256 : 1);
     *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, units));
 }
 
@@ -141,7 +141,8 @@ CK_AVX2 CK_INLINE void ck_multiply_pairs_avx2(
     }
 }
 
-/* sums[t] += the products of the words from `start` on, as many as stay in 16 bits, with vector t. */
+/* sums[t], or *sums of planes that share it, += the products of the words from `start` on, as many as stay in 16 bits,
+ * with vector t. */
 CK_AVX2 CK_INLINE void ck_add_run_avx2(
     ck_words_form form, ck_vectors_avx2 a, int start, int end, const ck_word_source *source, ck_ints16 *sums) {
     __m256i pairs[CK_TILE_VECTORS][2];
@@ -159,8 +160,8 @@ CK_AVX2 CK_INLINE void ck_add_run_avx2(
     }
 }
 
-/* sums[t] += the products of word j with vector t, which leave their 16 bits at once, in an order that lets sums stay
- * in registers: tiles of IQ2_XXS take 6 to 14% less time for it on Zen 3, those of IQ2_XS 13 to 19%. */
+/* The same of word j alone, whose products leave their 16 bits at once, in an order that lets sums stay in registers:
+ * tiles of IQ2_XXS take 6 to 14% less time for it on Zen 3, those of IQ2_XS 13 to 19%. */
 CK_AVX2 CK_INLINE void ck_add_word_avx2(
     ck_words_form form, ck_vectors_avx2 a, int j, const ck_word_source *source, ck_ints16 *sums) {
     __m256i w[2];
@@ -172,13 +173,13 @@ CK_AVX2 CK_INLINE void ck_add_word_avx2(
         CK_UNROLL
         for (int half = 0; half < 2; half++) {
             ck_add_pairs_avx2(a, t, half, _mm256_maddubs_epi16(w[half], four), sums);
-            __asm__ volatile("" : "+x"(((__m256i *)&sums[a.are_planes ? 0 : t])[half]));
+            __asm__ volatile("" : "+x"(((__m256i *)&sums[a.share_sum ? 0 : t])[half]));
         }
     }
 }
 
-/* sums[t] += the products of `count` words, from the `first` on, with vector t. Unrolled, as the place of a word in its
- * planes has to be a constant; it is worth a tenth (Q5_0, Q5_K) to a third (Q8_0) with several vectors on Zen 3. */
+/* The same of `count` words, from the `first` on. Unrolled, as the place of a word in its planes has to be a constant;
+ * it is worth a tenth (Q5_0, Q5_K) to a third (Q8_0) with several vectors on Zen 3. */
 CK_AVX2 CK_INLINE void ck_add_bytes_avx2(
     ck_words_form form, ck_vectors_avx2 a, int first, int count, const ck_word_source *source, ck_ints16 *sums) {
     const int most = ck_words_in_16_bits(form), run = count < most ? count : most;
@@ -205,18 +206,20 @@ CK_AVX2 CK_INLINE void ck_panel_sum_avx2(CK_SUM_PARAMETERS) {
     for (int t = 0; t < n; t++) {
         sums[t] = (ck_ints16){0} + ck_start(form, totals[t]);
     }
-    ck_add_bytes_avx2(form, (ck_vectors_avx2){values, n, 4, 4 * n, false}, first, count, source, sums);
+    const ck_vectors_avx2 vectors = {.values = values, .n = n, .step = 4, .stride = 4 * n};
+    ck_add_bytes_avx2(form, vectors, first, count, source, sums);
 }
 
 /* Activations of 16 bits as planes of signed bytes, a = 256 * upper + lower. Those of a single vector meet each word
  * together, and have one sum. */
 CK_AVX2 CK_INLINE void ck_panel_sum_split_avx2(CK_SUM_PARAMETERS) {
     if (n == 1) {
+        const ck_vectors_avx2 planes = {.values = values, .n = parts, .step = 32, .stride = 4, .share_sum = true};
         *sums = (ck_ints16){0} + ck_start(form, *totals);
-        ck_add_bytes_avx2(form, (ck_vectors_avx2){values, parts, 32, 4, true}, first, count, source, sums);
+        ck_add_bytes_avx2(form, planes, first, count, source, sums);
         return;
     }
-    ck_vectors_avx2 plane = {values, n, 4, 4 * n, false};
+    ck_vectors_avx2 plane = {.values = values, .n = n, .step = 4, .stride = 4 * n};
     CK_UNROLL
     for (int t = 0; t < n; t++) {
         sums[t] = (ck_ints16){0};
@@ -268,7 +271,7 @@ CK_AVX2 CK_INLINE void ck_panel_one_factors_avx2(
     const uint8_t *values, const int32_t *totals, ck_floats16 *product) {
     const int groups = 32 / format.group, words = 8 / groups;
     const int most = ck_words_in_16_bits(form), run = most < words ? most : words;
-    const ck_vectors_avx2 planes = {values, parts, 32, 4, false};
+    const ck_vectors_avx2 planes = {.values = values, .n = parts, .step = 32, .stride = 4};
     __m256i sums[2][2] = {{{0}, {0}}, {{0}, {0}}}; /* of a plane, of half of the rows */
     if (form.offset > 0) {
         __m256i negated[2];

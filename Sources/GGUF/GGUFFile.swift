@@ -16,8 +16,9 @@ public struct GGUFFile: Sendable {
     public let version: UInt32
     /// The metadata of the first shard; later ones say nothing but their number.
     public private(set) var metadata: GGUFMetadata
-    /// Keys of ``metadata`` whose text is not valid UTF-8 in the file: U+FFFD stands for what is not, in a copy too.
-    public let repairedKeys: [String]
+    /// Keys whose value is a text that is not valid UTF-8 in the file: U+FFFD stands for what is not, in a copy too. Texts
+    /// in arrays keep their bytes.
+    public private(set) var repairedKeys: [String]
     /// The recipe that the file was quantised with; nil where it does not say, or says something unknown.
     public var fileType: FileType? {
         metadata["general.file_type"]?.asInt.flatMap(UInt32.init(exactly:)).flatMap(FileType.init(fileValue:))
@@ -106,6 +107,7 @@ public struct GGUFFile: Sendable {
     package func with(_ metadata: GGUFMetadata) -> GGUFFile {
         var file = self
         file.metadata = metadata
+        file.repairedKeys.removeAll { metadata[$0] != self.metadata[$0] }
         return file
     }
 }

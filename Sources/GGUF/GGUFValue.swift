@@ -78,7 +78,8 @@ public enum GGUFValue: Sendable, Equatable {
     case float32(Float)
     /// Boolean.
     case bool(Bool)
-    /// Text. What is not valid UTF-8 in a file arrives here as U+FFFD; arrays of strings keep the exact bytes.
+    /// Text. What is not valid UTF-8 in a file arrives here as U+FFFD, see ``GGUFFile/repairedKeys``; arrays of strings
+    /// keep the exact bytes.
     case string(String)
     /// Array of values of one type.
     case array(GGUFArray)

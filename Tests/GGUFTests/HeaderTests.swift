@@ -205,5 +205,8 @@ struct HeaderTests {
         #expect(header.repairedKeys == ["k"])
         let sound = try parse(RawFile.pair("k", type: 8, bytes(UInt64(3)) + Array("\u{FFFD}".utf8)))
         #expect(sound.repairedKeys.isEmpty)
+        let strings = bytes(UInt32(8)) + bytes(UInt64(1)) + bytes(UInt64(1)) + [0xFF]
+        let array = try parse(RawFile.pair("k", type: 9, strings))
+        #expect(array.repairedKeys.isEmpty, "arrays keep their bytes")
     }
 }

@@ -6,8 +6,8 @@ import Musl
 import Darwin
 #endif
 
-/// Attention of a few tokens, as decode has them: memory is what takes time, so each key and each value is read once,
-/// for all queries that share it.
+/// Attention of a few tokens, as decode has them: memory is what takes time, so each key and each value is read from
+/// it once, for all queries that share it.
 ///
 /// A long context is cut into parts that threads attend to side by side; a running maximum lets them be put together
 /// (arXiv 2311.01282), as it does the tiles of one part.

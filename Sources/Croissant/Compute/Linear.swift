@@ -54,8 +54,9 @@ package struct Linear: Sendable {
         let isInteger = parts.map { Self.batchActivations(of: $0, wanted: batchPrecision) != .f32 }
         integerTypes = zip(parts, isInteger).filter(\.1).map(\.0.type)
         panelTypes = parts.filter { $0.layout == .panels }.map(\.type)
-        chunks = RowTiles(of: parts, height: Self.chunkRows(columns: columns))
-        let tiled = isGated ? [parts[0]] : parts
+        let partRows = parts.map(\.rows)
+        chunks = RowTiles(of: partRows, height: Self.chunkRows(columns: columns))
+        let tiled = isGated ? [partRows[0]] : partRows
         integerTiles = RowTiles(of: tiled, height: Self.integerRows(columns: columns, isGated: isGated)) {
             isInteger[$0]
         }

@@ -62,7 +62,7 @@ extension CPUBackend {
         let columns = layer.columns
         pool.parallelRanges(layer.chunks.count) { indices, _ in
             var indices = indices
-            while let tile = layer.chunks.takeFirst(&indices) {
+            while let tile = layer.chunks.first(of: &indices) {
                 let matrix = layer.parts[tile.part]
                 if let precision = precisions[tile.part] {
                     for token in 0..<tokens {

@@ -1,10 +1,10 @@
 /// Some rows of one matrix of a ``Linear``.
-struct RowTile: Sendable {
-    let part: Int
+package struct RowTile: Sendable, Equatable {
+    package let part: Int
     /// Begins at a multiple of ``Panel/rows``.
-    let rows: Range<Int>
+    package let rows: Range<Int>
     /// Where their results go among those of all parts.
-    let offset: Int
+    package let offset: Int
 
     /// The panels of these rows.
     var panels: Range<Int> { Linear.panels(of: rows) }
@@ -13,7 +13,7 @@ struct RowTile: Sendable {
 /// The rows of several matrices in tiles, none of which has rows of two of them.
 ///
 /// Tiles are computed when they are asked for: a list of them would grow with the model.
-struct RowTiles: RandomAccessCollection, Sendable {
+package struct RowTiles: RandomAccessCollection, Sendable {
     /// The tiles of one matrix.
     private struct Run: Sendable {
         let part: Int
@@ -25,30 +25,31 @@ struct RowTiles: RandomAccessCollection, Sendable {
     private let height: Int
     private let runs: [Run]
 
-    let startIndex = 0
-    var endIndex: Int { runs.last?.tiles.upperBound ?? 0 }
+    package let startIndex = 0
+    package var endIndex: Int { runs.last?.tiles.upperBound ?? 0 }
 
-    /// Cuts those of `parts` that are `chosen` into tiles of `height` rows, the last one of each into what is left.
-    init(of parts: [WeightMatrix], height: Int, where chosen: (_ part: Int) -> Bool = { _ in true }) {
+    /// Cuts those parts, of so many `rows`, that are `chosen` into tiles of `height` rows, the last one of each into what
+    /// is left.
+    package init(of rows: [Int], height: Int, where chosen: (_ part: Int) -> Bool = { _ in true }) {
         var runs: [Run] = []
         var offset = 0
         var count = 0
-        for (index, part) in parts.enumerated() {
-            if chosen(index) {
-                let tiles = count..<count + (part.rows + height - 1) / height
-                runs.append(Run(part: index, rows: part.rows, offset: offset, tiles: tiles))
+        for (part, rows) in rows.enumerated() {
+            if chosen(part) {
+                let tiles = count..<count + (rows + height - 1) / height
+                runs.append(Run(part: part, rows: rows, offset: offset, tiles: tiles))
                 count = tiles.upperBound
             }
-            offset += part.rows
+            offset += rows
         }
         self.height = height
         self.runs = runs
     }
 
-    subscript(index: Int) -> RowTile { tile(of: index..<index + 1, in: run(of: index)) }
+    package subscript(index: Int) -> RowTile { tile(of: index..<index + 1, in: run(of: index)) }
 
-    /// Takes the first tiles of `indices` away: those that are of one matrix, as one.
-    func takeFirst(_ indices: inout Range<Int>) -> RowTile? {
+    /// The first tiles of `indices` that are of one matrix, as one; they are taken away from `indices`.
+    package func first(of indices: inout Range<Int>) -> RowTile? {
         guard let index = indices.first else { return nil }
         let run = run(of: index)
         let taken = indices.clamped(to: run.tiles)

@@ -94,8 +94,8 @@ public struct Generator: ~Copyable {
     ///   - limits: where to stop.
     /// - Throws: ``ModelError/contextExceeded(tokens:capacity:)`` for a prompt that the session has no room for,
     ///   ``ModelError/invalidOption(name:value:expected:)`` for sampling, limits or an empty prompt that make no sense,
-    ///   ``ModelError/noTokenizer(path:)``. The session is gone then; of tokens, errors can be known before, see
-    ///   ``init(_:promptTokens:sampling:limits:)``.
+    ///   ``ModelError/noTokenizer(path:)``. The session is gone then. To keep it, encode the text first, and check the
+    ///   tokens as ``init(_:promptTokens:sampling:limits:)`` says.
     public init(
         _ session: consuming Session, prompt text: String, sampling: SamplingParameters = SamplingParameters(),
         limits: GenerationLimits = GenerationLimits()
@@ -117,7 +117,7 @@ public struct Generator: ~Copyable {
     ///   ``ModelError/invalidToken(id:vocabularySize:)`` for an id outside the vocabulary,
     ///   ``ModelError/invalidOption(name:value:expected:)`` for sampling or limits that make no sense, or no tokens.
     ///   The session is gone then: ``Session/check(_:)``, ``SamplingParameters/validate()`` and
-    ///   ``GenerationLimits/validate()`` throw the same beforehand.
+    ///   ``GenerationLimits/validate()`` throw the same beforehand, but for no tokens.
     public init(
         _ session: consuming Session, promptTokens: [Int32], sampling: SamplingParameters = SamplingParameters(),
         limits: GenerationLimits = GenerationLimits()

@@ -3,7 +3,7 @@
 /// The chain is: repetition penalties, top-k, top-p, min-p, temperature, then a draw. The probabilities of top-p and
 /// min-p are those of a softmax at temperature 1 over what top-k leaves. ``temperature`` 0 takes the most likely token
 /// after the penalties. Defaults are llama.cpp's. A value outside its range is a
-/// ``ModelError/invalidOption(name:value:expected:)`` where a ``Generator`` is made.
+/// ``ModelError/invalidOption(name:value:expected:)`` where a ``Generator`` is made, and of ``validate()``.
 public struct SamplingParameters: Sendable, Equatable {
     /// What logits are divided by: 0 or more, finite; 0.8 by default, 0 is greedy.
     public var temperature: Float = 0.8

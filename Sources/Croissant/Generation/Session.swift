@@ -67,6 +67,21 @@ public struct Session: ~Copyable {
         case last
     }
 
+    /// Throws what ``evaluate(_:logits:progress:)`` would throw of `tokens`, and feeds nothing: what a stranger gave is
+    /// checked before a ``Generator`` takes the session.
+    ///
+    /// - Throws: ``ModelError/contextExceeded(tokens:capacity:)`` where there is no room for them,
+    ///   ``ModelError/invalidToken(id:vocabularySize:)`` for an id outside the vocabulary.
+    public func check(_ tokens: [Int32]) throws(ModelError) {
+        guard tokens.count <= contextLength - position else {
+            throw .contextExceeded(tokens: position + tokens.count, capacity: contextLength)
+        }
+        let size = model.configuration.vocabularySize
+        if let stranger = tokens.first(where: { $0 < 0 || Int($0) >= size }) {
+            throw .invalidToken(id: Int(stranger), vocabularySize: size)
+        }
+    }
+
     /// Feeds tokens, in passes of at most the plan's batch size.
     ///
     /// - Parameters:
@@ -148,20 +163,5 @@ public struct Session: ~Copyable {
             case .last: 1
             case .all: tokens.count
             }
-    }
-
-    /// Throws what feeding `tokens` next would throw, and feeds nothing: what a stranger gave is checked before a
-    /// ``Generator`` takes the session.
-    ///
-    /// - Throws: ``ModelError/contextExceeded(tokens:capacity:)`` where there is no room for them,
-    ///   ``ModelError/invalidToken(id:vocabularySize:)`` for an id outside the vocabulary.
-    public func check(_ tokens: [Int32]) throws(ModelError) {
-        guard tokens.count <= contextLength - position else {
-            throw .contextExceeded(tokens: position + tokens.count, capacity: contextLength)
-        }
-        let size = model.configuration.vocabularySize
-        if let stranger = tokens.first(where: { $0 < 0 || Int($0) >= size }) {
-            throw .invalidToken(id: Int(stranger), vocabularySize: size)
-        }
     }
 }

@@ -40,9 +40,9 @@ struct Edit: ParsableCommand {
 
     func run() throws {
         let file = try GGUFFile(path: input)
-        if !output.quiet { file.warnOfRepairs(replaced: set.map(\.key) + remove) }
         let edit = try MetadataEdit(
             of: file, setting: try set.map { ($0.key, try $0.value(in: file.metadata)) }, removing: remove)
+        if !output.quiet { file.warnOfRepairs(replaced: set.map(\.key) + remove) }
         let cost = try ProgressBar.show("writing", total: file.tensorBytes, output: output) {
             try file.copy(to: out, metadata: edit.metadata, progress: $0)
         }
