@@ -5,7 +5,7 @@
 #include "float_rows.h"
 #include "lanes.h"
 
-/* ---- Loads: elements i to i + LANES - 1 of what begins at an address, i a multiple of LANES -- */
+/* ---- Loads: elements i to i + LANES - 1 of a row or a block, i a multiple of LANES ----------- */
 
 typedef lanes (*load_fn)(const void *address, size_t i);
 
@@ -90,8 +90,7 @@ TARGET CK_INLINE lanes load_q4_0(const void *address, size_t i) {
 /* What a cache's type is to these templates. A row is an array of pieces: elements, or blocks of 32 of them that begin
  * with their scale, an f16. */
 typedef struct row_type {
-    /* Elements i to i + LANES - 1 of what begins at an address: a row, or a block. */
-    load_fn load;
+    load_fn load; /* from a row of elements, or from a block */
     /* The bytes and the elements of a piece. */
     size_t size, elements;
     /* An element of a block is the block's scale times what `load` gives, times this power of two. The scale is applied
@@ -156,39 +155,30 @@ TARGET CK_INLINE void store_scores(const lanes sums[CK_ROWS], float unit, size_t
     }
 }
 
-/* sums[h] += the products of `count` blocks with as many elements of each of `heads` queries. */
+/* The products of a row of blocks with `heads` queries. */
 TARGET CK_INLINE void multiply_blocks(
-    row_type type, const uint8_t *blocks, size_t count, const float *queries, size_t heads, size_t head_size,
-    lanes sums[HEADS]) {
+    row_type type, const uint8_t *row, const float *queries, size_t heads, size_t head_size, lanes sums[HEADS]) {
     CK_UNROLL
-    for (size_t b = 0; b < count; b++) {
+    for (size_t h = 0; h < heads; h++) {
+        sums[h] = (lanes){0};
+    }
+    for (size_t i = 0; i < head_size; i += 32) {
+        const uint8_t *const block = piece_with(type, row, i);
         lanes products[HEADS];
         CK_UNROLL
         for (size_t k = 0; k < 32; k += LANES) {
-            const lanes values = type.load(blocks + b * type.size, k);
+            const lanes values = type.load(block, k);
             CK_UNROLL
             for (size_t h = 0; h < heads; h++) {
-                const lanes query = load_f32(queries + h * head_size, 32 * b + k);
+                const lanes query = load_f32(queries + h * head_size, i + k);
                 products[h] = k == 0 ? values * query : products[h] + values * query;
             }
         }
-        const lanes scale = load_scale(blocks + b * type.size);
+        const lanes scale = load_scale(block);
         CK_UNROLL
         for (size_t h = 0; h < heads; h++) {
             sums[h] += products[h] * scale;
         }
-    }
-}
-
-/* The products of a row of blocks with `heads` queries. Four blocks at a time take 6% less than one by one (Zen 3). */
-TARGET CK_INLINE void multiply_row(
-    row_type type, const uint8_t *row, const float *queries, size_t heads, size_t head_size, lanes sums[HEADS]) {
-    size_t i = 0;
-    for (; i + 128 <= head_size; i += 128) {
-        multiply_blocks(type, piece_with(type, row, i), 4, queries + i, heads, head_size, sums);
-    }
-    for (; i < head_size; i += 32) {
-        multiply_blocks(type, piece_with(type, row, i), 1, queries + i, heads, head_size, sums);
     }
 }
 
@@ -200,11 +190,7 @@ TARGET CK_INLINE void products_of(
         CK_UNROLL
         for (size_t r = 0; r < CK_ROWS; r++) {
             lanes own[HEADS];
-            CK_UNROLL
-            for (size_t h = 0; h < heads; h++) {
-                own[h] = (lanes){0};
-            }
-            multiply_row(type, row[r], queries, heads, head_size, own);
+            multiply_blocks(type, row[r], queries, heads, head_size, own);
             CK_UNROLL
             for (size_t h = 0; h < heads; h++) {
                 sums[h][r] = own[h];

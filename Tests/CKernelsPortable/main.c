@@ -574,7 +574,8 @@ static void test_tile(size_t head_size, size_t rows, size_t group, size_t first,
 
 static bool test_attention(void) {
     static const ck_type cache_types[] = {CK_TYPE_F32, CK_TYPE_F16, CK_TYPE_BF16, CK_TYPE_Q8_0, CK_TYPE_Q4_0};
-    static const size_t head_sizes[] = {1, 3, 4, 8, 17, 24, 32, 63, 64, 80, 96, 128, 129}, positions[] = {1, 2, 5, 33, 65};
+    static const size_t head_sizes[] = {1, 3, 4, 8, 17, 24, 32, 63, 64, 80, 96, 128, 129};
+    static const size_t positions[] = {1, 2, 5, 33, 65};
     for (size_t t = 0; t < COUNT(cache_types); t++) {
         for (size_t k = 0; k < COUNT(head_sizes); k++) {
             if (head_sizes[k] % ck_traits(cache_types[t]).block != 0) {

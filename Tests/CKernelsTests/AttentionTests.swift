@@ -8,7 +8,7 @@ struct AttentionTests {
     func attends(type: ck_type, isa: ck_isa) throws {
         var random = Random(20)
         for headSize in [1, 3, 8, 16, 17, 24, 32, 63, 64, 80, 96, 128, 129, 256] where headSize % type.block == 0 {
-            // Kernels take 4 rows at a time, and 64 of them for all queries.
+            // Kernels take 4 keys at a time, and 64 values.
             for n in headSize == 64 || headSize == 128 ? [1, 2, 3, 4, 5, 8, 33, 64, 65, 130] : [1, 7] {
                 for heads in n == 7 || n == 33 ? [1, 2, 3, 4, 5, 9] : [1, 6] {
                     try compare(type, isa, headSize: headSize, positions: n, heads: heads, &random)
