@@ -96,3 +96,24 @@ const char *ck_isa_name(ck_isa isa) {
     };
     return names[isa];
 }
+
+/* A panel is one stream in large pages, which a processor should follow by itself. Zen 4 does: there, asking for every
+ * line 4 KiB ahead costs 2 to 6% of decode's bandwidth, and 5 to 20% where memory is fast; asking for some of them
+ * costs 15%. Zen 3 does not follow it far enough while it computes: there, 2 KiB ahead make 87 to 92% of the bandwidth
+ * out of 75 to 83 with activations of 8 bits; 1.5 to 4 KiB are as good.
+ *
+ * Emerald Rapids, which stands for all of Intel's here, makes 56% of the bandwidth of Q4_0 with activations of 16 bits,
+ * and 86% with 4 KiB ahead, or 88% where they are asked for in the second-level cache; of Q8_0 87 and 98%, of Q5_1 78
+ * and 90%. 8 KiB are as good, 2 and 16 are not. */
+size_t ck_panel_ahead(ck_isa isa) {
+#if defined(__x86_64__)
+    if (isa == CK_ISA_SCALAR) {
+        return 0;
+    }
+    /* AVX-512 without VNNI has AVX2's panels. */
+    return __builtin_cpu_is("intel") ? 4096 : isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512 ? 2048 : 0;
+#else
+    (void)isa;
+    return 0;
+#endif
+}

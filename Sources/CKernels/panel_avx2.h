@@ -381,11 +381,11 @@ CK_AVX2 CK_INLINE void ck_begin_results_avx2(
     ((ck_panel_isa){.sum = ck_panel_sum_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
                     .one_factors = ck_panel_one_factors_avx2, \
                     .is_signed = true, .has_narrow_words = true, .has_wide_words = true, .late_vectors = 4, \
-                    .results_in_memory = true, .ahead = 2048})
+                    .results_in_memory = true})
 /* The same for activations of SPLIT_INT16. */
 #define CK_PANEL_ISA_AVX2_SPLIT \
     ((ck_panel_isa){.sum = ck_panel_sum_split_avx2, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
                     .one_factors = ck_panel_one_factors_avx2, .has_narrow_words = true, .late_vectors = 1, \
-                    .results_in_memory = true, .ahead = 2048})
+                    .results_in_memory = true})
 
 #endif

@@ -137,7 +137,7 @@ private struct Columns {
                     unsafe sums.withUnsafeBufferPointer { sums in
                         var x = unsafe ck_columns(
                             values: values.baseAddress, scales: scales.baseAddress, totals: totals.baseAddress,
-                            sums: sums.baseAddress)
+                            sums: sums.baseAddress, ahead: 0)
                         unsafe function(panel, columns, &x, &y, rowCount)
                     }
                 }

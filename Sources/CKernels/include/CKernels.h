@@ -222,7 +222,11 @@ typedef struct ck_columns {
     const float *sums;     /* likewise: sums of activations times their scale. WIDE_INT8: in the place of each float two
                             * integers of 16 bits, sums of neighbours; [columns / 64][n], then [columns / 32][n].
                             * INT11: [n], sums of products of neighbours, as integers, times their scale */
+    size_t ahead;          /* bytes of a panel that are asked for ahead of use: ck_panel_ahead, or 0 */
 } ck_columns;
+
+/* How far ahead of use a panel is best asked for, in bytes, by `isa` on this machine; 0: not at all. */
+size_t ck_panel_ahead(ck_isa isa);
 
 /* `rows` rows of floats, `stride` apart, become n vectors side by side; the last row stands for what is missing.
  * Buffers are big enough, `columns` is a multiple of 32 (WIDE_INT8 and INT11: of 64), 1 <= rows <= n, and n is from 4

@@ -124,7 +124,7 @@ extension Kernels {
         precondition(offset >= 0 && (tokens - 1) * stride + rows <= y.count - offset, "\(tokens) products do not fit")
         unsafe weights.withUnsafeBytes { weights in
             guard let base = weights.baseAddress else { return }
-            unsafe x.withKernelColumns(of: group) { columns in
+            unsafe x.withKernelColumns(of: group, ahead: panelAhead) { columns in
                 for (index, row) in Swift.stride(from: 0, to: rows, by: Panel.rows).enumerated() {
                     let out = unsafe y.base + offset + row
                     if rows - row >= Panel.rows && tokens == group.width {
@@ -194,7 +194,9 @@ extension Kernels {
 extension PackedBatch {
     /// Inlined: a tile meets every group of a batch, and that takes a few microseconds each.
     @inline(__always)
-    fileprivate func withKernelColumns(of group: TokenGroup, _ body: (UnsafePointer<ck_columns>) -> Void) {
+    fileprivate func withKernelColumns(
+        of group: TokenGroup, ahead: Int, _ body: (UnsafePointer<ck_columns>) -> Void
+    ) {
         let first = group.start * columns
         let end = first + group.width * columns
         precondition(
@@ -210,7 +212,7 @@ extension PackedBatch {
                         else { return }
                         var columns = unsafe ck_columns(
                             values: base + first * form.bytes, scales: scales + first / form.scaleColumns,
-                            totals: totals + Self.totals(first), sums: sums + Self.totals(first))
+                            totals: totals + Self.totals(first), sums: sums + Self.totals(first), ahead: ahead)
                         unsafe body(&columns)
                     }
                 }

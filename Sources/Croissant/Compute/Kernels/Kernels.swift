@@ -26,6 +26,8 @@ package import GGUF
     private let integerAttention: ck_attention_tile_kernels
     /// By type id; nil for a type that stays in the layout of the file.
     private let panels: [ck_panel_kernels?]
+    /// Bytes of a panel that are asked for ahead of use.
+    let panelAhead: Int
     /// Vectors that a tile meets at a time, widest first, by the form that they are in.
     private let widths: [ColumnForm: [Int]]
     /// What packs activations for panels and tiles.
@@ -38,6 +40,7 @@ package import GGUF
         let isa = instructionSet.code
         vector = ck_vector(isa)
         roofline = ck_roofline(isa)
+        panelAhead = ck_panel_ahead(isa)
         feedback = ck_feedback_of(isa)
         let ids = 0..<UInt32(CK_TYPE_COUNT)
         types = ids.map { id in
