@@ -68,7 +68,10 @@ struct ProductBenchmark {
         let plans = weights.file.tensors.map { WeightPlan(tensor: $0, layout: layout) }
         let store = try WeightStore(file: weights.file, resident: plans, kernels: backend.kernels, pool: backend.pool)
         self.store = store
-        layers = weights.file.tensors.map { Linear([store.matrix($0)], batchPrecision: precision) }
+        let elements = backend.kernels.tileElements
+        layers = weights.file.tensors.map {
+            Linear([store.matrix($0)], batchPrecision: precision, tileElements: elements)
+        }
         bytes = plans.reduce(0) { $0 + $1.byteCount }
         var scratch = ScratchShape(
             AttentionShape(heads: 1, keyValueHeads: 1, headSize: 1), batchSize: tokens, threads: threads)

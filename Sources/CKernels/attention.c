@@ -40,7 +40,11 @@ ck_attention_tile_kernels ck_attention_tiles(ck_isa isa, bool integers) {
         [CK_ISA_AVX512VNNI] = &ck_attention_integers_avx512vnni,
 #endif
     };
-    return integers && sets[isa] != NULL ? *sets[isa] : attention_set(isa)->tile;
+    const ck_isa own = isa;
+    while (integers && sets[isa] == NULL && isa != CK_ISA_SCALAR) {
+        isa = ck_isa_fallback(isa);
+    }
+    return integers && sets[isa] != NULL ? *sets[isa] : attention_set(own)->tile;
 }
 
 void ck_pack_lane(const float *row, size_t n, float factor, size_t width, float *lane) {

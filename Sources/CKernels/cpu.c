@@ -1,7 +1,14 @@
 /* Which instruction sets this machine has. */
+#define _DEFAULT_SOURCE /* syscall */
 #include "isa.h"
 
-#if defined(__aarch64__) && defined(__linux__)
+#if defined(__x86_64__)
+#include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #elif defined(__aarch64__) && defined(__APPLE__)
 #include <sys/sysctl.h>
@@ -36,6 +43,24 @@ static bool has_i8mm(void) {
 }
 #endif
 
+#if defined(__x86_64__)
+/* What AMX consists of by CPUID leaf 7: older compilers have no names for it. */
+enum { CPUID_AMX_TILE = 1 << 24, CPUID_AMX_INT8 = 1 << 25 };
+
+/* Linux saves the eight matrices, 8 KiB, only of processes that have asked for it. */
+static bool has_amx(void) {
+#if defined(__linux__)
+    enum { ARCH_REQUEST_PERMISSION = 0x1023, STATE_OF_TILES = 18 };
+    const unsigned wanted = (unsigned)CPUID_AMX_TILE | (unsigned)CPUID_AMX_INT8;
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & wanted) == wanted &&
+           syscall(SYS_arch_prctl, ARCH_REQUEST_PERMISSION, STATE_OF_TILES) == 0;
+#else
+    return false;
+#endif
+}
+#endif
+
 bool ck_isa_supported(ck_isa isa) {
     switch (isa) {
     case CK_ISA_SCALAR:
@@ -56,6 +81,8 @@ bool ck_isa_supported(ck_isa isa) {
                __builtin_cpu_supports("avx512vl");
     case CK_ISA_AVX512VNNI:
         return ck_isa_supported(CK_ISA_AVX512) && __builtin_cpu_supports("avx512vnni");
+    case CK_ISA_AMX:
+        return ck_isa_supported(CK_ISA_AVX512VNNI) && has_amx();
 #endif
 #if defined(__aarch64__)
     case CK_ISA_NEON:
@@ -72,8 +99,8 @@ bool ck_isa_supported(ck_isa isa) {
 
 ck_isa ck_isa_best(void) {
     static const ck_isa best_first[] = {
-        CK_ISA_AVX512VNNI, CK_ISA_AVX512, CK_ISA_AVXVNNI, CK_ISA_AVX2, CK_ISA_NEON_I8MM, CK_ISA_NEON_DOTPROD,
-        CK_ISA_NEON,
+        CK_ISA_AMX, CK_ISA_AVX512VNNI, CK_ISA_AVX512, CK_ISA_AVXVNNI, CK_ISA_AVX2, CK_ISA_NEON_I8MM,
+        CK_ISA_NEON_DOTPROD, CK_ISA_NEON,
     };
     for (size_t i = 0; i < sizeof best_first / sizeof *best_first; i++) {
         if (ck_isa_supported(best_first[i])) {
@@ -90,6 +117,7 @@ const char *ck_isa_name(ck_isa isa) {
         [CK_ISA_AVXVNNI] = "avxvnni",
         [CK_ISA_AVX512] = "avx512",
         [CK_ISA_AVX512VNNI] = "avx512vnni",
+        [CK_ISA_AMX] = "amx",
         [CK_ISA_NEON] = "neon",
         [CK_ISA_NEON_DOTPROD] = "neon-dotprod",
         [CK_ISA_NEON_I8MM] = "neon-i8mm",

@@ -2,6 +2,7 @@
  * `panel_format`, defines what CK_TABLE_PANELS lists. BYTES are those of a block in a file. */
 #pragma once
 
+#include "amx_tile.h"
 #include "block256.h"
 #include "block32.h"
 #include "panel_factors.h"
@@ -56,7 +57,8 @@
         .tile_bytes[CK_PRECISION_INT8] = CK_WORD_BYTES_bytes,                                                        \
         .one[CK_PRECISION_INT16] = panel_one_int16_##S, .one[CK_PRECISION_INT8] = panel_one_int8_##S,                \
         .four[CK_PRECISION_INT16] = panel_four_int16_##S, .four[CK_PRECISION_INT8] = panel_four_int8_##S,            \
-        .tile_four[CK_PRECISION_INT16] = tile_4_int16_##S, .tile_four[CK_PRECISION_INT8] = tile_4_int8_##S,          \
+        .tile_narrow[CK_PRECISION_INT16] = tile_4_int16_##S, .tile_narrow[CK_PRECISION_INT8] = tile_4_int8_##S,      \
+        .narrow_vectors[CK_PRECISION_INT16] = 4, .narrow_vectors[CK_PRECISION_INT8] = 4,                             \
         .tile[CK_PRECISION_INT16] = tile_##VECTORS16##_int16_##S,                                                    \
         .tile[CK_PRECISION_INT8] = tile_##VECTORS8##_int8_##S,                                                       \
         .tile_vectors[CK_PRECISION_INT16] = VECTORS16, .tile_vectors[CK_PRECISION_INT8] = VECTORS8, __VA_ARGS__      \
@@ -75,8 +77,8 @@
     CK_AVX2_TILES(CK_PRECISION_WIDE_INT8, wide_avx2), CK_AVX2_TILES(CK_PRECISION_RAISED_INT8, raised),               \
     CK_AVX2_TILES(CK_PRECISION_INT11, int11)
 #define CK_AVX2_TILES(PRECISION, FORM)                                                                               \
-    .unpack[PRECISION] = unpack_##FORM, .tile_four[PRECISION] = tile_##FORM, .tile[PRECISION] = tile_##FORM,         \
-    .tile_vectors[PRECISION] = CK_TILE_VECTORS_AVX2
+    .unpack[PRECISION] = unpack_##FORM, .tile_narrow[PRECISION] = tile_##FORM, .tile[PRECISION] = tile_##FORM,       \
+    .tile_vectors[PRECISION] = CK_TILE_VECTORS_AVX2, .narrow_vectors[PRECISION] = CK_TILE_VECTORS_AVX2
 #define CK_DEFINE_TILES_AVX2(FORM, HAS, UNPACK, PRODUCT)                                                             \
     CK_AVX2 static void unpack_##FORM(const void *panel, size_t columns, void *tile) {                               \
         if (HAS(panel_format)) {                                                                                     \
@@ -105,8 +107,18 @@
         }                                                                                                            \
     }
 #define CK_WIDE_ENTRIES                                                                                              \
-    .unpack[CK_PRECISION_WIDE_INT8] = unpack_wide, .tile_four[CK_PRECISION_WIDE_INT8] = tile_wide_4,                 \
-    .tile[CK_PRECISION_WIDE_INT8] = tile_wide_8, .tile_vectors[CK_PRECISION_WIDE_INT8] = CK_WIDE_VECTORS
+    .unpack[CK_PRECISION_WIDE_INT8] = unpack_wide, .tile_narrow[CK_PRECISION_WIDE_INT8] = tile_wide_4,               \
+    .tile[CK_PRECISION_WIDE_INT8] = tile_wide_8, .tile_vectors[CK_PRECISION_WIDE_INT8] = CK_WIDE_VECTORS,            \
+    .narrow_vectors[CK_PRECISION_WIDE_INT8] = 4
+#define CK_DEFINE_AMX_TILES                                                                                          \
+    CK_AVX512VNNI static void unpack_amx(const void *panel, size_t columns, void *tile) {                            \
+        ck_unpack_amx(panel_format, CK_PANEL_ISA_AVX512VNNI, panel, columns, tile);                                  \
+    }
+#define CK_AMX_ENTRIES                                                                                               \
+    .unpack[CK_PRECISION_AMX_INT16] = unpack_amx, .tile_narrow[CK_PRECISION_AMX_INT16] = ck_amx_narrow_tile,         \
+    .tile[CK_PRECISION_AMX_INT16] = ck_amx_tile, .tiles[CK_PRECISION_AMX_INT16] = ck_amx_tiles,                      \
+    .tile_vectors[CK_PRECISION_AMX_INT16] = CK_AMX_VECTORS,                                                          \
+    .narrow_vectors[CK_PRECISION_AMX_INT16] = CK_AMX_VECTORS / 2
 #endif
 
 /* Vectors of a tile: sixteen rows take two of the sixteen registers of 256 bits, one of the 32 of 512, or four of the
@@ -133,12 +145,14 @@
         wide_avx2, ck_has_wide_tiles_avx2, ck_unpack_wide_avx2, ck_wide_tile_product_avx2)                           \
     CK_DEFINE_TILES_AVX2(raised, ck_has_raised_tiles, ck_unpack_raised, ck_raised_tile_product)                      \
     CK_DEFINE_TILES_AVX2(int11, ck_has_int11_tiles, ck_unpack_int11, ck_int11_tile_product)                          \
-    CK_DEFINE_WIDE_TILES
+    CK_DEFINE_WIDE_TILES                                                                                             \
+    CK_DEFINE_AMX_TILES
 #define CK_TABLE_PANELS                                                                                              \
     [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, 4, ),                                                   \
     [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, shorts, 6, 4, CK_AVX2_ENTRIES),                                         \
     [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, avx2, bytes, 6, 6, ),                                                   \
-    [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, bytes, 12, 12, CK_WIDE_ENTRIES)
+    [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, bytes, 12, 12, CK_WIDE_ENTRIES),                            \
+    [CK_ISA_AMX] = CK_PANEL_ROW(avx512vnni, avx2, bytes, 12, 12, CK_WIDE_ENTRIES, CK_AMX_ENTRIES)
 #elif defined(__aarch64__)
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \

@@ -1,6 +1,7 @@
 /* (type, instruction set) -> kernels: one row per type. */
 #include "registry.h"
 
+#include "amx_tile.h"
 #include "blocks.h"
 #include "raised_tile_avx2.h"
 #include "winograd_tile_avx2.h"
@@ -74,8 +75,9 @@ ck_isa ck_isa_fallback(ck_isa isa) {
     static const ck_isa fallbacks[CK_ISA_COUNT] = {
         [CK_ISA_SCALAR] = CK_ISA_SCALAR,      [CK_ISA_AVX2] = CK_ISA_SCALAR,
         [CK_ISA_AVXVNNI] = CK_ISA_AVX2,       [CK_ISA_AVX512] = CK_ISA_AVX2,
-        [CK_ISA_AVX512VNNI] = CK_ISA_AVX512,  [CK_ISA_NEON] = CK_ISA_SCALAR,
-        [CK_ISA_NEON_DOTPROD] = CK_ISA_NEON,  [CK_ISA_NEON_I8MM] = CK_ISA_NEON_DOTPROD,
+        [CK_ISA_AVX512VNNI] = CK_ISA_AVX512,  [CK_ISA_AMX] = CK_ISA_AVX512VNNI,
+        [CK_ISA_NEON] = CK_ISA_SCALAR,        [CK_ISA_NEON_DOTPROD] = CK_ISA_NEON,
+        [CK_ISA_NEON_I8MM] = CK_ISA_NEON_DOTPROD,
     };
     return fallbacks[isa];
 }
@@ -133,8 +135,9 @@ ck_panel_traits ck_panel_sizes(uint32_t type) {
 /* Of a form of activations that a type has no tiles for. */
 static void remove_tiles(ck_panel_kernels *kernels, ck_precision form) {
     kernels->unpack[form] = NULL;
-    kernels->tile_four[form] = kernels->tile[form] = NULL;
-    kernels->tile_vectors[form] = 0;
+    kernels->tile_narrow[form] = kernels->tile[form] = NULL;
+    kernels->tiles[form] = NULL;
+    kernels->tile_vectors[form] = kernels->narrow_vectors[form] = 0;
 }
 
 ck_panel_kernels ck_panels(ck_type type, ck_isa isa) {
@@ -170,6 +173,9 @@ ck_panel_kernels ck_panels(ck_type type, ck_isa isa) {
         found.tile_bytes[CK_PRECISION_INT11] = CK_INT11_TILE_BYTES / 2;
     } else {
         remove_tiles(&found, CK_PRECISION_INT11);
+    }
+    if (found.unpack[CK_PRECISION_AMX_INT16] != NULL) {
+        found.tile_bytes[CK_PRECISION_AMX_INT16] = CK_AMX_TILE_BYTES / 2;
     }
     return found;
 }

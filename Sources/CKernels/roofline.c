@@ -1,6 +1,7 @@
 /* What an instruction set reaches with nothing in its way: the roofs that other kernels are measured against. */
 #include "registry.h"
 
+#include "amx_tile.h"
 #include "isa.h"
 
 /* Rounds between two looks at the clock. */
@@ -75,6 +76,19 @@ DEFINE_PEAK(float_avx512, CK_AVX512, __m512, _mm512_setzero_ps(), __m512i, FMA_A
 DEFINE_PEAK(bytes_avx512, CK_AVX512, __m512i, _mm512_setzero_si512(), __m512i, DOT_AVX512)
 DEFINE_PEAK(bytes_avx512vnni, CK_AVX512VNNI, __m512i, _mm512_setzero_si512(), __m512i, DOT_AVX512VNNI)
 DEFINE_READ(read_avx512, CK_AVX512, __m512i, _mm512_setzero_si512(), _mm512_loadu_si512, _mm512_xor_si512)
+
+/* Four products of matrices, each on its own sums: one takes sixteen cycles, and what waits for it about fifty. */
+CK_AMX static float bytes_amx(void) {
+    ck_amx_configure();
+    for (size_t round = 0; round < ROUNDS; round++) {
+        _tile_dpbusd(0, 4, 6);
+        _tile_dpbusd(1, 4, 7);
+        _tile_dpbusd(2, 5, 6);
+        _tile_dpbusd(3, 5, 7);
+    }
+    _tile_release();
+    return 0;
+}
 #elif defined(__aarch64__)
 #define KEEP(value) __asm__ volatile("" : "+w"(value))
 #define FMA_NEON(sum, a, b) vfmaq_f32(sum, vreinterpretq_f32_s8(a), vreinterpretq_f32_s8(b))
@@ -116,6 +130,7 @@ ck_roofline_kernels ck_roofline(ck_isa isa) {
         [CK_ISA_AVXVNNI] = {read_avx2, float_avx2, OPERATIONS(8), bytes_avxvnni, OPERATIONS(32)},
         [CK_ISA_AVX512] = {read_avx512, float_avx512, OPERATIONS(16), bytes_avx512, OPERATIONS(64)},
         [CK_ISA_AVX512VNNI] = {read_avx512, float_avx512, OPERATIONS(16), bytes_avx512vnni, OPERATIONS(64)},
+        [CK_ISA_AMX] = {read_avx512, float_avx512, OPERATIONS(16), bytes_amx, 2.0 * 4 * ROUNDS * 16 * 16 * 64},
 #elif defined(__aarch64__)
         [CK_ISA_NEON] = {read_neon, float_neon, OPERATIONS(4), bytes_neon, OPERATIONS(8)},
         [CK_ISA_NEON_DOTPROD] = {read_neon, float_neon, OPERATIONS(4), bytes_neon_dotprod, OPERATIONS(16)},

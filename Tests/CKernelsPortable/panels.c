@@ -19,7 +19,8 @@ static ck_columns columns_of(const columns *x) {
 }
 
 static bool has_16_bits(ck_precision precision) {
-    return precision == CK_PRECISION_INT16 || precision == CK_PRECISION_SPLIT_INT16 || precision == CK_PRECISION_INT11;
+    return precision == CK_PRECISION_INT16 || precision == CK_PRECISION_SPLIT_INT16 ||
+           precision == CK_PRECISION_INT11 || precision == CK_PRECISION_AMX_INT16;
 }
 
 /* Activation `i` of vector `t` before its scale, from where columns.c says that it lies. */
@@ -32,6 +33,10 @@ static int integer(const columns *x, ck_precision precision, ck_isa isa, size_t 
     }
     if (!has_16_bits(precision)) {
         return bytes[32 * block * x->count + 4 * word + i % 4];
+    }
+    if (precision == CK_PRECISION_AMX_INT16) {
+        bytes += i / 64 * 128 * x->count + t / 16 * 2048 + t % 16 * 64 + i % 64;
+        return 256 * bytes[0] + bytes[1024];
     }
     bytes += 64 * block * x->count;
     if (precision == CK_PRECISION_INT11 || (precision == CK_PRECISION_INT16 && is_avx2)) {
@@ -46,7 +51,8 @@ static int integer(const columns *x, ck_precision precision, ck_isa isa, size_t 
 static columns columns_make(
     const float *values, size_t length, size_t count, ck_precision precision, ck_isa isa) {
     const size_t width = has_16_bits(precision) ? 2 : 1, blocks = length / 32 * count;
-    const size_t scale_columns = precision == CK_PRECISION_WIDE_INT8 || precision == CK_PRECISION_INT11 ? 64 : 32;
+    const size_t scale_columns = precision == CK_PRECISION_AMX_INT16 ? 256
+                                 : precision == CK_PRECISION_WIDE_INT8 || precision == CK_PRECISION_INT11 ? 64 : 32;
     columns x = {
         length, count, guarded_allocate(32 * width * blocks), guarded_allocate(blocks * sizeof(float)),
         guarded_allocate(3 * blocks * sizeof(int32_t)), guarded_allocate(3 * blocks * sizeof(float)),
@@ -69,6 +75,9 @@ static columns columns_make(
                 check(
                     fabs(x.numbers[t * length + i] - (double)values[t * length + i]) <= 0.505 * (double)scale,
                     "activation %zu of vector %zu on %s", i, t, ck_isa_name(isa));
+            }
+            if (precision == CK_PRECISION_AMX_INT16) {
+                continue;
             }
             if (precision == CK_PRECISION_INT11) {
                 for (size_t i = 16 * group; i < 16 * group + 16; i += 2) {
@@ -140,7 +149,7 @@ static void check_product(
     ck_type type, ck_isa isa, ck_panel_fn product, const void *panel, const float *weights, size_t rows,
     const columns *x, tolerance within) {
     enum { STRIDE = ROWS + 1 };
-    float y[CK_TILE_VECTORS * STRIDE];
+    float y[CK_MOST_VECTORS * STRIDE];
     memset(y, 0xff, sizeof y);
     const ck_columns packed = columns_of(x);
     product(panel, x->length, &packed, y, STRIDE);
@@ -163,22 +172,23 @@ static void check_product(
     }
 }
 
-/* Products of tiles for WIDE_INT8, RAISED_INT8 or INT11, whose rounded scales, weights and sums are off by a little
- * more: see wide_tile.h, raised_tile_avx2.h and winograd_tile_avx2.h. */
+/* Products of tiles for forms beyond INT8, whose rounded scales, weights and sums are off by a little
+ * more: see wide_tile.h, raised_tile_avx2.h, winograd_tile_avx2.h and amx_tile.h. */
 static void check_wide_products(
     ck_type type, ck_isa isa, ck_precision form, const guarded panel, const float *weights, size_t rows,
     size_t length, const float *values, bool extreme) {
     const ck_panel_kernels kernels = ck_panels(type, isa);
     const guarded tile = guarded_allocate(CK_WIDE_HEADER + length / 32 * kernels.tile_bytes[form]);
     kernels.unpack[form](panel.start, length, tile.start);
-    const columns four = columns_make(values, length, 4, form, isa);
+    const columns few = columns_make(values, length, kernels.narrow_vectors[form], form, isa);
     const columns many = columns_make(values, length, kernels.tile_vectors[form], form, isa);
     /* A tile begins with the rows' steps. Random blocks show that they are not too large. */
     const bool is_avx2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512;
-    const tolerance within = {2e-4, extreme && is_avx2 && form != CK_PRECISION_INT11 ? tile.start : NULL};
-    check_product(type, isa, kernels.tile_four[form], tile.start, weights, rows, &four, within);
+    const bool has_steps = form == CK_PRECISION_AMX_INT16 || (is_avx2 && form != CK_PRECISION_INT11);
+    const tolerance within = {2e-4, extreme && has_steps ? tile.start : NULL};
+    check_product(type, isa, kernels.tile_narrow[form], tile.start, weights, rows, &few, within);
     check_product(type, isa, kernels.tile[form], tile.start, weights, rows, &many, within);
-    columns_free(four);
+    columns_free(few);
     columns_free(many);
     guarded_free(tile);
 }
@@ -188,8 +198,8 @@ static void check_products(
     ck_type type, ck_isa isa, const guarded panel, const float *weights, size_t rows, size_t length, bool extreme) {
     const ck_panel_kernels kernels = ck_panels(type, isa);
     const tolerance exactly = {1e-6, NULL};
-    float values[CK_TILE_VECTORS * MOST_COLUMNS];
-    for (size_t i = 0; i < CK_TILE_VECTORS * length; i++) {
+    float values[CK_MOST_VECTORS * MOST_COLUMNS];
+    for (size_t i = 0; i < CK_MOST_VECTORS * length; i++) {
         const size_t t = i / length;
         values[i] = !extreme ? random_float() : t % 3 == 0 || (t % 3 == 1 && i % 2 == 0) ? 1 : -1;
     }
@@ -203,7 +213,7 @@ static void check_products(
         const columns many = columns_make(values, length, most, precision, isa);
         check_product(type, isa, kernels.one[precision], panel.start, weights, rows, &one, exactly);
         check_product(type, isa, kernels.four[precision], panel.start, weights, rows, &four, exactly);
-        check_product(type, isa, kernels.tile_four[precision], tile.start, weights, rows, &four, exactly);
+        check_product(type, isa, kernels.tile_narrow[precision], tile.start, weights, rows, &four, exactly);
         check_product(type, isa, kernels.tile[precision], tile.start, weights, rows, &many, exactly);
         columns_free(one);
         columns_free(four);
@@ -231,6 +241,9 @@ static void check_products(
     if (kernels.unpack[CK_PRECISION_INT11] != NULL && length % 64 == 0) {
         check(kernels.favours_int16, "tiles of products of neighbours of %s", ck_traits(type).name);
         check_wide_products(type, isa, CK_PRECISION_INT11, panel, weights, rows, length, values, extreme);
+    }
+    if (kernels.unpack[CK_PRECISION_AMX_INT16] != NULL && length % 64 == 0) {
+        check_wide_products(type, isa, CK_PRECISION_AMX_INT16, panel, weights, rows, length, values, extreme);
     }
 }
 

@@ -5,7 +5,9 @@ import Testing
 private let panelTypes = types.filter { ck_panel_sizes($0.rawValue).block > 0 }
 private let rowCount = Int(CK_PANEL_ROWS)
 /// Forms of activations for which some types have tiles, whose scales or weights are rounded.
-private let tileForms = [CK_PRECISION_WIDE_INT8, CK_PRECISION_RAISED_INT8, CK_PRECISION_INT11]
+private let tileForms = [
+    CK_PRECISION_WIDE_INT8, CK_PRECISION_RAISED_INT8, CK_PRECISION_INT11, CK_PRECISION_AMX_INT16,
+]
 
 /// Sixteen rows of a type, or fewer, as a panel.
 private struct Panel {
@@ -63,7 +65,7 @@ private struct Panel {
 /// Vectors side by side, and the numbers that they stand for.
 private struct Columns {
     /// How an instruction set takes integers: see columns.c.
-    private enum Form { case bytes, raised, planes, shorts }
+    private enum Form { case bytes, raised, planes, shorts, matrices }
 
     let count: Int
     private let length: Int
@@ -85,9 +87,15 @@ private struct Columns {
             case CK_PRECISION_WIDE_INT8: isAVX2 ? .raised : .bytes
             case CK_PRECISION_RAISED_INT8: .raised
             case CK_PRECISION_INT11: .shorts
+            case CK_PRECISION_AMX_INT16: .matrices
             default: .bytes
             }
-        scaleColumns = [CK_PRECISION_WIDE_INT8, CK_PRECISION_INT11].contains(precision) ? 64 : 32
+        scaleColumns =
+            switch precision {
+            case CK_PRECISION_WIDE_INT8, CK_PRECISION_INT11: 64
+            case CK_PRECISION_AMX_INT16: 256
+            default: 32
+            }
         values = [Int8](repeating: 0, count: length * count * (form == .bytes || form == .raised ? 1 : 2))
         scales = [Float](repeating: 0, count: length / 32 * count)
         totals = [Int32](repeating: 0, count: (length / 32 + length / 16) * count)
@@ -111,6 +119,9 @@ private struct Columns {
         case .shorts:
             let low = block * 64 * count + word * 8 + 2 * [0, 2, 1, 3][lane % 4]
             return Int(values[low + 1]) * 256 + Int(UInt8(bitPattern: values[low]))
+        case .matrices:
+            let upper = column / 64 * 128 * count + t / 16 * 2048 + t % 16 * 64 + column % 64
+            return Int(values[upper]) * 256 + Int(values[upper + 1024])
         }
     }
 
@@ -131,6 +142,19 @@ private struct Columns {
 
     func multiply(_ function: ck_panel_fn, _ panel: UnsafeRawPointer, columns: Int) -> [Float] {
         var y = [Float](repeating: .nan, count: count * rowCount)
+        unsafe withColumns { unsafe function(panel, columns, $0, &y, rowCount) }
+        return y
+    }
+
+    func multiply(
+        _ function: ck_tiles_fn, _ tiles: UnsafeRawPointer, count tileCount: Int, columns: Int, stride: Int
+    ) -> [Float] {
+        var y = [Float](repeating: .nan, count: count * stride)
+        unsafe withColumns { unsafe function(tiles, tileCount, columns, $0, &y, stride) }
+        return y
+    }
+
+    private func withColumns(_ body: (UnsafePointer<ck_columns>) -> Void) {
         unsafe values.withUnsafeBufferPointer { values in
             unsafe scales.withUnsafeBufferPointer { scales in
                 unsafe totals.withUnsafeBufferPointer { totals in
@@ -138,18 +162,17 @@ private struct Columns {
                         var x = unsafe ck_columns(
                             values: values.baseAddress, scales: scales.baseAddress, totals: totals.baseAddress,
                             sums: sums.baseAddress, ahead: 0)
-                        unsafe function(panel, columns, &x, &y, rowCount)
+                        unsafe body(&x)
                     }
                 }
             }
         }
-        return y
     }
 }
 
 /// An entry of a table by precision.
 private func entry<Entry>(
-    of table: (Entry, Entry, Entry, Entry, Entry, Entry, Entry), _ precision: ck_precision
+    of table: (Entry, Entry, Entry, Entry, Entry, Entry, Entry, Entry), _ precision: ck_precision
 ) -> Entry {
     switch precision {
     case CK_PRECISION_INT16: table.1
@@ -158,6 +181,7 @@ private func entry<Entry>(
     case CK_PRECISION_SPLIT_INT16: table.4
     case CK_PRECISION_RAISED_INT8: table.5
     case CK_PRECISION_INT11: table.6
+    case CK_PRECISION_AMX_INT16: table.7
     default: table.0
     }
 }
@@ -267,16 +291,16 @@ struct PanelTests {
     private static let fullBytes = ["Q8_0", "IQ4_NL", "IQ4_XS"]
 
     @Test(
-        "Which types have tiles for a scale for 64 columns, for bytes without a sign and for 11 bits",
+        "Which types have tiles for a scale for 64 columns, for bytes without a sign, for 11 bits and for AMX",
         arguments: panelTypes, supportedISAs)
     func tiles(type: ck_type, isa: ck_isa) {
         let isAVX2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
         let isFull = Self.fullBytes.contains(type.name)
-        let isWide = type.block == 256 && (isa == CK_ISA_AVX512VNNI || isAVX2 && !isFull)
+        let isWide = type.block == 256 && (isa == CK_ISA_AVX512VNNI || isa == CK_ISA_AMX || isAVX2 && !isFull)
         // NVFP4 has two scales for 32 columns.
         let isRaised = isAVX2 && !isFull && type.block < 256 && type != CK_TYPE_NVFP4
         let tiles = tileForms.map { unsafe entry(of: ck_panels(type, isa).tile, $0) != nil }
-        #expect(tiles == [isWide, isRaised, isAVX2 && isFull])
+        #expect(tiles == [isWide, isRaised, isAVX2 && isFull, isa == CK_ISA_AMX])
     }
 
     @Test("Activations of 11 bits come with the sums of products of neighbours", arguments: supportedISAs)
@@ -390,10 +414,10 @@ struct PanelTests {
                     blocks.replaceSubrange(start..<start + scale.count, with: scale)
                 }
                 let kernels = ck_panels(type, isa)
-                let vectors = (0..<4).map { _ in random.floats(columns) }
                 for precision in tileForms {
-                    guard let product = unsafe entry(of: kernels.tile_four, precision) else { continue }
-                    let x = Columns(vectors, precision, isa)
+                    guard let product = unsafe entry(of: kernels.tile_narrow, precision) else { continue }
+                    let count = Int(entry(of: kernels.narrow_vectors, precision))
+                    let x = Columns((0..<count).map { _ in random.floats(columns) }, precision, isa)
                     let results = try [ordinary, blocks].map { blocks in
                         let panel = Panel(type, isa, rows: rowCount, columns: columns, blocks: blocks)
                         var result: [Float] = []
@@ -402,7 +426,7 @@ struct PanelTests {
                         }
                         return (result, panel)
                     }
-                    for t in 0..<4 {
+                    for t in 0..<x.count {
                         let rows = t * rowCount + 1..<(t + 1) * rowCount
                         #expect(results[1].0[rows] == results[0].0[rows], "\(type.name), scale \(scale)")
                         let first = (0..<columns).map { Double(results[1].1.weights[$0]) * x.value($0, t) }
@@ -425,7 +449,7 @@ struct PanelTests {
             // Activations of the largest magnitude, of one sign, of the other, and of both.
             let vector = { t in (0..<columns).map { t % 3 == 0 || (t % 3 == 1 && $0 % 2 == 0) ? Float(1) : -1 } }
             try checkProducts(panel, isa, vector: vector)
-            try checkWideProducts(panel, isa, vector: vector)
+            try checkWideProducts(panel, isa, isExtreme: true, vector: vector)
             // Most of 16 bits are 256 * 127 - 128.
             try checkProducts(panel, isa) { t in
                 vector(t).enumerated().map { $0 % 32 == 0 ? $1 : $1 * (127 * 256 - 128) / (127 * 256) }
@@ -438,7 +462,7 @@ struct PanelTests {
         let kernels = ck_panels(panel.type, isa)
         for precision in [CK_PRECISION_INT8, CK_PRECISION_INT16] {
             for unsafe(count, table, takesTile) in unsafe [
-                (1, kernels.one, false), (4, kernels.four, false), (4, kernels.tile_four, true),
+                (1, kernels.one, false), (4, kernels.four, false), (4, kernels.tile_narrow, true),
                 (Int(entry(of: kernels.tile_vectors, precision)), kernels.tile, true),
             ] {
                 let product = try unsafe #require(entry(of: table, precision))
@@ -466,17 +490,64 @@ struct PanelTests {
     }
 
     /// Checks the products of a panel's tiles whose rounded scales, weights and sums are off by a little more.
-    private func checkWideProducts(_ panel: Panel, _ isa: ck_isa, vector: (Int) -> [Float]) throws {
+    ///
+    /// Where all weights are alike, what they are rounded by is too: `isExtreme` lets AMX's be off by a step each.
+    private func checkWideProducts(
+        _ panel: Panel, _ isa: ck_isa, isExtreme: Bool = false, vector: (Int) -> [Float]
+    ) throws {
         let kernels = ck_panels(panel.type, isa)
         for precision in tileForms where unsafe entry(of: kernels.unpack, precision) != nil {
             guard panel.columns % 64 == 0 || precision == CK_PRECISION_RAISED_INT8 else { continue }
             for unsafe(count, table) in unsafe [
-                (4, kernels.tile_four), (Int(entry(of: kernels.tile_vectors, precision)), kernels.tile),
+                (Int(entry(of: kernels.narrow_vectors, precision)), kernels.tile_narrow),
+                (Int(entry(of: kernels.tile_vectors, precision)), kernels.tile),
             ] {
                 let product = try unsafe #require(entry(of: table, precision))
                 let x = Columns((0..<count).map(vector), precision, isa)
+                let hasMatrices = precision == CK_PRECISION_AMX_INT16
                 try unsafe panel.withTile(isa, precision) { tile in
-                    check(unsafe x.multiply(product, tile, columns: panel.columns), panel, x, within: 2e-4)
+                    // A tile begins with its rows' steps.
+                    let steps = unsafe tile.assumingMemoryBound(to: Float.self)
+                    check(
+                        unsafe x.multiply(product, tile, columns: panel.columns), panel, x, within: 2e-4,
+                        steps: isExtreme && hasMatrices ? (0..<rowCount).map { unsafe steps[$0] } : nil)
+                }
+            }
+        }
+    }
+
+    @Test("Tiles that are multiplied together are what they are one by one", arguments: supportedISAs)
+    func severalTiles(isa: ck_isa) throws {
+        var random = Random(10)
+        for (type, columns) in [(CK_TYPE_Q4_0, 320), (CK_TYPE_Q6_K, 512)] {
+            let kernels = ck_panels(type, isa)
+            for precision in tileForms {
+                guard let several = unsafe entry(of: kernels.tiles, precision) else { continue }
+                let single = try unsafe #require(entry(of: kernels.tile, precision))
+                let bytes = columns / 32 * Int(entry(of: kernels.tile_bytes, precision))
+                let vectors = (0..<Int(entry(of: kernels.tile_vectors, precision))).map { _ in random.floats(columns) }
+                let x = Columns(vectors, precision, isa)
+                let count = 10
+                let tiles = UnsafeMutableRawPointer.allocate(byteCount: count * bytes, alignment: 64)
+                defer { unsafe tiles.deallocate() }
+                var expected: [[Float]] = []
+                for index in 0..<count {
+                    let panel = Panel(type, isa, rows: rowCount, columns: columns, &random)
+                    try unsafe panel.withTile(isa, precision) { tile in
+                        unsafe (tiles + index * bytes).copyMemory(from: tile, byteCount: bytes)
+                        expected.append(unsafe x.multiply(single, tile, columns: columns))
+                    }
+                }
+                let stride = count * rowCount + 3
+                let found = unsafe x.multiply(several, tiles, count: count, columns: columns, stride: stride)
+                for t in 0..<x.count {
+                    for index in 0..<count {
+                        let start = t * stride + index * rowCount
+                        #expect(
+                            found[start..<start + rowCount] == expected[index][t * rowCount..<(t + 1) * rowCount])
+                    }
+                    let gap = found[t * stride + count * rowCount..<(t + 1) * stride]
+                    #expect(gap.count { $0.isNaN } == 3)
                 }
             }
         }
@@ -495,6 +566,9 @@ struct PanelTests {
             // Scales of one sign: an error that had one too would add up.
             let panel = Panel(type, isa, rows: rowCount, columns: columns, hasPositiveScales: true, &random)
             let x = Columns(vectors, precision, isa)
+            // Where activations keep 16 bits, a small part of what rounding them to 8 would be.
+            let hasMatrices = precision == CK_PRECISION_AMX_INT16
+            let yardsticks = vectors.map { Columns([$0], CK_PRECISION_INT8, isa) }
             var wide: [Double] = []
             var rounding: [Double] = []
             try unsafe panel.withTile(isa, precision) { tile in
@@ -502,14 +576,16 @@ struct PanelTests {
                 for t in 0..<x.count {
                     for row in 0..<rowCount {
                         var rounded = 0.0
+                        var coarse = 0.0
                         var exact = 0.0
                         for column in 0..<columns {
                             let weight = Double(panel.weights[row * columns + column])
                             rounded += weight * x.value(column, t)
+                            coarse += weight * (hasMatrices ? yardsticks[t].value(column, 0) : x.value(column, t))
                             exact += weight * Double(vectors[t][column])
                         }
                         wide.append(Double(result[t * rowCount + row]) - rounded)
-                        rounding.append(rounded - exact)
+                        rounding.append(coarse - exact)
                     }
                 }
             }
@@ -518,13 +594,15 @@ struct PanelTests {
             }
             let mean = wide.reduce(0, +) / Double(wide.count)
             let whole = rootMeanSquare(rounding)
-            #expect(rootMeanSquare(wide) <= 0.2 * whole, "\(rootMeanSquare(wide) / whole)")
-            #expect(abs(mean) <= 0.05 * whole, "\(mean / whole)")
+            #expect(rootMeanSquare(wide) <= (hasMatrices ? 0.03 : 0.2) * whole, "\(rootMeanSquare(wide) / whole)")
+            #expect(abs(mean) <= (hasMatrices ? 0.005 : 0.05) * whole, "\(mean / whole)")
         }
     }
 
-    /// Compares with float64, to a part of the sum of magnitudes.
-    private func check(_ result: [Float], _ panel: Panel, _ x: Columns, within tolerance: Double = 1e-6) {
+    /// Compares with float64, to a part of the sum of magnitudes or, if that is more, to a row's step for each weight.
+    private func check(
+        _ result: [Float], _ panel: Panel, _ x: Columns, within tolerance: Double = 1e-6, steps: [Float]? = nil
+    ) {
         for t in 0..<x.count {
             let vector = (0..<panel.columns).map { x.value($0, t) }
             for row in 0..<panel.rows {
@@ -536,7 +614,9 @@ struct PanelTests {
                     magnitude += abs(term)
                 }
                 let found = Double(result[t * rowCount + row])
-                #expect(abs(found - exact) <= tolerance * magnitude, "row \(row), vector \(t)")
+                let step = steps.map { Double($0[row]) } ?? 0
+                let rounding = step * vector.reduce(0) { $0 + abs($1) }
+                #expect(abs(found - exact) <= max(tolerance * magnitude, rounding), "row \(row), vector \(t)")
             }
         }
     }

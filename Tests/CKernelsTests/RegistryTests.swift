@@ -89,7 +89,9 @@ struct RegistryTests {
     func namesSets() {
         let names = (0..<UInt32(CK_ISA_COUNT)).map { ck_isa(rawValue: $0).testDescription }
         #expect(
-            names == ["scalar", "avx2", "avxvnni", "avx512", "avx512vnni", "neon", "neon-dotprod", "neon-i8mm"])
+            names == [
+                "scalar", "avx2", "avxvnni", "avx512", "avx512vnni", "amx", "neon", "neon-dotprod", "neon-i8mm",
+            ])
     }
 
     @Test("What a cache may hold has attention, and nothing else", arguments: supportedISAs)

@@ -12,20 +12,22 @@
 /* ---- Instruction sets ------------------------------------------------------------------- */
 
 /* A set of instructions that kernels are written for. Each falls back on the ones below it:
- * avx512vnni -> avx512 -> avx2 -> scalar; avxvnni -> avx2; neon-i8mm -> neon-dotprod -> neon. */
+ * amx -> avx512vnni -> avx512 -> avx2 -> scalar; avxvnni -> avx2; neon-i8mm -> neon-dotprod -> neon. */
 typedef enum ck_isa {
     CK_ISA_SCALAR = 0,
     CK_ISA_AVX2,       /* AVX2, FMA, F16C */
     CK_ISA_AVXVNNI,    /* AVX2 and the 256-bit VNNI of most laptops */
     CK_ISA_AVX512,     /* F, BW, DQ, VL */
     CK_ISA_AVX512VNNI, /* AVX512 and VNNI */
+    CK_ISA_AMX,        /* AVX512VNNI and AMX-INT8, whose registers are matrices */
     CK_ISA_NEON,
     CK_ISA_NEON_DOTPROD,
     CK_ISA_NEON_I8MM,
 } ck_isa;
-#define CK_ISA_COUNT 8
+#define CK_ISA_COUNT 9
 
-/* Whether this machine, and its operating system, can run `isa`. */
+/* Whether this machine, and its operating system, can run `isa`. To ask for AMX is to ask Linux to let this process use
+ * it, from then on. */
 bool ck_isa_supported(ck_isa isa);
 /* The best instruction set of this machine. */
 ck_isa ck_isa_best(void);
@@ -48,8 +50,11 @@ typedef enum ck_precision {
     /* Integers up to 1023 with a scale for every 64 columns: what those of others meet there
      * (winograd_tile_avx2.h). */
     CK_PRECISION_INT11,
+    /* INT16 in two planes of bytes with a scale for every 256 columns: what the tiles of all types meet on AMX
+     * (amx_tile.h). */
+    CK_PRECISION_AMX_INT16,
 } ck_precision;
-#define CK_PRECISION_COUNT 7
+#define CK_PRECISION_COUNT 8
 
 /* Columns that share one activation scale, and columns that share one activation sum. */
 #define CK_SCALE_COLUMNS 32
@@ -206,8 +211,10 @@ ck_feedback_kernels ck_feedback_of(ck_isa isa);
 
 /* ---- Panels ----------------------------------------------------------------------------- */
 
-/* Rows that lie side by side in a panel, and the most vectors that meet a tile at a time on any instruction set. */
+/* Rows that lie side by side in a panel, and the most vectors that meet a tile at a time: on AMX, and on any other
+ * instruction set. */
 #define CK_PANEL_ROWS 16
+#define CK_MOST_VECTORS 32
 #define CK_TILE_VECTORS 12
 /* Bytes that a tile for WIDE_INT8, RAISED_INT8 or INT11 begins with. */
 #define CK_WIDE_HEADER 64
@@ -215,13 +222,15 @@ ck_feedback_kernels ck_feedback_of(ck_isa isa);
 /* `n` activation vectors side by side, as the panels of an instruction set take them: the four activations that meet a
  * word lie together for all vectors. Sums of activations come for 32 columns and for 16. */
 typedef struct ck_columns {
-    const void *values;    /* [columns / 32][n * 32 bytes, or n * 64]: see columns.c */
-    const float *scales;   /* [columns / 32][n]; WIDE_INT8 and INT11: [columns / 64][n] */
-    const int32_t *totals; /* [columns / 32][n], then [columns / 16][n]: -128 times sums of activations. INT11 has
-                            * none */
+    const void *values;    /* [columns / 32][n * 32 bytes, or n * 64]: see columns.c, amx_tile.h */
+    const float *scales;   /* [columns / 32][n]; WIDE_INT8 and INT11: [columns / 64][n]; AMX_INT16: for 256 columns, and
+                            * what is left */
+    const int32_t *totals; /* [columns / 32][n], then [columns / 16][n]: -128 times sums of activations. INT11 and
+                            * AMX_INT16 have none */
     const float *sums;     /* likewise: sums of activations times their scale. WIDE_INT8: in the place of each float two
                             * integers of 16 bits, sums of neighbours; [columns / 64][n], then [columns / 32][n].
-                            * INT11: [n], sums of products of neighbours, as integers, times their scale */
+                            * INT11: [n], sums of products of neighbours, as integers, times their scale. AMX_INT16 has
+                            * none */
     size_t ahead;          /* bytes of a panel that are asked for ahead of use: ck_panel_ahead, or 0 */
 } ck_columns;
 
@@ -230,7 +239,8 @@ size_t ck_panel_ahead(ck_isa isa);
 
 /* `rows` rows of floats, `stride` apart, become n vectors side by side; the last row stands for what is missing.
  * Buffers are big enough, `columns` is a multiple of 32 (WIDE_INT8 and INT11: of 64), 1 <= rows <= n, and n is from 4
- * to CK_TILE_VECTORS, or 1 where panels meet such columns, not tiles alone. */
+ * to CK_TILE_VECTORS, or 1 where panels meet such columns, not tiles alone. AMX_INT16: n is 16 or 32, and `columns` a
+ * multiple of 64. */
 typedef void (*ck_pack_columns_fn)(
     const float *x, size_t stride, size_t rows, size_t columns, size_t n, void *values, float *scales, int32_t *totals,
     float *sums);
@@ -241,6 +251,10 @@ ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa);
 
 /* y[t * stride + r] = dot(row r of a panel or tile, vector t); columns are those of a whole row. */
 typedef void (*ck_panel_fn)(const void *panel, size_t columns, const ck_columns *x, float *y, size_t stride);
+
+/* The same of `count` tiles, one after the other: y[t * stride + 16 * i + r] = dot(row r of tile i, vector t) */
+typedef void (*ck_tiles_fn)(
+    const void *tiles, size_t count, size_t columns, const ck_columns *x, float *y, size_t stride);
 
 /* What a weight type can do as panels on one instruction set. */
 typedef struct ck_panel_kernels {
@@ -255,12 +269,15 @@ typedef struct ck_panel_kernels {
      * and is NULL where it has none. */
     ck_panel_fn one[CK_PRECISION_COUNT];
     ck_panel_fn four[CK_PRECISION_COUNT];
-    /* By ck_precision: products of a tile with 4 vectors, with `tile_vectors`. */
-    ck_panel_fn tile_four[CK_PRECISION_COUNT];
+    /* By ck_precision: products of a tile with `narrow_vectors`, with `tile_vectors`. */
+    ck_panel_fn tile_narrow[CK_PRECISION_COUNT];
     ck_panel_fn tile[CK_PRECISION_COUNT];
-    /* What fits into the registers: 4 to CK_TILE_VECTORS; 0 where there are no tiles. All types that have tiles for a
-     * form have the same. */
+    /* The latter for several tiles, where they are better multiplied together; else NULL. */
+    ck_tiles_fn tiles[CK_PRECISION_COUNT];
+    /* What fits into the registers: 4 to CK_TILE_VECTORS, or 32; 0 where there are no tiles. And for the rest of a
+     * batch: 4, or 16. All types that have tiles for a form have the same. */
     uint32_t tile_vectors[CK_PRECISION_COUNT];
+    uint32_t narrow_vectors[CK_PRECISION_COUNT];
     /* Bytes of a tile for every 32 columns; those of WIDE_INT8, RAISED_INT8 and INT11 begin with a header. */
     uint32_t tile_bytes[CK_PRECISION_COUNT];
     /* Whether tiles for INT16 are multiplied as fast as those for INT8, or faster: then rows that 64 does not divide,

@@ -13,6 +13,8 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     case avx512
     /// AVX-512 and VNNI.
     case avx512vnni
+    /// AVX-512, VNNI and AMX, the matrix registers of Intel's servers.
+    case amx
     /// ARMv8 NEON.
     case neon
     /// NEON with the `sdot` instruction.

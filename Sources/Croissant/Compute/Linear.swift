@@ -41,7 +41,11 @@ package struct Linear: Sendable {
     /// - Parameters:
     ///   - batchPrecision: what the activations of a batch are rounded to: f32 for products of floats.
     ///   - isGated: whether the parts are a gate and what it gates. Both meet floats where one of them has to.
-    package init(_ parts: [WeightMatrix], batchPrecision: ActivationPrecision, isGated: Bool = false) {
+    ///   - tileElements: weights that one worker unpacks to integers at a time, see ``Kernels/tileElements``.
+    package init(
+        _ parts: [WeightMatrix], batchPrecision: ActivationPrecision, isGated: Bool = false,
+        tileElements: Int = Kernels.leastTileElements
+    ) {
         precondition(!parts.isEmpty && parts.allSatisfy { $0.columns == parts[0].columns }, "parts of different inputs")
         precondition(!isGated || parts.count == 2 && parts[0].rows == parts[1].rows, "not a gate and what it gates")
         let batchPrecision =
@@ -57,9 +61,8 @@ package struct Linear: Sendable {
         let partRows = parts.map(\.rows)
         chunks = RowTiles(of: partRows, height: Self.chunkRows(columns: columns))
         let tiled = isGated ? [partRows[0]] : partRows
-        integerTiles = RowTiles(of: tiled, height: Self.integerRows(columns: columns, isGated: isGated)) {
-            isInteger[$0]
-        }
+        let height = Self.integerRows(columns: columns, elements: tileElements, isGated: isGated)
+        integerTiles = RowTiles(of: tiled, height: height) { isInteger[$0] }
         floatTiles = RowTiles(of: tiled, height: Self.floatRows(columns: columns)) { !isInteger[$0] }
     }
 
@@ -83,11 +86,10 @@ package struct Linear: Sendable {
     /// the last one does not keep the other threads waiting.
     static func chunkRows(columns: Int) -> Int { wholePanels(of: 1 << 16, columns: columns, atMost: 128) }
 
-    /// Rows in a tile of unpacked integers: a quarter of a mebi of them, or one panel. Scales add up to a half of a byte
-    /// to each, some are words of 16 bits, and the second-level cache, of 512 KiB on Zen 3, has to hold activations
-    /// beside them. Half of the rows are of what a gate gates.
-    package static func integerRows(columns: Int, isGated: Bool = false) -> Int {
-        wholePanels(of: isGated ? 1 << 17 : 1 << 18, columns: columns, atMost: isGated ? 32 : 64)
+    /// Rows in a tile of so many unpacked integers, or one panel. Half of the rows are of what a gate gates.
+    package static func integerRows(columns: Int, elements: Int, isGated: Bool = false) -> Int {
+        let elements = isGated ? elements / 2 : elements
+        return wholePanels(of: elements, columns: columns, atMost: elements >> 12)
     }
 
     /// Rows in a tile of dequantised weights: a mebibyte, which the second-level cache holds, or what makes up for the

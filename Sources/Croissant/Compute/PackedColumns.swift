@@ -154,6 +154,8 @@ package enum ColumnForm: Sendable, CaseIterable {
     case raisedInt8
     /// Integers up to 1023, a scale for 64: what the tiles of other types meet (see winograd_tile_avx2.h).
     case int11
+    /// 16-bit integers as two planes of bytes, a scale for 256: what the tiles of all types meet on AMX (see amx_tile.h).
+    case amxInt16
 
     /// The form for activations of `precision`, which is not that of floats.
     package init(_ precision: ActivationPrecision) {
@@ -165,21 +167,24 @@ package enum ColumnForm: Sendable, CaseIterable {
     package var bytes: Int {
         switch self {
         case .int8, .wideInt8, .raisedInt8: 1
-        case .int16, .splitInt16, .int11: 2
+        case .int16, .splitInt16, .int11, .amxInt16: 2
         }
     }
 
     /// Whether tiles for it begin with a header.
     var hasTileHeader: Bool {
         switch self {
-        case .int8, .int16, .splitInt16: false
+        case .int8, .int16, .splitInt16, .amxInt16: false
         case .wideInt8, .raisedInt8, .int11: true
         }
     }
 
-    /// Columns with one scale.
+    /// Columns for which there is room for a scale, which whole rows have to be a multiple of.
     package var scaleColumns: Int {
-        self == .wideInt8 || self == .int11 ? 2 * ActivationBlock.scaleColumns : ActivationBlock.scaleColumns
+        switch self {
+        case .int8, .int16, .splitInt16, .raisedInt8: ActivationBlock.scaleColumns
+        case .wideInt8, .int11, .amxInt16: 2 * ActivationBlock.scaleColumns
+        }
     }
 }
 

@@ -54,9 +54,12 @@ package struct ScratchShape: Sendable {
         }
         guard batchSize > CPUBackend.vectorProducts else { return }
         if batch != .f32 && Panel.exists(for: tensor.type) {
+            func rows(isGated: Bool) -> Int {
+                Linear.integerRows(columns: columns, elements: kernels.tileElements, isGated: isGated)
+            }
             // A gate's tile comes with one of what it gates.
-            let single = Linear.panels(of: 0..<min(tensor.rows, Linear.integerRows(columns: columns)))
-            let gated = Linear.panels(of: 0..<min(tensor.rows, Linear.integerRows(columns: columns, isGated: true)))
+            let single = Linear.panels(of: 0..<min(tensor.rows, rows(isGated: false)))
+            let gated = Linear.panels(of: 0..<min(tensor.rows, rows(isGated: true)))
             let panels = max(single.count, 2 * gated.count)
             // A matrix meets activations in the form that its type likes best, or, where another one of its layer has
             // none of that, in the plain one.
@@ -75,11 +78,16 @@ package struct ScratchShape: Sendable {
 
     /// Makes room for the products of up to `batchSize` tokens with a gate and what it gates, each (rows, columns).
     ///
-    /// - Parameter isFloat: whether batches meet floats.
-    package mutating func include(gateRows rows: Int, columns: Int, batchSize: Int, isFloat: Bool) {
+    /// - Parameters:
+    ///   - isFloat: whether batches meet floats.
+    ///   - kernels: what multiplies.
+    package mutating func include(gateRows rows: Int, columns: Int, batchSize: Int, isFloat: Bool, kernels: Kernels) {
         let few = min(batchSize, CPUBackend.vectorProducts) * 2 * rows
         let tokens = isFloat ? batchSize : Panel.mostVectors
-        let height = isFloat ? Linear.floatRows(columns: columns) : Linear.integerRows(columns: columns, isGated: true)
+        let height =
+            isFloat
+            ? Linear.floatRows(columns: columns)
+            : Linear.integerRows(columns: columns, elements: kernels.tileElements, isGated: true)
         let batch = batchSize > CPUBackend.vectorProducts ? threads * tokens * 2 * min(rows, height) : 0
         gateFloats = max(gateFloats, few, batch)
     }

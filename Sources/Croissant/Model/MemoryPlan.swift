@@ -284,7 +284,8 @@ private struct PlacedWeights {
             gateRows: configuration.feedForwardLength, columns: configuration.embeddingLength,
             batchSize: options.batchSize,
             isFloat: Linear.gatesFloats(
-                tensors.filter { gates.contains($0.name) }.map(\.type), batchPrecision: options.prefill.precision))
+                tensors.filter { gates.contains($0.name) }.map(\.type), batchPrecision: options.prefill.precision),
+            kernels: kernels)
         self.scratch = scratch
         byteCount =
             residence.placement == .resident

@@ -45,6 +45,7 @@ package struct Weights: Sendable {
         _ layout: TensorLayout, file: GGUFFile, store: WeightStore, kernels: Kernels, plan: MemoryPlan
     ) throws(ModelError) {
         let batch = plan.prefill.precision
+        let elements = kernels.tileElements
         let tensors = TensorFetcher(file: file, store: store, kernels: kernels)
         embedding = try tensors.matrix(layout.embedding)
         var blocks: [Block] = []
@@ -58,21 +59,22 @@ package struct Weights: Sendable {
                         [
                             try tensors.matrix(block.query), try tensors.matrix(block.key),
                             try tensors.matrix(block.value),
-                        ], batchPrecision: batch),
+                        ], batchPrecision: batch, tileElements: elements),
                     queryKeyValueBias: biases.isEmpty ? nil : biases,
                     queryNorm: try tensors.vector(block.queryNorm), keyNorm: try tensors.vector(block.keyNorm),
-                    attentionOutput: Linear([try tensors.matrix(block.attentionOutput)], batchPrecision: batch),
+                    attentionOutput: Linear(
+                        [try tensors.matrix(block.attentionOutput)], batchPrecision: batch, tileElements: elements),
                     feedForwardNorm: try tensors.vector(block.feedForwardNorm),
                     gateUp: Linear(
                         [try tensors.matrix(block.gate), try tensors.matrix(block.up)], batchPrecision: batch,
-                        isGated: true),
-                    down: Linear([try tensors.matrix(block.down)], batchPrecision: batch)))
+                        isGated: true, tileElements: elements),
+                    down: Linear([try tensors.matrix(block.down)], batchPrecision: batch, tileElements: elements)))
         }
         self.blocks = blocks
         outputNorm = try tensors.vector(layout.outputNorm)
         output = Linear(
             [tensors.has(layout.output) ? try tensors.matrix(layout.output) : embedding],
-            batchPrecision: Self.outputPrecision(plan.prefill, plan.precision))
+            batchPrecision: Self.outputPrecision(plan.prefill, plan.precision), tileElements: elements)
         ropeFactors = tensors.has(layout.ropeFactors) ? try tensors.vector(layout.ropeFactors, isPositive: true) : nil
     }
 

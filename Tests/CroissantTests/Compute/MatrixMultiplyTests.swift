@@ -15,8 +15,8 @@ struct MatrixMultiplyTests {
         [(.q8_0, 40), (.iq4_xs, 33)], [(.q4_0, 40), (.q5_1, 33), (.mxfp4, 17)],
     ]
 
-    /// Batches around the widths that kernels have: vectors of 1 and 4, tiles of a few up to a dozen.
-    private static let batches = [1, 2, 3, 5, 8, 9, 12, 13, 31]
+    /// Batches around the widths that kernels have: vectors of 1 and 4, tiles of a few, up to 32.
+    private static let batches = [1, 2, 3, 5, 8, 9, 12, 13, 31, 45]
 
     /// The largest error of any element, as a share of the length of its row times the length of its input: the rounding
     /// of floats, of 16 and of 8 bits.
@@ -24,7 +24,7 @@ struct MatrixMultiplyTests {
 
     @Test("rows and panels, vectors and tiles, agree with float64", arguments: InstructionSet.supported)
     func agreesWithFloat64(instructionSet: InstructionSet) throws {
-        let weights = try PackedWeights(Self.parts, columns: 96, tokens: 31)
+        let weights = try PackedWeights(Self.parts, columns: 96, tokens: 45)
         for layout in [WeightLayout.rows, .panels] {
             for precision in ActivationPrecision.allCases where layout == .rows || precision != .f32 {
                 for batch in ActivationPrecision.allCases {
@@ -45,11 +45,11 @@ struct MatrixMultiplyTests {
     @Test("layers of several types with large blocks agree with float64, too", arguments: InstructionSet.supported)
     func largeBlocks(instructionSet: InstructionSet) throws {
         for parts in Self.mixes {
-            let weights = try PackedWeights(parts, columns: 512, tokens: 13)
+            let weights = try PackedWeights(parts, columns: 512, tokens: 45)
             for layout in [WeightLayout.rows, .panels] {
                 for batch in ActivationPrecision.allCases {
                     let product = try weights.product(layout, instructionSet, decode: .int16, batch: batch, threads: 2)
-                    for tokens in [4, 9, 12, 13] {
+                    for tokens in [4, 9, 12, 13, 32, 45] {
                         let used = tokens <= CPUBackend.vectorProducts ? .int16 : batch
                         let error = try product.error(tokens: tokens)
                         #expect(
@@ -86,8 +86,17 @@ struct MatrixMultiplyTests {
             ) -> ColumnForm {
                 kernels.tileForm(of: types, columns: columns, precision: precision)
             }
-            #expect(form([.q4_K, .q6_K, .iq3_s]) == (isWide ? .wideInt8 : .int8))
             #expect(form([.q4_0, .q5_1, .mxfp4], columns: 32) == (isAVX2 ? .raisedInt8 : .int8))
+            #expect(form([]) == .int8)
+            guard instructionSet != .amx else {
+                for types: [GGMLType] in [[.q4_K, .iq3_s], [.q8_0], [.q4_0, .q6_K]] {
+                    #expect(form(types) == .amxInt16)
+                    #expect(form(types, columns: 64, .int16) == .amxInt16)
+                    #expect(form(types, columns: 96) == .int8)
+                }
+                continue
+            }
+            #expect(form([.q4_K, .q6_K, .iq3_s]) == (isWide ? .wideInt8 : .int8))
             #expect(form([.q8_0, .iq4_xs]) == (isAVX2 ? .int11 : .int8))
             #expect(form([.q8_0, .iq4_nl], columns: 96) == (isAVX2 ? .int16 : .int8))
             for mixed: [GGMLType] in [[.q6_K, .q8_0], [.q4_0, .q6_K], [.q4_0, .q8_0], []] {
@@ -114,7 +123,7 @@ struct MatrixMultiplyTests {
     @Test("every thread count gives the same bits", arguments: [0, 1])
     func threads(layer: Int) throws {
         let weights = try PackedWeights(
-            layer == 0 ? Self.parts : Self.mixes[0], columns: layer == 0 ? 96 : 512, tokens: 31)
+            layer == 0 ? Self.parts : Self.mixes[0], columns: layer == 0 ? 96 : 512, tokens: 45)
         for batch in ActivationPrecision.allCases {
             let results = try [1, 2, 3].map { threads in
                 try Self.batches.flatMap { tokens in
@@ -138,7 +147,7 @@ struct MatrixMultiplyTests {
     func gated(instructionSet: InstructionSet, index: Int) throws {
         let parts = Self.gates[index]
         let columns = parts.contains { $0.type.blockSize == 256 } ? 512 : 96
-        let weights = try PackedWeights(parts, columns: columns, tokens: 31)
+        let weights = try PackedWeights(parts, columns: columns, tokens: 45)
         let rows = parts[0].rows
         for layout in [WeightLayout.rows, .panels] {
             for batch in ActivationPrecision.allCases {
@@ -242,11 +251,13 @@ private struct PackedWeights {
         for plan in plans {
             scratch.include(plan, batchSize: 64, decode: decode, batch: batch, kernels: backend.kernels)
         }
-        let layer = Linear(file.tensors.map { store.matrix($0) }, batchPrecision: batch, isGated: isGated)
+        let layer = Linear(
+            file.tensors.map { store.matrix($0) }, batchPrecision: batch, isGated: isGated,
+            tileElements: backend.kernels.tileElements)
         if isGated {
             scratch.include(
                 gateRows: layer.outputs, columns: columns, batchSize: 64,
-                isFloat: Linear.gatesFloats(file.tensors.map(\.type), batchPrecision: batch))
+                isFloat: Linear.gatesFloats(file.tensors.map(\.type), batchPrecision: batch), kernels: backend.kernels)
         }
         return Product(weights: self, layer: layer, backend: backend, scratch: scratch)
     }

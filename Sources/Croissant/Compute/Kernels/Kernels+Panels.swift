@@ -74,7 +74,7 @@ extension Kernels {
         let kernels = panelKernels(matrix.type)
         let product = unsafe Self.product(group.width == 1 ? kernels.one : kernels.four, x.form)
         unsafe multiply(
-            matrix.panels(panels), bytes: matrix.panelBytes, product, rows: matrix.rowCount(of: panels), x, group,
+            matrix.panels(panels), bytes: matrix.panelBytes, product, nil, rows: matrix.rowCount(of: panels), x, group,
             into: y, at: offset, stride: stride)
     }
 
@@ -85,11 +85,13 @@ extension Kernels {
         fileprivate let bytes: Int
         /// Rows in all tiles.
         fileprivate let rows: Int
-        /// The width of the widest groups.
+        /// The width of the widest groups, and that of others.
         fileprivate let width: Int
-        /// The kernel for groups of four, and that for the widest.
-        fileprivate let four: ck_panel_fn
+        fileprivate let narrowWidth: Int
+        /// The kernel for the widest groups, that for others, and one for the widest groups with whole panels, if any.
         fileprivate let widest: ck_panel_fn
+        fileprivate let narrow: ck_panel_fn
+        fileprivate let many: ck_tiles_fn?
     }
 
     /// The product of tiles of some panels with groups in `form`, whose widths are of ``tileWidths(_:)``.
@@ -97,8 +99,9 @@ extension Kernels {
         let kernels = panelKernels(matrix.type)
         return unsafe TileProduct(
             bytes: tileBytes(of: matrix.type, columns: matrix.columns, form: form), rows: matrix.rowCount(of: panels),
-            width: Int(form.entry(of: kernels.tile_vectors)), four: Self.product(kernels.tile_four, form),
-            widest: Self.product(kernels.tile, form))
+            width: Int(form.entry(of: kernels.tile_vectors)), narrowWidth: Int(form.entry(of: kernels.narrow_vectors)),
+            widest: Self.product(kernels.tile, form), narrow: Self.product(kernels.tile_narrow, form),
+            many: form.entry(of: kernels.tiles))
     }
 
     /// The same as with panels, with their tiles, one after the other.
@@ -108,24 +111,30 @@ extension Kernels {
     ) {
         precondition(
             tiles.byteCount == (product.rows + Panel.rows - 1) / Panel.rows * product.bytes
-                && (group.width == 4 || group.width == product.width),
+                && (group.width == product.narrowWidth || group.width == product.width),
             "\(tiles.byteCount) bytes of tiles for groups of \(group.width)")
+        let isWide = group.width == product.width
         unsafe multiply(
-            tiles, bytes: product.bytes, group.width == 4 ? product.four : product.widest, rows: product.rows, x, group,
-            into: y, at: offset, stride: stride)
+            tiles, bytes: product.bytes, isWide ? product.widest : product.narrow, isWide ? product.many : nil,
+            rows: product.rows, x, group, into: y, at: offset, stride: stride)
     }
 
-    /// Products of panels or tiles, `bytes` each.
+    /// Products of panels or tiles, `bytes` each; those of whole ones by `many`, if there is that.
     private func multiply(
-        _ weights: RawSpan, bytes: Int, _ product: ck_panel_fn, rows: Int, _ x: PackedBatch, _ group: TokenGroup,
-        into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
+        _ weights: RawSpan, bytes: Int, _ product: ck_panel_fn, _ many: ck_tiles_fn?, rows: Int, _ x: PackedBatch,
+        _ group: TokenGroup, into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
         let tokens = group.tokens.count
         precondition(offset >= 0 && (tokens - 1) * stride + rows <= y.count - offset, "\(tokens) products do not fit")
         unsafe weights.withUnsafeBytes { weights in
             guard let base = weights.baseAddress else { return }
             unsafe x.withKernelColumns(of: group, ahead: panelAhead) { columns in
-                for (index, row) in Swift.stride(from: 0, to: rows, by: Panel.rows).enumerated() {
+                let whole = unsafe many != nil && tokens == group.width ? rows / Panel.rows : 0
+                if let many = unsafe many, whole > 0 {
+                    unsafe many(base, whole, x.columns, columns, y.base + offset, stride)
+                }
+                for row in Swift.stride(from: whole * Panel.rows, to: rows, by: Panel.rows) {
+                    let index = row / Panel.rows
                     let out = unsafe y.base + offset + row
                     if rows - row >= Panel.rows && tokens == group.width {
                         unsafe product(base + index * bytes, x.columns, columns, out, stride)
@@ -176,7 +185,8 @@ extension Kernels {
     /// An entry of a table by ck_precision.
     private static func product(
         _ table: (
-            ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?
+            ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?,
+            ck_panel_fn?
         ), _ form: ColumnForm
     ) -> ck_panel_fn {
         guard let product = unsafe form.entry(of: table) else {

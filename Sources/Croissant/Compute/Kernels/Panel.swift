@@ -9,8 +9,8 @@ package enum Panel {
     /// Vectors that a panel meets at a time, widest first.
     package static let vectorWidths = [4, 1]
 
-    /// Vectors that a tile meets at a time, at most.
-    static let mostVectors = Int(CK_TILE_VECTORS)
+    /// Vectors that a tile meets at a time, at most, on any instruction set.
+    static let mostVectors = Int(CK_MOST_VECTORS)
 
     /// Whether weights of `type` can be panels.
     package static func exists(for type: GGMLType) -> Bool { ck_panel_sizes(type.rawValue).block != 0 }
