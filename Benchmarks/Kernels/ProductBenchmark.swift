@@ -68,9 +68,9 @@ struct ProductBenchmark {
         let plans = weights.file.tensors.map { WeightPlan(tensor: $0, layout: layout) }
         let store = try WeightStore(file: weights.file, resident: plans, kernels: backend.kernels, pool: backend.pool)
         self.store = store
-        let elements = backend.kernels.tileElements
+        let tileSize = backend.kernels.tileSize(for: precision)
         layers = weights.file.tensors.map {
-            Linear([store.matrix($0)], batchPrecision: precision, tileElements: elements)
+            Linear([store.matrix($0)], batchPrecision: precision, tileSize: tileSize)
         }
         bytes = plans.reduce(0) { $0 + $1.byteCount }
         var scratch = ScratchShape(

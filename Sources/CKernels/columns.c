@@ -6,12 +6,13 @@
  *     int16    int8_t  [2: upper, lower][8][n][4], a = 256 * upper + lower, for dot products of bytes
  *              int16_t [8][n][4], columns 0, 2, 1, 3, for AVX2, which has none
  *
- * Those for AMX are packed in amx_tile.c. WIDE_INT8 is int8 with one scale for two blocks; INT11 is int16 for AVX2, up
- * to 1023, with one for two as well. SPLIT_INT16 is int16 as bytes on AVX2, whose panels meet them faster where words
- * have less than eight bits; tiles do not. */
+ * Those for AMX are packed in amx_int16.c and amx_bf16.c. WIDE_INT8 is int8 with one scale for two blocks; INT11 is
+ * int16 for AVX2, up to 1023, with one for two as well. SPLIT_INT16 is int16 as bytes on AVX2, whose panels meet them
+ * faster where words have less than eight bits; tiles do not. */
 #include "registry.h"
 
-#include "amx_tile.h"
+#include "amx_bf16.h"
+#include "amx_int16.h"
 #include "isa.h"
 #include "rounding.h"
 
@@ -322,7 +323,8 @@ ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa) {
         [CK_ISA_AVX512VNNI] = {
             [CK_PRECISION_INT16] = pack_PLANES_avx512, [CK_PRECISION_INT8] = pack_BYTES_avx512,
             [CK_PRECISION_WIDE_INT8] = pack_wide_avx512},
-        [CK_ISA_AMX] = {[CK_PRECISION_AMX_INT16] = ck_amx_pack_columns},
+        [CK_ISA_AMX] = {
+            [CK_PRECISION_AMX_INT16] = ck_amx_int16_pack_columns, [CK_PRECISION_AMX_BF16] = ck_amx_bf16_pack_columns},
 #endif
     };
     while (table[isa][precision] == NULL && isa != CK_ISA_SCALAR) {

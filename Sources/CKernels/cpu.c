@@ -44,16 +44,23 @@ static bool has_i8mm(void) {
 #endif
 
 #if defined(__x86_64__)
-/* What AMX consists of by CPUID leaf 7: older compilers have no names for it. */
-enum { CPUID_AMX_TILE = 1 << 24, CPUID_AMX_INT8 = 1 << 25 };
+/* What AMX consists of, and what its tiles are made with, by CPUID leaf 7: older compilers lack some of the names. */
+enum {
+    CPUID_EDX_AMX_BF16 = 1 << 22,
+    CPUID_EDX_AMX_TILE = 1 << 24,
+    CPUID_EDX_AMX_INT8 = 1 << 25,
+    CPUID_ECX_AVX512VBMI = 1 << 1,
+    CPUID_EAX_AVX512BF16 = 1 << 5, /* of subleaf 1 */
+};
 
 /* Linux saves the eight matrices, 8 KiB, only of processes that have asked for it. */
 static bool has_amx(void) {
 #if defined(__linux__)
     enum { ARCH_REQUEST_PERMISSION = 0x1023, STATE_OF_TILES = 18 };
-    const unsigned wanted = (unsigned)CPUID_AMX_TILE | (unsigned)CPUID_AMX_INT8;
+    const unsigned wanted = CPUID_EDX_AMX_BF16 | CPUID_EDX_AMX_TILE | CPUID_EDX_AMX_INT8;
     unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & wanted) == wanted &&
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & wanted) == wanted && (c & CPUID_ECX_AVX512VBMI) != 0 &&
+           __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & CPUID_EAX_AVX512BF16) != 0 &&
            syscall(SYS_arch_prctl, ARCH_REQUEST_PERMISSION, STATE_OF_TILES) == 0;
 #else
     return false;

@@ -37,8 +37,10 @@
 #define CK_AVX512 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl") CK_512_BITS))
 #define CK_AVX512VNNI \
     __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni") CK_512_BITS))
+/* All that have AMX have the others, too. */
 #define CK_AMX \
-    __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8") CK_512_BITS))
+    __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512bf16," \
+                          "amx-tile,amx-int8,amx-bf16") CK_512_BITS))
 #endif
 
 #if defined(__aarch64__)

@@ -2,7 +2,8 @@
  * `panel_format`, defines what CK_TABLE_PANELS lists. BYTES are those of a block in a file. */
 #pragma once
 
-#include "amx_tile.h"
+#include "amx_bf16.h"
+#include "amx_int16.h"
 #include "block256.h"
 #include "block32.h"
 #include "panel_factors.h"
@@ -111,14 +112,21 @@
     .tile[CK_PRECISION_WIDE_INT8] = tile_wide_8, .tile_vectors[CK_PRECISION_WIDE_INT8] = CK_WIDE_VECTORS,            \
     .narrow_vectors[CK_PRECISION_WIDE_INT8] = 4
 #define CK_DEFINE_AMX_TILES                                                                                          \
-    CK_AVX512VNNI static void unpack_amx(const void *panel, size_t columns, void *tile) {                            \
-        ck_unpack_amx(panel_format, CK_PANEL_ISA_AVX512VNNI, panel, columns, tile);                                  \
+    CK_AVX512VNNI static void unpack_amx_int16(const void *panel, size_t columns, void *tile) {                      \
+        ck_unpack_amx_int16(panel_format, CK_PANEL_ISA_AVX512VNNI, panel, columns, tile);                            \
+    }                                                                                                                \
+    CK_AMX static void unpack_amx_bf16(const void *panel, size_t columns, void *tile) {                              \
+        ck_unpack_amx_bf16(panel_format, CK_PANEL_ISA_AVX512VNNI, panel, columns, tile);                             \
     }
 #define CK_AMX_ENTRIES                                                                                               \
-    .unpack[CK_PRECISION_AMX_INT16] = unpack_amx, .tile_narrow[CK_PRECISION_AMX_INT16] = ck_amx_narrow_tile,         \
-    .tile[CK_PRECISION_AMX_INT16] = ck_amx_tile, .tiles[CK_PRECISION_AMX_INT16] = ck_amx_tiles,                      \
+    .unpack[CK_PRECISION_AMX_INT16] = unpack_amx_int16,                                                              \
+    .tile_narrow[CK_PRECISION_AMX_INT16] = ck_amx_int16_narrow_tile,                                                 \
+    .tile[CK_PRECISION_AMX_INT16] = ck_amx_int16_tile, .tiles[CK_PRECISION_AMX_INT16] = ck_amx_int16_tiles,          \
     .tile_vectors[CK_PRECISION_AMX_INT16] = CK_AMX_VECTORS,                                                          \
-    .narrow_vectors[CK_PRECISION_AMX_INT16] = CK_AMX_VECTORS / 2
+    .narrow_vectors[CK_PRECISION_AMX_INT16] = CK_AMX_VECTORS / 2,                                                    \
+    .unpack[CK_PRECISION_AMX_BF16] = unpack_amx_bf16, .tile_narrow[CK_PRECISION_AMX_BF16] = ck_amx_bf16_tile,        \
+    .tile[CK_PRECISION_AMX_BF16] = ck_amx_bf16_tile, .tiles[CK_PRECISION_AMX_BF16] = ck_amx_bf16_tiles,              \
+    .tile_vectors[CK_PRECISION_AMX_BF16] = CK_AMX_VECTORS, .narrow_vectors[CK_PRECISION_AMX_BF16] = CK_AMX_VECTORS
 #endif
 
 /* Vectors of a tile: sixteen rows take two of the sixteen registers of 256 bits, one of the 32 of 512, or four of the

@@ -1,7 +1,8 @@
 /* (type, instruction set) -> kernels: one row per type. */
 #include "registry.h"
 
-#include "amx_tile.h"
+#include "amx_bf16.h"
+#include "amx_int16.h"
 #include "blocks.h"
 #include "raised_tile_avx2.h"
 #include "winograd_tile_avx2.h"
@@ -175,7 +176,8 @@ ck_panel_kernels ck_panels(ck_type type, ck_isa isa) {
         remove_tiles(&found, CK_PRECISION_INT11);
     }
     if (found.unpack[CK_PRECISION_AMX_INT16] != NULL) {
-        found.tile_bytes[CK_PRECISION_AMX_INT16] = CK_AMX_TILE_BYTES / 2;
+        found.tile_bytes[CK_PRECISION_AMX_INT16] = CK_AMX_INT16_TILE_BYTES / 2;
+        found.tile_bytes[CK_PRECISION_AMX_BF16] = CK_AMX_BF16_BYTES;
     }
     return found;
 }

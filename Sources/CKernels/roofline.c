@@ -1,7 +1,7 @@
 /* What an instruction set reaches with nothing in its way: the roofs that other kernels are measured against. */
 #include "registry.h"
 
-#include "amx_tile.h"
+#include "amx.h"
 #include "isa.h"
 
 /* Rounds between two looks at the clock. */

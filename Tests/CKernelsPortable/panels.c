@@ -15,12 +15,13 @@ typedef struct columns {
 } columns;
 
 static ck_columns columns_of(const columns *x) {
-    return (ck_columns){x->values.start, x->scales.start, x->totals.start, x->sums.start, 0};
+    return (ck_columns){x->values.start, x->scales.start, x->totals.start, x->sums.start, 0, NULL, false};
 }
 
 static bool has_16_bits(ck_precision precision) {
     return precision == CK_PRECISION_INT16 || precision == CK_PRECISION_SPLIT_INT16 ||
-           precision == CK_PRECISION_INT11 || precision == CK_PRECISION_AMX_INT16;
+           precision == CK_PRECISION_INT11 || precision == CK_PRECISION_AMX_INT16 ||
+           precision == CK_PRECISION_AMX_BF16;
 }
 
 /* Activation `i` of vector `t` before its scale, from where columns.c says that it lies. */
@@ -48,6 +49,15 @@ static int integer(const columns *x, ck_precision precision, ck_isa isa, size_t 
     return 256 * bytes[4 * word + i % 4] + bytes[32 * x->count + 4 * word + i % 4];
 }
 
+/* A float as bfloat16 holds it, to the nearest. */
+static float rounded(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+    memcpy(&value, &bits, sizeof bits);
+    return value;
+}
+
 static columns columns_make(
     const float *values, size_t length, size_t count, ck_precision precision, ck_isa isa) {
     const size_t width = has_16_bits(precision) ? 2 : 1, blocks = length / 32 * count;
@@ -61,6 +71,17 @@ static columns columns_make(
         values, length, count, length, count, x.values.start, x.scales.start, x.totals.start, x.sums.start);
     const float *scales = x.scales.start, *sums = x.sums.start;
     const int32_t *totals = x.totals.start;
+    if (precision == CK_PRECISION_AMX_BF16) {
+        const uint16_t *halves = x.values.start;
+        for (size_t i = 0; i < length * count; i++) {
+            const uint32_t bits = (uint32_t)halves[i % length / 32 * 32 * count + i / length * 32 + i % 32] << 16;
+            float found;
+            memcpy(&found, &bits, sizeof found);
+            x.numbers[i] = (double)found;
+            check(found == rounded(values[i]), "activation %zu on %s", i, ck_isa_name(isa));
+        }
+        return x;
+    }
     for (size_t t = 0; t < count; t++) {
         int products = 0; /* of neighbours */
         float all_products = 0; /* times their scales */
@@ -173,7 +194,8 @@ static void check_product(
 }
 
 /* Products of tiles for forms beyond INT8, whose rounded scales, weights and sums are off by a little
- * more: see wide_tile.h, raised_tile_avx2.h, winograd_tile_avx2.h and amx_tile.h. */
+ * more: see wide_tile.h, raised_tile_avx2.h, winograd_tile_avx2.h and amx_int16.h; what those of amx_bf16.h hold
+ * is rounded here, too. */
 static void check_wide_products(
     ck_type type, ck_isa isa, ck_precision form, const guarded panel, const float *weights, size_t rows,
     size_t length, const float *values, bool extreme) {
@@ -186,8 +208,13 @@ static void check_wide_products(
     const bool is_avx2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512;
     const bool has_steps = form == CK_PRECISION_AMX_INT16 || (is_avx2 && form != CK_PRECISION_INT11);
     const tolerance within = {2e-4, extreme && has_steps ? tile.start : NULL};
-    check_product(type, isa, kernels.tile_narrow[form], tile.start, weights, rows, &few, within);
-    check_product(type, isa, kernels.tile[form], tile.start, weights, rows, &many, within);
+    float *held = allocate(rows * length * sizeof(float));
+    for (size_t i = 0; i < rows * length; i++) {
+        held[i] = form == CK_PRECISION_AMX_BF16 ? rounded(weights[i]) : weights[i];
+    }
+    check_product(type, isa, kernels.tile_narrow[form], tile.start, held, rows, &few, within);
+    check_product(type, isa, kernels.tile[form], tile.start, held, rows, &many, within);
+    free(held);
     columns_free(few);
     columns_free(many);
     guarded_free(tile);
@@ -244,6 +271,9 @@ static void check_products(
     }
     if (kernels.unpack[CK_PRECISION_AMX_INT16] != NULL && length % 64 == 0) {
         check_wide_products(type, isa, CK_PRECISION_AMX_INT16, panel, weights, rows, length, values, extreme);
+    }
+    if (kernels.unpack[CK_PRECISION_AMX_BF16] != NULL) {
+        check_wide_products(type, isa, CK_PRECISION_AMX_BF16, panel, weights, rows, length, values, extreme);
     }
 }
 

@@ -19,7 +19,7 @@ typedef enum ck_isa {
     CK_ISA_AVXVNNI,    /* AVX2 and the 256-bit VNNI of most laptops */
     CK_ISA_AVX512,     /* F, BW, DQ, VL */
     CK_ISA_AVX512VNNI, /* AVX512 and VNNI */
-    CK_ISA_AMX,        /* AVX512VNNI and AMX-INT8, whose registers are matrices */
+    CK_ISA_AMX,        /* AVX512VNNI, VBMI, BF16 and AMX with both, whose registers are matrices */
     CK_ISA_NEON,
     CK_ISA_NEON_DOTPROD,
     CK_ISA_NEON_I8MM,
@@ -51,10 +51,12 @@ typedef enum ck_precision {
      * (winograd_tile_avx2.h). */
     CK_PRECISION_INT11,
     /* INT16 in two planes of bytes with a scale for every 256 columns: what the tiles of all types meet on AMX
-     * (amx_tile.h). */
+     * (amx_int16.h). */
     CK_PRECISION_AMX_INT16,
+    /* Bfloat16: what they meet where 8 bits are enough (amx_bf16.h). */
+    CK_PRECISION_AMX_BF16,
 } ck_precision;
-#define CK_PRECISION_COUNT 8
+#define CK_PRECISION_COUNT 9
 
 /* Columns that share one activation scale, and columns that share one activation sum. */
 #define CK_SCALE_COLUMNS 32
@@ -222,16 +224,19 @@ ck_feedback_kernels ck_feedback_of(ck_isa isa);
 /* `n` activation vectors side by side, as the panels of an instruction set take them: the four activations that meet a
  * word lie together for all vectors. Sums of activations come for 32 columns and for 16. */
 typedef struct ck_columns {
-    const void *values;    /* [columns / 32][n * 32 bytes, or n * 64]: see columns.c, amx_tile.h */
+    const void *values;    /* [columns / 32][n * 32 bytes, or n * 64]: see columns.c, amx_int16.h, amx_bf16.h */
     const float *scales;   /* [columns / 32][n]; WIDE_INT8 and INT11: [columns / 64][n]; AMX_INT16: for 256 columns, and
-                            * what is left */
-    const int32_t *totals; /* [columns / 32][n], then [columns / 16][n]: -128 times sums of activations. INT11 and
-                            * AMX_INT16 have none */
+                            * what is left; AMX_BF16 has none */
+    const int32_t *totals; /* [columns / 32][n], then [columns / 16][n]: -128 times sums of activations. INT11 and the
+                            * forms of AMX have none */
     const float *sums;     /* likewise: sums of activations times their scale. WIDE_INT8: in the place of each float two
                             * integers of 16 bits, sums of neighbours; [columns / 64][n], then [columns / 32][n].
-                            * INT11: [n], sums of products of neighbours, as integers, times their scale. AMX_INT16 has
-                            * none */
+                            * INT11: [n], sums of products of neighbours, as integers, times their scale. The forms of
+                            * AMX have none */
     size_t ahead;          /* bytes of a panel that are asked for ahead of use: ck_panel_ahead, or 0 */
+    /* Of AMX_BF16, whose tiles can be of a part of the columns: */
+    const void *next;      /* values of the vectors that come after these, which are asked for; or NULL */
+    bool adds;             /* whether products are added to y */
 } ck_columns;
 
 /* How far ahead of use a panel is best asked for, in bytes, by `isa` on this machine; 0: not at all. */
@@ -240,7 +245,7 @@ size_t ck_panel_ahead(ck_isa isa);
 /* `rows` rows of floats, `stride` apart, become n vectors side by side; the last row stands for what is missing.
  * Buffers are big enough, `columns` is a multiple of 32 (WIDE_INT8 and INT11: of 64), 1 <= rows <= n, and n is from 4
  * to CK_TILE_VECTORS, or 1 where panels meet such columns, not tiles alone. AMX_INT16: n is 16 or 32, and `columns` a
- * multiple of 64. */
+ * multiple of 64. AMX_BF16: n is 32. */
 typedef void (*ck_pack_columns_fn)(
     const float *x, size_t stride, size_t rows, size_t columns, size_t n, void *values, float *scales, int32_t *totals,
     float *sums);

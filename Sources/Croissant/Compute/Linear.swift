@@ -20,6 +20,8 @@ package struct Linear: Sendable {
     /// What batches meet as integers: rows whose panels one worker unpacks at a time. Of a gated layer, rows of the gate:
     /// those that it gates go with them.
     let integerTiles: RowTiles
+    /// The columns that they are multiplied in.
+    let columnParts: [Range<Int>]
     /// What batches meet as floats: rows that one worker dequantises at a time; of a gated layer likewise.
     let floatTiles: RowTiles
     /// What activations of a batch are rounded to for `integerTiles`.
@@ -41,10 +43,10 @@ package struct Linear: Sendable {
     /// - Parameters:
     ///   - batchPrecision: what the activations of a batch are rounded to: f32 for products of floats.
     ///   - isGated: whether the parts are a gate and what it gates. Both meet floats where one of them has to.
-    ///   - tileElements: weights that one worker unpacks to integers at a time, see ``Kernels/tileElements``.
+    ///   - tileSize: how much one worker unpacks to integers at a time, see ``Kernels/tileSize(for:)``.
     package init(
         _ parts: [WeightMatrix], batchPrecision: ActivationPrecision, isGated: Bool = false,
-        tileElements: Int = Kernels.leastTileElements
+        tileSize: TileSize = .least
     ) {
         precondition(!parts.isEmpty && parts.allSatisfy { $0.columns == parts[0].columns }, "parts of different inputs")
         precondition(!isGated || parts.count == 2 && parts[0].rows == parts[1].rows, "not a gate and what it gates")
@@ -61,8 +63,8 @@ package struct Linear: Sendable {
         let partRows = parts.map(\.rows)
         chunks = RowTiles(of: partRows, height: Self.chunkRows(columns: columns))
         let tiled = isGated ? [partRows[0]] : partRows
-        let height = Self.integerRows(columns: columns, elements: tileElements, isGated: isGated)
-        integerTiles = RowTiles(of: tiled, height: height) { isInteger[$0] }
+        integerTiles = RowTiles(of: tiled, height: tileSize.rows(columns: columns, isGated: isGated)) { isInteger[$0] }
+        columnParts = isGated ? [0..<columns] : tileSize.parts(of: columns)
         floatTiles = RowTiles(of: tiled, height: Self.floatRows(columns: columns)) { !isInteger[$0] }
     }
 
@@ -86,12 +88,6 @@ package struct Linear: Sendable {
     /// the last one does not keep the other threads waiting.
     static func chunkRows(columns: Int) -> Int { wholePanels(of: 1 << 16, columns: columns, atMost: 128) }
 
-    /// Rows in a tile of so many unpacked integers, or one panel. Half of the rows are of what a gate gates.
-    package static func integerRows(columns: Int, elements: Int, isGated: Bool = false) -> Int {
-        let elements = isGated ? elements / 2 : elements
-        return wholePanels(of: elements, columns: columns, atMost: elements >> 12)
-    }
-
     /// Rows in a tile of dequantised weights: a mebibyte, which the second-level cache holds, or what makes up for the
     /// packing of all activations that a BLAS begins each product with.
     package static func floatRows(columns: Int) -> Int {
@@ -101,7 +97,7 @@ package struct Linear: Sendable {
     }
 
     /// As many rows as `elements` allow, in whole panels.
-    private static func wholePanels(of elements: Int, columns: Int, atMost limit: Int) -> Int {
+    static func wholePanels(of elements: Int, columns: Int, atMost limit: Int) -> Int {
         max(Panel.rows, min(limit, elements / max(columns, 1) / Panel.rows * Panel.rows))
     }
 }

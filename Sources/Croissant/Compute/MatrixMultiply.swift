@@ -112,29 +112,36 @@ extension CPUBackend {
         pool.parallelFor(layer.integerTiles.count) { index, worker in
             let tile = layer.integerTiles[index]
             let start = worker * workerBytes
-            let end = unpack(layer.parts[tile.part], tile.panels, columns: columns, form: form, into: tiles, at: start)
-            let product = kernels.tileProduct(of: layer.parts[tile.part], panels: tile.panels, form: form)
-            let unpacked = tiles.bytes(of: start..<end)
             let x = packed.batch(columns: columns, form: form)
             guard layer.isGated else {
-                for group in groups {
-                    kernels.multiply(
-                        product, tiles: unpacked, x, group, into: y,
-                        at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
+                for part in layer.columnParts {
+                    let product = kernels.tileProduct(
+                        of: layer.parts[tile.part], panels: tile.panels, columns: part, form: form)
+                    let end = unpack(product, of: layer.parts[tile.part], tile.panels, into: tiles, at: start)
+                    let unpacked = tiles.bytes(of: start..<end)
+                    for (index, group) in groups.enumerated() {
+                        kernels.multiply(
+                            product, tiles: unpacked, x, group, before: groups.dropFirst(index + 1).first, into: y,
+                            at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
+                    }
                 }
                 return
             }
             // What the gate's tile and that of what it gates yield for a group never leaves the first-level cache.
-            let other = layer.parts[1]
-            let otherEnd = unpack(other, tile.panels, columns: columns, form: form, into: tiles, at: end)
-            let otherProduct = kernels.tileProduct(of: other, panels: tile.panels, form: form)
-            let otherUnpacked = tiles.bytes(of: end..<otherEnd)
+            let products = layer.parts.map {
+                kernels.tileProduct(of: $0, panels: tile.panels, columns: 0..<columns, form: form)
+            }
+            let middle = unpack(products[0], of: layer.parts[0], tile.panels, into: tiles, at: start)
+            let end = unpack(products[1], of: layer.parts[1], tile.panels, into: tiles, at: middle)
             let height = tile.rows.count
             let place = worker * workerGates
-            for group in groups {
-                kernels.multiply(product, tiles: unpacked, x, group, into: gates, at: place, stride: 2 * height)
+            for (index, group) in groups.enumerated() {
                 kernels.multiply(
-                    otherProduct, tiles: otherUnpacked, x, group, into: gates, at: place + height, stride: 2 * height)
+                    products[0], tiles: tiles.bytes(of: start..<middle), x, group, before: nil, into: gates, at: place,
+                    stride: 2 * height)
+                kernels.multiply(
+                    products[1], tiles: tiles.bytes(of: middle..<end), x, group,
+                    before: groups.dropFirst(index + 1).first, into: gates, at: place + height, stride: 2 * height)
                 kernels.siluMultiply(
                     gates, at: place, stride: 2 * height, rows: group.tokens.count, length: height, into: y,
                     at: group.tokens.lowerBound * layer.outputs + tile.offset, stride: layer.outputs)
@@ -142,27 +149,26 @@ extension CPUBackend {
         }
     }
 
-    /// Some panels of a matrix become tiles, one after the other from `start` on, with room for a panel behind the last.
+    /// Some panels of a matrix become tiles for `product`, one after the other from `start` on, with room for what comes of
+    /// the columns of a panel behind the last.
     ///
     /// - Returns: the end of the tiles.
     private func unpack(
-        _ matrix: WeightMatrix, _ panels: Range<Int>, columns: Int, form: ColumnForm,
+        _ product: Kernels.TileProduct, of matrix: WeightMatrix, _ panels: Range<Int>,
         into tiles: borrowing SharedBuffer<UInt8>, at start: Int
     ) -> Int {
-        let size = kernels.tileBytes(of: matrix.type, columns: columns, form: form)
-        let end = start + panels.count * size
+        let end = start + panels.count * product.bytes
         for (index, panel) in panels.enumerated() {
-            var unpacked = tiles.slice(start + index * size..<start + (index + 1) * size)
+            var tile = tiles.slice(start + index * product.bytes..<start + (index + 1) * product.bytes)
             switch matrix.layout {
             case .panels:
-                kernels.unpack(
-                    matrix.panels(panel..<panel + 1), of: matrix.type, columns: columns, form: form, into: &unpacked)
+                let panel = matrix.panels(panel..<panel + 1)
+                kernels.unpack(panel.extracting(product.panelBytes), for: product, into: &tile)
             case .rows:
-                let staging = end..<end + matrix.panelBytes
+                let staging = end..<end + Panel.byteCount(of: matrix.type, columns: product.columns.count)
                 var packed = tiles.slice(staging)
-                kernels.pack(matrix, panel: panel, into: &packed)
-                kernels.unpack(
-                    tiles.bytes(of: staging), of: matrix.type, columns: columns, form: form, into: &unpacked)
+                kernels.pack(matrix, panel: panel, columns: product.columns, into: &packed)
+                kernels.unpack(tiles.bytes(of: staging), for: product, into: &tile)
             }
         }
         return end

@@ -154,8 +154,10 @@ package enum ColumnForm: Sendable, CaseIterable {
     case raisedInt8
     /// Integers up to 1023, a scale for 64: what the tiles of other types meet (see winograd_tile_avx2.h).
     case int11
-    /// 16-bit integers as two planes of bytes, a scale for 256: what the tiles of all types meet on AMX (see amx_tile.h).
+    /// 16-bit integers as two planes of bytes, a scale for 256: what the tiles of all types meet on AMX (see amx_int16.h).
     case amxInt16
+    /// Bfloat16: what they meet there where 8 bits are enough (see amx_bf16.h).
+    case amxBF16
 
     /// The form for activations of `precision`, which is not that of floats.
     package init(_ precision: ActivationPrecision) {
@@ -167,14 +169,14 @@ package enum ColumnForm: Sendable, CaseIterable {
     package var bytes: Int {
         switch self {
         case .int8, .wideInt8, .raisedInt8: 1
-        case .int16, .splitInt16, .int11, .amxInt16: 2
+        case .int16, .splitInt16, .int11, .amxInt16, .amxBF16: 2
         }
     }
 
     /// Whether tiles for it begin with a header.
     var hasTileHeader: Bool {
         switch self {
-        case .int8, .int16, .splitInt16, .amxInt16: false
+        case .int8, .int16, .splitInt16, .amxInt16, .amxBF16: false
         case .wideInt8, .raisedInt8, .int11: true
         }
     }
@@ -182,7 +184,7 @@ package enum ColumnForm: Sendable, CaseIterable {
     /// Columns for which there is room for a scale, which whole rows have to be a multiple of.
     package var scaleColumns: Int {
         switch self {
-        case .int8, .int16, .splitInt16, .raisedInt8: ActivationBlock.scaleColumns
+        case .int8, .int16, .splitInt16, .raisedInt8, .amxBF16: ActivationBlock.scaleColumns
         case .wideInt8, .int11, .amxInt16: 2 * ActivationBlock.scaleColumns
         }
     }

@@ -54,19 +54,20 @@ package struct ScratchShape: Sendable {
         }
         guard batchSize > CPUBackend.vectorProducts else { return }
         if batch != .f32 && Panel.exists(for: tensor.type) {
-            func rows(isGated: Bool) -> Int {
-                Linear.integerRows(columns: columns, elements: kernels.tileElements, isGated: isGated)
+            let size = kernels.tileSize(for: batch)
+            func panels(isGated: Bool) -> Int {
+                Linear.panels(of: 0..<min(tensor.rows, size.rows(columns: columns, isGated: isGated))).count
             }
-            // A gate's tile comes with one of what it gates.
-            let single = Linear.panels(of: 0..<min(tensor.rows, rows(isGated: false)))
-            let gated = Linear.panels(of: 0..<min(tensor.rows, rows(isGated: true)))
-            let panels = max(single.count, 2 * gated.count)
             // A matrix meets activations in the form that its type likes best, or, where another one of its layer has
             // none of that, in the plain one.
             let best = kernels.tileForm(of: [tensor.type], columns: columns, precision: batch)
             for form in [best, ColumnForm(batch)] {
                 packed.include(tokens: batchSize, columns: columns, widths: kernels.tileWidths(form), form: form)
-                tileBytes = max(tileBytes, panels * kernels.tileBytes(of: tensor.type, columns: columns, form: form))
+                func bytes(_ columns: Int) -> Int { kernels.tileBytes(of: tensor.type, columns: columns, form: form) }
+                // A gate's tile comes with one of what it gates.
+                tileBytes = max(
+                    tileBytes, panels(isGated: false) * bytes(size.parts(of: columns).first?.count ?? 0),
+                    2 * panels(isGated: true) * bytes(columns))
             }
             let staging = plan.layout == .rows ? Panel.byteCount(of: tensor.type, columns: columns) : 0
             stagingBytes = max(stagingBytes, staging)
@@ -87,7 +88,7 @@ package struct ScratchShape: Sendable {
         let height =
             isFloat
             ? Linear.floatRows(columns: columns)
-            : Linear.integerRows(columns: columns, elements: kernels.tileElements, isGated: true)
+            : kernels.tileSize(for: .int8).rows(columns: columns, isGated: true)
         let batch = batchSize > CPUBackend.vectorProducts ? threads * tokens * 2 * min(rows, height) : 0
         gateFloats = max(gateFloats, few, batch)
     }

@@ -36,8 +36,8 @@ extension Model {
 
     /// Operations a second that a prompt could reach with `roofline`: every product at the roof of the numbers that it
     /// multiplies. Nil where activations of 16 bits were asked for, whose roof is not measured; what tiles multiply as
-    /// 16 bits of their own accord is held against the roof of bytes: full bytes on AVX2, and everything on AMX, which
-    /// takes three products of bytes for one, and so reaches a third of that roof at most.
+    /// 16 bits of their own accord is held against the roof of bytes: full bytes on AVX2, and everything on AMX, whose
+    /// products of bfloat16 are of half as many, and so reach half of that roof at most.
     package func promptRoof(_ roofline: Roofline) -> Double? {
         var operations = 0.0
         var seconds = 0.0

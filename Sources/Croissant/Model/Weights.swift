@@ -45,7 +45,7 @@ package struct Weights: Sendable {
         _ layout: TensorLayout, file: GGUFFile, store: WeightStore, kernels: Kernels, plan: MemoryPlan
     ) throws(ModelError) {
         let batch = plan.prefill.precision
-        let elements = kernels.tileElements
+        let tileSize = kernels.tileSize(for: batch)
         let tensors = TensorFetcher(file: file, store: store, kernels: kernels)
         embedding = try tensors.matrix(layout.embedding)
         var blocks: [Block] = []
@@ -59,22 +59,23 @@ package struct Weights: Sendable {
                         [
                             try tensors.matrix(block.query), try tensors.matrix(block.key),
                             try tensors.matrix(block.value),
-                        ], batchPrecision: batch, tileElements: elements),
+                        ], batchPrecision: batch, tileSize: tileSize),
                     queryKeyValueBias: biases.isEmpty ? nil : biases,
                     queryNorm: try tensors.vector(block.queryNorm), keyNorm: try tensors.vector(block.keyNorm),
                     attentionOutput: Linear(
-                        [try tensors.matrix(block.attentionOutput)], batchPrecision: batch, tileElements: elements),
+                        [try tensors.matrix(block.attentionOutput)], batchPrecision: batch, tileSize: tileSize),
                     feedForwardNorm: try tensors.vector(block.feedForwardNorm),
                     gateUp: Linear(
                         [try tensors.matrix(block.gate), try tensors.matrix(block.up)], batchPrecision: batch,
-                        isGated: true, tileElements: elements),
-                    down: Linear([try tensors.matrix(block.down)], batchPrecision: batch, tileElements: elements)))
+                        isGated: true, tileSize: tileSize),
+                    down: Linear([try tensors.matrix(block.down)], batchPrecision: batch, tileSize: tileSize)))
         }
         self.blocks = blocks
         outputNorm = try tensors.vector(layout.outputNorm)
+        let outputBatch = Self.outputPrecision(plan.prefill, plan.precision)
         output = Linear(
             [tensors.has(layout.output) ? try tensors.matrix(layout.output) : embedding],
-            batchPrecision: Self.outputPrecision(plan.prefill, plan.precision), tileElements: elements)
+            batchPrecision: outputBatch, tileSize: kernels.tileSize(for: outputBatch))
         ropeFactors = tensors.has(layout.ropeFactors) ? try tensors.vector(layout.ropeFactors, isPositive: true) : nil
     }
 

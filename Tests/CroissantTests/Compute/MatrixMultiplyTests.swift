@@ -86,13 +86,16 @@ struct MatrixMultiplyTests {
             ) -> ColumnForm {
                 kernels.tileForm(of: types, columns: columns, precision: precision)
             }
-            #expect(form([.q4_0, .q5_1, .mxfp4], columns: 32) == (isAVX2 ? .raisedInt8 : .int8))
+            let isMatrices = instructionSet == .amx
+            #expect(
+                form([.q4_0, .q5_1, .mxfp4], columns: 32) == (isAVX2 ? .raisedInt8 : isMatrices ? .amxBF16 : .int8))
             #expect(form([]) == .int8)
-            guard instructionSet != .amx else {
+            guard !isMatrices else {
                 for types: [GGMLType] in [[.q4_K, .iq3_s], [.q8_0], [.q4_0, .q6_K]] {
-                    #expect(form(types) == .amxInt16)
+                    #expect(form(types) == .amxBF16)
+                    #expect(form(types, columns: 96) == .amxBF16)
                     #expect(form(types, columns: 64, .int16) == .amxInt16)
-                    #expect(form(types, columns: 96) == .int8)
+                    #expect(form(types, columns: 96, .int16) == .int16)
                 }
                 continue
             }
@@ -104,6 +107,22 @@ struct MatrixMultiplyTests {
             }
             #expect(form([.q6_K], .int16) == .int16)
             #expect(form([.q8_0], .int16) == .int16)
+        }
+    }
+
+    @Test("long rows agree with float64, where they are multiplied part by part", arguments: InstructionSet.supported)
+    func longRows(instructionSet: InstructionSet) throws {
+        for parts: [(type: GGMLType, rows: Int)] in [[(.q4_0, 150)], [(.q6_K, 20), (.q8_0, 16)]] {
+            let weights = try PackedWeights(parts, columns: 4352, tokens: 45)
+            for layout in [WeightLayout.rows, .panels] {
+                for batch in [ActivationPrecision.int8, .int16] {
+                    let product = try weights.product(layout, instructionSet, decode: .int16, batch: batch, threads: 2)
+                    for tokens in [9, 32, 45] {
+                        let error = try product.error(tokens: tokens)
+                        #expect(error <= (Self.tolerance[batch] ?? 0), "\(parts), \(layout), \(tokens), \(batch)")
+                    }
+                }
+            }
         }
     }
 
@@ -253,7 +272,7 @@ private struct PackedWeights {
         }
         let layer = Linear(
             file.tensors.map { store.matrix($0) }, batchPrecision: batch, isGated: isGated,
-            tileElements: backend.kernels.tileElements)
+            tileSize: backend.kernels.tileSize(for: batch))
         if isGated {
             scratch.include(
                 gateRows: layer.outputs, columns: columns, batchSize: 64,

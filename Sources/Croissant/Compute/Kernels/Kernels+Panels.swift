@@ -3,25 +3,38 @@ package import GGUF
 
 /// Weights in panels, and the groups of vectors that meet them.
 extension Kernels {
-    /// Rows of `matrix` that make up panel `index`, side by side; what is missing of sixteen becomes zero.
-    func pack(_ matrix: WeightMatrix, panel index: Int, into panel: inout MutableSpan<UInt8>) {
+    /// Some columns, in whole blocks, of the rows of `matrix` that make up panel `index`, side by side; what is missing of
+    /// sixteen becomes zero.
+    func pack(
+        _ matrix: WeightMatrix, panel index: Int, columns: Range<Int>, into panel: inout MutableSpan<UInt8>
+    ) {
         let first = index * Panel.rows
         let rows = matrix.rowCount(of: index..<index + 1)
         pack(
-            matrix.bytes(ofRows: first..<first + rows), of: matrix.type, rows: rows, columns: matrix.columns,
-            into: &panel)
+            matrix.bytes(ofRows: first..<first + rows), of: matrix.type, rows: rows, columns: columns, into: &panel)
     }
 
     /// `rows` rows of `type` as a panel; what is missing of sixteen becomes zero.
     package func pack(
         _ blocks: RawSpan, of type: GGMLType, rows: Int, columns: Int, into panel: inout MutableSpan<UInt8>
     ) {
+        pack(blocks, of: type, rows: rows, columns: 0..<columns, into: &panel)
+    }
+
+    private func pack(
+        _ blocks: RawSpan, of type: GGMLType, rows: Int, columns: Range<Int>, into panel: inout MutableSpan<UInt8>
+    ) {
         precondition(rows > 0 && rows <= Panel.rows && blocks.byteCount % rows == 0, "\(rows) rows in a panel")
-        precondition(panel.count == Panel.byteCount(of: type, columns: columns), "\(panel.count) bytes for a panel")
+        precondition(
+            panel.count == Panel.byteCount(of: type, columns: columns.count), "\(panel.count) bytes for a panel")
+        let rowBytes = blocks.byteCount / rows
+        guard let start = type.byteCount(elements: columns.lowerBound),
+            let end = type.byteCount(elements: columns.upperBound), end <= rowBytes
+        else { preconditionFailure("columns \(columns) of rows of \(rowBytes) bytes") }
         unsafe blocks.withUnsafeBytes { blocks in
             unsafe panel.withUnsafeMutableBufferPointer { panel in
-                unsafe panelKernels(type).pack(
-                    blocks.baseAddress, blocks.count / rows, rows, columns, panel.baseAddress)
+                guard let base = blocks.baseAddress else { return }
+                unsafe panelKernels(type).pack(base + start, rowBytes, rows, columns.count, panel.baseAddress)
             }
         }
     }
@@ -48,7 +61,12 @@ extension Kernels {
         return header + columns / 32 * Int(form.entry(of: panelKernels(type).tile_bytes))
     }
 
-    /// A panel as a tile of integers, for ``multiply(_:tiles:_:into:at:stride:)``.
+    /// Those of the columns of a panel that `product` is of as one of its tiles.
+    func unpack(_ panel: RawSpan, for product: TileProduct, into tile: inout MutableSpan<UInt8>) {
+        unpack(panel, of: product.type, columns: product.columns.count, form: product.form, into: &tile)
+    }
+
+    /// A panel as a tile for activations in `form`.
     package func unpack(
         _ panel: RawSpan, of type: GGMLType, columns: Int, form: ColumnForm, into tile: inout MutableSpan<UInt8>
     ) {
@@ -75,38 +93,53 @@ extension Kernels {
         let product = unsafe Self.product(group.width == 1 ? kernels.one : kernels.four, x.form)
         unsafe multiply(
             matrix.panels(panels), bytes: matrix.panelBytes, product, nil, rows: matrix.rowCount(of: panels), x, group,
-            into: y, at: offset, stride: stride)
+            columns: 0..<x.columns, before: nil, into: y, at: offset, stride: stride)
     }
 
-    /// Products of the tiles that ``unpack(_:of:columns:form:into:)`` makes of some panels, looked up once for all groups
-    /// that meet them.
+    /// Products of the tiles that ``unpack(_:for:into:)`` makes of some panels, looked up once for all groups that meet
+    /// them.
     @safe struct TileProduct {
         /// Bytes of a tile.
-        fileprivate let bytes: Int
+        let bytes: Int
+        /// The columns that tiles have of the rows.
+        let columns: Range<Int>
+        /// Where these columns are in a panel.
+        let panelBytes: Range<Int>
+        fileprivate let type: GGMLType
+        fileprivate let form: ColumnForm
         /// Rows in all tiles.
         fileprivate let rows: Int
         /// The width of the widest groups, and that of others.
         fileprivate let width: Int
         fileprivate let narrowWidth: Int
-        /// The kernel for the widest groups, that for others, and one for the widest groups with whole panels, if any.
+        /// The kernel for the widest groups, that for others, and one for the widest groups and several tiles, if any.
         fileprivate let widest: ck_panel_fn
         fileprivate let narrow: ck_panel_fn
         fileprivate let many: ck_tiles_fn?
     }
 
-    /// The product of tiles of some panels with groups in `form`, whose widths are of ``tileWidths(_:)``.
-    func tileProduct(of matrix: WeightMatrix, panels: Range<Int>, form: ColumnForm) -> TileProduct {
+    /// The product of tiles of some panels, which have some of the columns, with groups in `form`, whose widths are of
+    /// ``tileWidths(_:)``.
+    func tileProduct(
+        of matrix: WeightMatrix, panels: Range<Int>, columns: Range<Int>, form: ColumnForm
+    ) -> TileProduct {
+        precondition(
+            form == .amxBF16 || columns == 0..<matrix.columns, "\(form) has no products of a part of the columns")
         let kernels = panelKernels(matrix.type)
+        let start = Panel.byteCount(of: matrix.type, columns: columns.lowerBound)
         return unsafe TileProduct(
-            bytes: tileBytes(of: matrix.type, columns: matrix.columns, form: form), rows: matrix.rowCount(of: panels),
+            bytes: tileBytes(of: matrix.type, columns: columns.count, form: form), columns: columns,
+            panelBytes: start..<start + Panel.byteCount(of: matrix.type, columns: columns.count), type: matrix.type,
+            form: form, rows: matrix.rowCount(of: panels),
             width: Int(form.entry(of: kernels.tile_vectors)), narrowWidth: Int(form.entry(of: kernels.narrow_vectors)),
             widest: Self.product(kernels.tile, form), narrow: Self.product(kernels.tile_narrow, form),
             many: form.entry(of: kernels.tiles))
     }
 
-    /// The same as with panels, with their tiles, one after the other.
+    /// The same as with panels, with their tiles, one after the other. Products of columns that are not the first ones are
+    /// added to y. `next` is the group that these tiles meet next, if any.
     func multiply(
-        _ product: TileProduct, tiles: RawSpan, _ x: PackedBatch, _ group: TokenGroup,
+        _ product: TileProduct, tiles: RawSpan, _ x: PackedBatch, _ group: TokenGroup, before next: TokenGroup?,
         into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
         precondition(
@@ -116,36 +149,46 @@ extension Kernels {
         let isWide = group.width == product.width
         unsafe multiply(
             tiles, bytes: product.bytes, isWide ? product.widest : product.narrow, isWide ? product.many : nil,
-            rows: product.rows, x, group, into: y, at: offset, stride: stride)
+            rows: product.rows, x, group, columns: product.columns, before: next, into: y, at: offset, stride: stride)
     }
 
-    /// Products of panels or tiles, `bytes` each; those of whole ones by `many`, if there is that.
+    /// Products of panels or tiles, `bytes` each; by `many` all together, if there is that.
     private func multiply(
         _ weights: RawSpan, bytes: Int, _ product: ck_panel_fn, _ many: ck_tiles_fn?, rows: Int, _ x: PackedBatch,
-        _ group: TokenGroup, into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
+        _ group: TokenGroup, columns: Range<Int>, before next: TokenGroup?, into y: borrowing SharedBuffer<Float>,
+        at offset: Int, stride: Int
     ) {
         let tokens = group.tokens.count
         precondition(offset >= 0 && (tokens - 1) * stride + rows <= y.count - offset, "\(tokens) products do not fit")
+        let adds = columns.lowerBound > 0
         unsafe weights.withUnsafeBytes { weights in
             guard let base = weights.baseAddress else { return }
-            unsafe x.withKernelColumns(of: group, ahead: panelAhead) { columns in
-                let whole = unsafe many != nil && tokens == group.width ? rows / Panel.rows : 0
-                if let many = unsafe many, whole > 0 {
-                    unsafe many(base, whole, x.columns, columns, y.base + offset, stride)
-                }
-                for row in Swift.stride(from: whole * Panel.rows, to: rows, by: Panel.rows) {
-                    let index = row / Panel.rows
+            unsafe x.withKernelColumns(of: group, columns: columns, before: next, ahead: panelAhead) { x in
+                let step = unsafe many == nil ? Panel.rows : rows + (Panel.rows - rows % Panel.rows) % Panel.rows
+                for row in Swift.stride(from: 0, to: rows, by: step) {
+                    let tiles = unsafe base + row / Panel.rows * bytes
                     let out = unsafe y.base + offset + row
-                    if rows - row >= Panel.rows && tokens == group.width {
-                        unsafe product(base + index * bytes, x.columns, columns, out, stride)
+                    let isWhole = rows - row >= step && tokens == group.width
+                    unsafe x.pointee.adds = isWhole && adds
+                    func multiply(into y: UnsafeMutablePointer<Float>, stride: Int) {
+                        if let many = unsafe many {
+                            unsafe many(tiles, step / Panel.rows, columns.count, x, y, stride)
+                        } else {
+                            unsafe product(tiles, columns.count, x, y, stride)
+                        }
+                    }
+                    if isWhole {
+                        unsafe multiply(into: out, stride: stride)
                         continue
                     }
                     // Kernels write whole panels for all vectors: what lies beside the wanted part is others'.
-                    unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: Panel.rows * group.width) { all in
-                        unsafe product(base + index * bytes, x.columns, columns, all.baseAddress, Panel.rows)
+                    unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: step * group.width) { all in
+                        guard let products = all.baseAddress else { return }
+                        unsafe multiply(into: products, stride: step)
                         for token in 0..<tokens {
-                            for lane in 0..<min(Panel.rows, rows - row) {
-                                unsafe out[token * stride + lane] = all[token * Panel.rows + lane]
+                            for lane in 0..<min(step, rows - row) {
+                                let before = unsafe adds ? out[token * stride + lane] : 0
+                                unsafe out[token * stride + lane] = before + products[token * step + lane]
                             }
                         }
                     }
@@ -186,7 +229,7 @@ extension Kernels {
     private static func product(
         _ table: (
             ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?,
-            ck_panel_fn?
+            ck_panel_fn?, ck_panel_fn?
         ), _ form: ColumnForm
     ) -> ck_panel_fn {
         guard let product = unsafe form.entry(of: table) else {
@@ -205,7 +248,8 @@ extension PackedBatch {
     /// Inlined: a tile meets every group of a batch, and that takes a few microseconds each.
     @inline(__always)
     fileprivate func withKernelColumns(
-        of group: TokenGroup, ahead: Int, _ body: (UnsafePointer<ck_columns>) -> Void
+        of group: TokenGroup, columns part: Range<Int>, before next: TokenGroup?, ahead: Int,
+        _ body: (UnsafeMutablePointer<ck_columns>) -> Void
     ) {
         let first = group.start * columns
         let end = first + group.width * columns
@@ -213,6 +257,7 @@ extension PackedBatch {
             first >= 0 && group.tokens.count <= group.width && end * form.bytes <= values.byteCount
                 && end / form.scaleColumns <= scales.count && Self.totals(end) <= totals.count
                 && Self.totals(end) <= sums.count, "\(group) lies beyond what was packed")
+        precondition(part.lowerBound >= 0 && part.upperBound <= columns, "columns \(part) of \(columns)")
         unsafe values.withUnsafeBytes { values in
             unsafe scales.withUnsafeBufferPointer { scales in
                 unsafe totals.withUnsafeBufferPointer { totals in
@@ -220,10 +265,14 @@ extension PackedBatch {
                         guard let base = values.baseAddress, let scales = scales.baseAddress,
                             let totals = totals.baseAddress, let sums = sums.baseAddress
                         else { return }
-                        var columns = unsafe ck_columns(
-                            values: base + first * form.bytes, scales: scales + first / form.scaleColumns,
-                            totals: totals + Self.totals(first), sums: sums + Self.totals(first), ahead: ahead)
-                        unsafe body(&columns)
+                        func place(of group: TokenGroup) -> UnsafeRawPointer {
+                            unsafe base + (group.start * columns + group.width * part.lowerBound) * form.bytes
+                        }
+                        var arguments = unsafe ck_columns(
+                            values: place(of: group), scales: scales + first / form.scaleColumns,
+                            totals: totals + Self.totals(first), sums: sums + Self.totals(first), ahead: ahead,
+                            next: next.map { unsafe place(of: $0) }, adds: false)
+                        unsafe body(&arguments)
                     }
                 }
             }

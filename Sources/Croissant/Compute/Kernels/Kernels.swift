@@ -175,17 +175,16 @@ package import GGUF
     /// Vectors that a tile meets at a time in `form`, widest first; none where there are no such tiles.
     package func tileWidths(_ form: ColumnForm) -> [Int] { widths[form] ?? [] }
 
-    /// Weights that one worker unpacks to integers at a time, for the second-level cache.
+    /// How much of a matrix one worker unpacks at a time where activations of a batch are held in `precision`.
     ///
-    /// Scales add up to a half of a byte to each, some are words of 16 bits, and a cache of 512 KiB, as Zen 3's, has to
-    /// hold activations beside them. All that have AMX have 2 MiB, and matrices outrun what is behind them: with half as
-    /// many, they multiply 5504 columns 0.76 times as fast, 2048 columns 0.91 times.
-    package var tileElements: Int {
-        tileWidths(.amxInt16).isEmpty ? Self.leastTileElements : 2 * Self.leastTileElements
+    /// Scales add up to a half of a byte to each weight, some are words of 16 bits, and a cache of 512 KiB, as Zen 3's,
+    /// has to hold activations beside them. All that have AMX have 2 MiB, and matrices outrun what is behind them: with
+    /// half as many, they multiply 5504 columns of 16 bits 0.76 times as fast, 2048 columns 0.91 times. Sums of floats
+    /// can be added up part by part, so that long rows become tiles as high as others do.
+    package func tileSize(for precision: ActivationPrecision) -> TileSize {
+        if tileWidths(.amxInt16).isEmpty { return .least }
+        return TileSize(elements: 1 << 19, columns: precision == .int8 ? 2048 : .max)
     }
-
-    /// Weights whose tiles every second-level cache holds.
-    package static let leastTileElements = 1 << 18
 
     /// What the panels of weights of `types` meet, all in the same form, when activations are to be held in `precision`,
     /// which is not that of floats.
@@ -199,7 +198,7 @@ package import GGUF
     /// `precision`, which is not that of floats.
     package func tileForm(of types: [GGMLType], columns: Int, precision: ActivationPrecision) -> ColumnForm {
         guard !types.isEmpty else { return ColumnForm(precision) }
-        let best: [ColumnForm] = precision == .int8 ? [.amxInt16, .wideInt8, .raisedInt8, .int11] : [.amxInt16]
+        let best: [ColumnForm] = precision == .int8 ? [.amxBF16, .wideInt8, .raisedInt8, .int11] : [.amxInt16]
         let found = best.first { form in
             columns % form.scaleColumns == 0
                 && types.allSatisfy { unsafe form.entry(of: panelKernels($0).tile) != nil }
@@ -238,11 +237,12 @@ extension ColumnForm {
         case .raisedInt8: CK_PRECISION_RAISED_INT8
         case .int11: CK_PRECISION_INT11
         case .amxInt16: CK_PRECISION_AMX_INT16
+        case .amxBF16: CK_PRECISION_AMX_BF16
         }
     }
 
     /// The entry of a table by ck_precision.
-    func entry<Entry>(of table: (Entry, Entry, Entry, Entry, Entry, Entry, Entry, Entry)) -> Entry {
+    func entry<Entry>(of table: (Entry, Entry, Entry, Entry, Entry, Entry, Entry, Entry, Entry)) -> Entry {
         switch self {
         case .int8: table.2
         case .int16: table.1
@@ -251,6 +251,7 @@ extension ColumnForm {
         case .raisedInt8: table.5
         case .int11: table.6
         case .amxInt16: table.7
+        case .amxBF16: table.8
         }
     }
 }

@@ -1,5 +1,5 @@
-/* Products of the tiles of amx_tile.h, and the activations that meet them. */
-#include "amx_tile.h"
+/* Products of the tiles of amx_int16.h, and the activations that meet them. */
+#include "amx_int16.h"
 
 #include "registry.h"
 
@@ -17,33 +17,34 @@ CK_AVX512 CK_INLINE float find_scale(const float *x, size_t columns, float *reci
         largest = _mm512_max_epi32(largest, magnitude);
     }
     const float most = ck_float((uint32_t)_mm512_reduce_max_epi32(largest));
-    *reciprocal = most >= 0x1p-100f && most <= 0x1.fffffep127f ? CK_AMX_LIMIT / most : 0;
-    return most < 0x1p-100f ? 0 : most / CK_AMX_LIMIT + 0 * most;
+    *reciprocal = most >= 0x1p-100f && most <= 0x1.fffffep127f ? CK_AMX_INT16_LIMIT / most : 0;
+    return most < 0x1p-100f ? 0 : most / CK_AMX_INT16_LIMIT + 0 * most;
 }
 
-CK_AVX512 void ck_amx_pack_columns(
+CK_AVX512 void ck_amx_int16_pack_columns(
     const float *x, size_t stride, size_t rows, size_t columns, size_t n, void *values, float *scales, int32_t *totals,
     float *sums) {
     int8_t *out = values;
     (void)totals;
     (void)sums;
-    for (size_t first = 0; first < columns; first += CK_AMX_BLOCK, scales += n) {
-        const size_t count = columns - first < CK_AMX_BLOCK ? columns - first : CK_AMX_BLOCK;
+    for (size_t first = 0; first < columns; first += CK_AMX_INT16_BLOCK, scales += n) {
+        const size_t count = columns - first < CK_AMX_INT16_BLOCK ? columns - first : CK_AMX_INT16_BLOCK;
         for (size_t t = 0; t < n; t++) {
             const float *const vector = x + (t < rows ? t : rows - 1) * stride + first;
             float factor;
             scales[t] = find_scale(vector, count, &factor);
-            int8_t *const row = out + t / 16 * 2 * CK_AMX_PLANE + t % 16 * CK_AMX_COLUMNS;
+            int8_t *const row = out + t / 16 * 2 * CK_AMX_INT16_PLANE + t % 16 * CK_AMX_INT16_COLUMNS;
             for (size_t i = 0; i < count; i += 16) {
                 const __m512 scaled = _mm512_mul_ps(_mm512_loadu_ps(vector + i), _mm512_set1_ps(factor));
                 const __m512i integers = _mm512_cvtps_epi32(scaled);
                 const __m512i upper = _mm512_srai_epi32(_mm512_add_epi32(integers, _mm512_set1_epi32(128)), 8);
-                int8_t *const place = row + i / CK_AMX_COLUMNS * 2 * CK_AMX_PLANE * (n / 16) + i % CK_AMX_COLUMNS;
+                int8_t *const place = row + i / CK_AMX_INT16_COLUMNS * 2 * CK_AMX_INT16_PLANE * (n / 16) +
+                                      i % CK_AMX_INT16_COLUMNS;
                 _mm_storeu_si128((void *)place, _mm512_cvtepi32_epi8(upper));
-                _mm_storeu_si128((void *)(place + CK_AMX_PLANE), _mm512_cvtepi32_epi8(integers));
+                _mm_storeu_si128((void *)(place + CK_AMX_INT16_PLANE), _mm512_cvtepi32_epi8(integers));
             }
         }
-        out += count / CK_AMX_COLUMNS * 2 * CK_AMX_PLANE * (n / 16);
+        out += count / CK_AMX_INT16_COLUMNS * 2 * CK_AMX_INT16_PLANE * (n / 16);
     }
 }
 
@@ -84,7 +85,7 @@ CK_AVX512 CK_INLINE void add_products(size_t vectors, const pending *last, size_
  * fewer a chain of products would wait for itself. While the matrices are at work, vectors take what is pending. */
 CK_AMX CK_INLINE void multiply_block(
     size_t vectors, size_t steps, const uint8_t *words, const uint8_t *values, const pending *last) {
-    const size_t share = vectors * CK_AMX_COLUMNS / CK_AMX_BLOCK;
+    const size_t share = vectors * CK_AMX_INT16_COLUMNS / CK_AMX_INT16_BLOCK;
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -93,24 +94,24 @@ CK_AMX CK_INLINE void multiply_block(
         _tile_loadd(6, words, 64);
         _tile_loadd(4, values, 64);
         _tile_dpbssd(0, 4, 6);
-        _tile_loadd(7, words + CK_AMX_PLANE, 64);
+        _tile_loadd(7, words + CK_AMX_INT16_PLANE, 64);
         _tile_dpbssd(1, 4, 7);
         if (vectors == 16) {
-            _tile_loadd(5, values + CK_AMX_PLANE, 64);
+            _tile_loadd(5, values + CK_AMX_INT16_PLANE, 64);
             _tile_dpbssd(2, 5, 6);
         } else {
-            _tile_loadd(5, values + 2 * CK_AMX_PLANE, 64);
+            _tile_loadd(5, values + 2 * CK_AMX_INT16_PLANE, 64);
             _tile_dpbssd(2, 5, 6);
-            _tile_loadd(4, values + CK_AMX_PLANE, 64);
+            _tile_loadd(4, values + CK_AMX_INT16_PLANE, 64);
             _tile_dpbssd(1, 4, 6);
             _tile_dpbssd(3, 5, 7);
-            _tile_loadd(5, values + 3 * CK_AMX_PLANE, 64);
+            _tile_loadd(5, values + 3 * CK_AMX_INT16_PLANE, 64);
             _tile_dpbssd(3, 5, 6);
         }
         if (last->sums != NULL) {
             add_products(vectors, last, k * share, (k + 1) * share);
         }
-        words += 2 * CK_AMX_PLANE;
+        words += 2 * CK_AMX_INT16_PLANE;
         values += vectors * 128;
     }
     if (last->sums != NULL) {
@@ -129,9 +130,9 @@ CK_AMX CK_INLINE void multiply(
     pending last = {NULL, NULL, NULL, NULL};
     int number = 0; /* of the sums that are not pending */
     memset(results, 0, count * sizeof results[0]);
-    for (size_t first = 0; first < columns; first += CK_AMX_BLOCK, scales += vectors) {
+    for (size_t first = 0; first < columns; first += CK_AMX_INT16_BLOCK, scales += vectors) {
         const size_t left = columns - first;
-        const size_t steps = (left < CK_AMX_BLOCK ? left : CK_AMX_BLOCK) / CK_AMX_COLUMNS;
+        const size_t steps = (left < CK_AMX_INT16_BLOCK ? left : CK_AMX_INT16_BLOCK) / CK_AMX_INT16_COLUMNS;
         for (size_t i = 0; i < count; i++, number ^= 1) {
             const uint8_t *const block = tiles + i * bytes;
             multiply_block(vectors, steps, block + 64, values, &last);
@@ -144,7 +145,7 @@ CK_AMX CK_INLINE void multiply(
             }
             last = (pending){spare, (const float *)block, scales, results[i]};
         }
-        tiles += 64 + steps * 2 * CK_AMX_PLANE;
+        tiles += 64 + steps * 2 * CK_AMX_INT16_PLANE;
         values += steps * vectors * 128;
     }
     add_products(vectors, &last, 0, vectors);
@@ -157,7 +158,7 @@ CK_AMX CK_INLINE void multiply(
 
 CK_AMX CK_INLINE void multiply_all(
     size_t vectors, const uint8_t *tiles, size_t count, size_t columns, const ck_columns *x, float *y, size_t stride) {
-    const size_t bytes = ck_amx_tile_bytes(columns);
+    const size_t bytes = ck_amx_int16_tile_bytes(columns);
     ck_amx_configure();
     for (size_t i = 0; i < count; i += TILES) {
         multiply(
@@ -167,16 +168,16 @@ CK_AMX CK_INLINE void multiply_all(
     _tile_release();
 }
 
-CK_AMX void ck_amx_tiles(
+CK_AMX void ck_amx_int16_tiles(
     const void *tiles, size_t count, size_t columns, const ck_columns *x, float *y, size_t stride) {
     multiply_all(CK_AMX_VECTORS, tiles, count, columns, x, y, stride);
 }
 
-CK_AMX void ck_amx_tile(const void *tile, size_t columns, const ck_columns *x, float *y, size_t stride) {
+CK_AMX void ck_amx_int16_tile(const void *tile, size_t columns, const ck_columns *x, float *y, size_t stride) {
     multiply_all(CK_AMX_VECTORS, tile, 1, columns, x, y, stride);
 }
 
-CK_AMX void ck_amx_narrow_tile(const void *tile, size_t columns, const ck_columns *x, float *y, size_t stride) {
+CK_AMX void ck_amx_int16_narrow_tile(const void *tile, size_t columns, const ck_columns *x, float *y, size_t stride) {
     multiply_all(CK_AMX_VECTORS / 2, tile, 1, columns, x, y, stride);
 }
 
