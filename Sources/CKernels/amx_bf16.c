@@ -48,10 +48,9 @@ CK_AMX CK_INLINE void multiply_columns(
         if (has_two) {
             _tile_dpbf16ps(3, 5, 7);
         }
-        for (size_t i = 0; i < next->lines; i++, next->address += 64) {
-            /* In the second-level cache: the first one has no room for what comes so much later. */
-            __builtin_prefetch((const void *)next->address, 0, 2);
-        }
+        /* The first-level cache has no room for what comes so much later. */
+        ck_prefetch_far(next->address, 64 * next->lines);
+        next->address += 64 * next->lines;
     }
 }
 

@@ -1,4 +1,7 @@
-/* Attention of a few queries: each row of a cache that is loaded meets HEADS of them, or one. */
+/* Attention of a few queries: each row of a cache that is loaded meets HEADS of them, or one.
+ *
+ * The rows of a head are one stream. Where it is asked for ahead of use, Emerald Rapids takes f16 from memory 1.3 to
+ * 1.6 times as fast, q8_0 1.05 times; q4_0 takes too many operations to wait for it. */
 #pragma once
 
 #include "blocks.h"
@@ -242,11 +245,14 @@ TARGET CK_INLINE void products_of(
 /* For `heads` queries, 1 or HEADS. */
 TARGET CK_INLINE void scores_of_heads(
     row_type type, size_t row_bytes, const float *queries, size_t heads, const void *keys, size_t n, size_t head_size,
-    float *scores, size_t stride) {
+    size_t ahead, float *scores, size_t stride) {
     for (size_t first = 0; first < n; first += CK_ROWS) {
         const uint8_t *row[CK_ROWS];
         for (size_t r = 0; r < CK_ROWS; r++) {
             row[r] = ck_row(keys, row_bytes, first + r, n);
+        }
+        if (ahead > 0) {
+            ck_prefetch_far((uintptr_t)row[0] + ahead, CK_ROWS * row_bytes);
         }
         lanes sums[HEADS][CK_ROWS];
         products_of(type, row, queries, heads, head_size, sums);
@@ -268,16 +274,19 @@ TARGET CK_INLINE void scores_of_heads(
 /* All rows meet some queries before they meet the next ones: keys come from a cache by then, and few rows at a time for
  * all queries were not faster. */
 TARGET CK_INLINE void scores_of_rows(
-    row_type type, const float *queries, size_t heads, const void *keys, size_t n, size_t head_size, float *scores,
-    size_t stride) {
+    row_type type, const float *queries, size_t heads, const void *keys, size_t n, size_t head_size, size_t ahead,
+    float *scores, size_t stride) {
     const size_t row_bytes = type.size * (head_size / type.elements);
     size_t h = 0;
     for (; h + HEADS <= heads; h += HEADS) {
         scores_of_heads(
-            type, row_bytes, queries + h * head_size, HEADS, keys, n, head_size, scores + h * stride, stride);
+            type, row_bytes, queries + h * head_size, HEADS, keys, n, head_size, h == 0 ? ahead : 0,
+            scores + h * stride, stride);
     }
     for (; h < heads; h++) {
-        scores_of_heads(type, row_bytes, queries + h * head_size, 1, keys, n, head_size, scores + h * stride, stride);
+        scores_of_heads(
+            type, row_bytes, queries + h * head_size, 1, keys, n, head_size, h == 0 ? ahead : 0, scores + h * stride,
+            stride);
     }
 }
 
@@ -290,7 +299,7 @@ TARGET CK_INLINE void scores_of_rows(
  * begin in the piece of the first row at `values`, with its element `first`. */
 TARGET CK_INLINE void accumulate_slab(
     row_type type, size_t row_bytes, const float *probabilities, size_t heads, size_t stride, const uint8_t *values,
-    size_t first, size_t n, size_t head_size, size_t registers, float *out) {
+    size_t first, size_t n, size_t head_size, size_t ahead, size_t registers, float *out) {
     lanes sums[HEADS][8];
     CK_UNROLL
     for (size_t h = 0; h < heads; h++) {
@@ -300,6 +309,10 @@ TARGET CK_INLINE void accumulate_slab(
         }
     }
     for (size_t j = 0; j < n; j++) {
+        if (ahead > 0) {
+            const uint8_t *const part = piece_with(type, values + j * row_bytes, first);
+            ck_prefetch_far((uintptr_t)part + ahead, registers * LANES * type.size / type.elements);
+        }
         lanes probability[HEADS], factors[HEADS];
         CK_UNROLL
         for (size_t h = 0; h < heads; h++) {
@@ -336,11 +349,11 @@ TARGET CK_INLINE void accumulate_slab(
 /* Slabs of so many registers, from element i on, as far as they fit. Returns where they end. */
 TARGET CK_INLINE size_t accumulate_slabs(
     row_type type, size_t row_bytes, const float *probabilities, size_t heads, size_t stride, const uint8_t *values,
-    size_t n, size_t head_size, size_t i, size_t registers, float *out) {
+    size_t n, size_t head_size, size_t ahead, size_t i, size_t registers, float *out) {
     for (; i + registers * LANES <= head_size; i += registers * LANES) {
         accumulate_slab(
-            type, row_bytes, probabilities, heads, stride, piece_with(type, values, i), 0, n, head_size, registers,
-            out + i);
+            type, row_bytes, probabilities, heads, stride, piece_with(type, values, i), 0, n, head_size, ahead,
+            registers, out + i);
     }
     return i;
 }
@@ -351,26 +364,26 @@ TARGET CK_INLINE size_t accumulate_slabs(
 /* `n` rows, RUN or fewer, for `heads` queries, 1 or HEADS. */
 TARGET CK_INLINE void accumulate_run(
     row_type type, size_t row_bytes, const float *probabilities, size_t heads, size_t stride, const uint8_t *values,
-    size_t n, size_t head_size, float *out) {
+    size_t n, size_t head_size, size_t ahead, float *out) {
     size_t i = 0;
     if (heads == 1) {
-        i = accumulate_slabs(type, row_bytes, probabilities, heads, stride, values, n, head_size, i, 8, out);
+        i = accumulate_slabs(type, row_bytes, probabilities, heads, stride, values, n, head_size, ahead, i, 8, out);
     }
     if (4 * LANES % type.elements == 0) {
-        i = accumulate_slabs(type, row_bytes, probabilities, heads, stride, values, n, head_size, i, 4, out);
+        i = accumulate_slabs(type, row_bytes, probabilities, heads, stride, values, n, head_size, ahead, i, 4, out);
     }
     for (; has_blocks(type) && i < head_size; i += 32) {
         CK_UNROLL
         for (size_t k = 0; k < 32; k += PART) {
             accumulate_slab(
-                type, row_bytes, probabilities, heads, stride, piece_with(type, values, i), k, n, head_size,
+                type, row_bytes, probabilities, heads, stride, piece_with(type, values, i), k, n, head_size, ahead,
                 PART / LANES, out + i + k);
         }
     }
     if (has_blocks(type)) {
         return;
     }
-    i = accumulate_slabs(type, row_bytes, probabilities, heads, stride, values, n, head_size, i, 1, out);
+    i = accumulate_slabs(type, row_bytes, probabilities, heads, stride, values, n, head_size, ahead, i, 1, out);
     for (; i < head_size; i++) {
         for (size_t j = 0; j < n; j++) {
             const float value = type.load_one(values + j * row_bytes, i);
@@ -383,7 +396,7 @@ TARGET CK_INLINE void accumulate_run(
 
 TARGET CK_INLINE void accumulate_rows(
     row_type type, const float *probabilities, size_t heads, size_t stride, const uint8_t *values, size_t n,
-    size_t head_size, float *out) {
+    size_t head_size, size_t ahead, float *out) {
     const size_t row_bytes = type.size * (head_size / type.elements);
     for (size_t first = 0; first < n; first += RUN) {
         const uint8_t *const run = values + first * row_bytes;
@@ -392,12 +405,12 @@ TARGET CK_INLINE void accumulate_rows(
         for (; h + HEADS <= heads; h += HEADS) {
             accumulate_run(
                 type, row_bytes, probabilities + h * stride + first, HEADS, stride, run, count, head_size,
-                out + h * head_size);
+                h == 0 ? ahead : 0, out + h * head_size);
         }
         for (; h < heads; h++) {
             accumulate_run(
                 type, row_bytes, probabilities + h * stride + first, 1, stride, run, count, head_size,
-                out + h * head_size);
+                h == 0 ? ahead : 0, out + h * head_size);
         }
     }
 }
@@ -407,14 +420,14 @@ TARGET CK_INLINE void accumulate_rows(
 #define DEFINE_ROWS(TYPE, ...)                                                                                    \
     static const row_type type_##TYPE = {.load = load_##TYPE, __VA_ARGS__};                                       \
     TARGET static void scores_##TYPE(                                                                             \
-        const float *queries, size_t heads, const void *keys, size_t n, size_t head_size, float *scores,          \
-        size_t stride) {                                                                                          \
-        scores_of_rows(type_##TYPE, queries, heads, keys, n, head_size, scores, stride);                          \
+        const float *queries, size_t heads, const void *keys, size_t n, size_t head_size, size_t ahead,           \
+        float *scores, size_t stride) {                                                                           \
+        scores_of_rows(type_##TYPE, queries, heads, keys, n, head_size, ahead, scores, stride);                   \
     }                                                                                                             \
     TARGET static void accumulate_##TYPE(                                                                         \
         const float *probabilities, size_t heads, size_t stride, const void *values, size_t n, size_t head_size,  \
-        float *out) {                                                                                             \
-        accumulate_rows(type_##TYPE, probabilities, heads, stride, values, n, head_size, out);                    \
+        size_t ahead, float *out) {                                                                               \
+        accumulate_rows(type_##TYPE, probabilities, heads, stride, values, n, head_size, ahead, out);             \
     }
 
 DEFINE_ROWS(f32, .size = 4, .elements = 1, .unit = 1, .load_one = ck_load_f32_scalar)

@@ -75,6 +75,13 @@ CK_INLINE void ck_prefetch(uintptr_t address, size_t bytes) {
     }
 }
 
+/* The same in the second-level cache. */
+CK_INLINE void ck_prefetch_far(uintptr_t address, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += 64) {
+        __builtin_prefetch((const void *)(address + i), 0, 2);
+    }
+}
+
 /* ---- Bits and half precision, on any machine --------------------------------------------- */
 
 CK_INLINE uint32_t ck_bits(float value) {

@@ -127,7 +127,7 @@ CK_AVXVNNI CK_INLINE void ck_panel_sum_avxvnni(CK_SUM_PARAMETERS) {
 
 #define CK_PANEL_ISA_AVXVNNI \
     ((ck_panel_isa){.sum = ck_panel_sum_avxvnni, .halves = ck_panel_halves_avx2, .lookup = ck_panel_lookup_avx2, \
-                    .widens_tiles = true, .asks_second_level = true})
+                    .widens_tiles = true})
 
 CK_AVX512VNNI CK_INLINE void ck_panel_dot_avx512vnni(
     ck_ints16 *sums, const ck_bytes64 *words, const void *activations) {
@@ -151,7 +151,7 @@ CK_AVX512 CK_INLINE void ck_panel_lookup_avx512(const uint8_t *codebook, uint8_t
 
 #define CK_PANEL_ISA_AVX512VNNI \
     ((ck_panel_isa){.sum = ck_panel_sum_avx512vnni, .halves = ck_panel_halves_avx512, \
-                    .lookup = ck_panel_lookup_avx512, .widens_tiles = true, .asks_second_level = true})
+                    .lookup = ck_panel_lookup_avx512, .widens_tiles = true})
 
 #endif
 

@@ -66,8 +66,6 @@ typedef struct ck_panel_isa {
     bool pairs_tiles;
     /* Whether activations of 16 bits come whole, not in planes, and tiles for them hold words of 16 bits. */
     bool has_wide_words;
-    /* Whether what lies ahead in a panel is asked for in the second-level cache, not in the first. */
-    bool asks_second_level;
     /* Whether results of several vectors are better left in memory, where the compiler does not see it by itself. */
     bool results_in_memory;
 } ck_panel_isa;
@@ -342,17 +340,13 @@ CK_INLINE void ck_store_results(int n, const ck_floats16 *result, float *y, size
     }
 }
 
-/* Asks for what lies ahead of a part of a panel: see ck_panel_ahead. */
-CK_INLINE void ck_ask_ahead(ck_panel_isa isa, const ck_columns *x, const uint8_t *panel, size_t bytes) {
-    if (x->ahead > 0) {
-        const uintptr_t address = (uintptr_t)panel + x->ahead;
-        if (!isa.asks_second_level) {
-            ck_prefetch(address, bytes);
-            return;
-        }
-        for (size_t i = 0; i < bytes; i += 64) {
-            __builtin_prefetch((const void *)(address + i), 0, 2);
-        }
+/* Asks for what lies ahead of a part of a panel. */
+CK_INLINE void ck_ask_ahead(const ck_columns *x, const uint8_t *panel, size_t bytes) {
+    if (x->ahead.far > 0) {
+        ck_prefetch_far((uintptr_t)panel + x->ahead.far, bytes);
+    }
+    if (x->ahead.near > 0) {
+        ck_prefetch((uintptr_t)panel + x->ahead.near, bytes);
     }
 }
 
@@ -370,12 +364,12 @@ CK_INLINE void ck_panel_product(
     }
     for (size_t b = 0; b < columns / format.block; b++) {
         ck_panel_header header;
-        ck_ask_ahead(isa, x, panel, ck_panel_header_bytes(format));
+        ck_ask_ahead(x, panel, ck_panel_header_bytes(format));
         panel = ck_read_header(format, isa, panel, &header);
         for (int c = 0; c < format.block / 32; c++, panel += 64 * format.bits) {
             ck_bytes64 words[8];
             const ck_word_source source = {n <= isa.late_vectors, panel, format, words};
-            ck_ask_ahead(isa, x, panel, 64 * (size_t)format.bits);
+            ck_ask_ahead(x, panel, 64 * (size_t)format.bits);
             if (!source.in_planes) {
                 ck_take_words(format, isa, form, panel, words);
             }

@@ -35,7 +35,7 @@ enum { ROUNDS = 4096 };
 
 /* The largest of 64 bytes at a time, which no reader of memory can beat. */
 #define DEFINE_READ(name, TARGET, vector, zero, load, merge)                            \
-    TARGET static uint64_t name(const void *memory, size_t bytes) {                     \
+    TARGET static uint64_t name(const void *memory, size_t bytes, ck_lookahead ahead) {     \
         vector sums[8];                                                                 \
         CK_UNROLL                                                                       \
         for (size_t i = 0; i < 8; i++) {                                                \
@@ -43,6 +43,10 @@ enum { ROUNDS = 4096 };
         }                                                                               \
         const uint8_t *address = memory;                                                \
         for (size_t i = 0; i < bytes; i += sizeof sums) {                               \
+            if (ahead.far > 0) {                                                        \
+                ck_prefetch_far((uintptr_t)address + i + ahead.far, sizeof sums);       \
+                ck_prefetch((uintptr_t)address + i + ahead.near, sizeof sums);          \
+            }                                                                           \
             CK_UNROLL                                                                   \
             for (size_t j = 0; j < 8; j++) {                                            \
                 sums[j] = merge(sums[j], load((const void *)(address + i + j * sizeof sums[0])));  \

@@ -15,7 +15,7 @@ typedef struct columns {
 } columns;
 
 static ck_columns columns_of(const columns *x) {
-    return (ck_columns){x->values.start, x->scales.start, x->totals.start, x->sums.start, 0, NULL, false};
+    return (ck_columns){x->values.start, x->scales.start, x->totals.start, x->sums.start, {0, 0}, NULL, false};
 }
 
 static bool has_16_bits(ck_precision precision) {

@@ -221,6 +221,15 @@ ck_feedback_kernels ck_feedback_of(ck_isa isa);
 /* Bytes that a tile for WIDE_INT8, RAISED_INT8 or INT11 begins with. */
 #define CK_WIDE_HEADER 64
 
+/* How far ahead of use memory that is read once is asked for, in bytes: in the first-level cache and in the
+ * second-level one; 0: not at all. */
+typedef struct ck_lookahead {
+    size_t near, far;
+} ck_lookahead;
+
+/* What is best for panels on `isa` on this machine. Attention to a cache in memory asks for the farther one only. */
+ck_lookahead ck_lookahead_of(ck_isa isa);
+
 /* `n` activation vectors side by side, as the panels of an instruction set take them: the four activations that meet a
  * word lie together for all vectors. Sums of activations come for 32 columns and for 16. */
 typedef struct ck_columns {
@@ -233,14 +242,11 @@ typedef struct ck_columns {
                             * integers of 16 bits, sums of neighbours; [columns / 64][n], then [columns / 32][n].
                             * INT11: [n], sums of products of neighbours, as integers, times their scale. The forms of
                             * AMX have none */
-    size_t ahead;          /* bytes of a panel that are asked for ahead of use: ck_panel_ahead, or 0 */
+    ck_lookahead ahead;    /* of a panel: ck_lookahead_of, or nothing */
     /* Of AMX_BF16, whose tiles can be of a part of the columns: */
     const void *next;      /* values of the vectors that come after these, which are asked for; or NULL */
     bool adds;             /* whether products are added to y */
 } ck_columns;
-
-/* How far ahead of use a panel is best asked for, in bytes, by `isa` on this machine; 0: not at all. */
-size_t ck_panel_ahead(ck_isa isa);
 
 /* `rows` rows of floats, `stride` apart, become n vectors side by side; the last row stands for what is missing.
  * Buffers are big enough, `columns` is a multiple of 32 (WIDE_INT8 and INT11: of 64), 1 <= rows <= n, and n is from 4
@@ -335,16 +341,17 @@ ck_vector_kernels ck_vector(ck_isa isa);
 /* ---- Attention over a cache ------------------------------------------------------------- */
 
 /* A few queries of `head_size` elements, one after the other, against `n` cached positions of the key/value head that
- * they share. Positions lie one after the other in the type's own layout; a head is whole blocks. */
+ * they share. Positions lie one after the other in the type's own layout; a head is whole blocks. What is `ahead` bytes
+ * further on is asked for in the second-level cache, where that is not 0. */
 typedef struct ck_attention_kernels {
     /* scores[h * stride + j] = dot(query h, key j) for `heads` queries */
     void (*scores)(
-        const float *queries, size_t heads, const void *keys, size_t n, size_t head_size, float *scores,
+        const float *queries, size_t heads, const void *keys, size_t n, size_t head_size, size_t ahead, float *scores,
         size_t stride);
     /* out[h * head_size + i] += sum over j of probabilities[h * stride + j] * value j [i] for `heads` queries */
     void (*accumulate)(
         const float *probabilities, size_t heads, size_t stride, const void *values, size_t n, size_t head_size,
-        float *out);
+        size_t ahead, float *out);
 } ck_attention_kernels;
 
 /* Attention over a cache of `type` on `isa`; both entries are NULL for a type that no cache can have. */
@@ -403,8 +410,9 @@ void ck_unpack_lane(const float *lane, size_t n, float factor, size_t width, flo
 
 /* What an instruction set reaches with nothing in its way, on one thread. */
 typedef struct ck_roofline_kernels {
-    /* Reads `bytes` bytes, a multiple of 512, and does next to nothing with them. */
-    uint64_t (*read)(const void *memory, size_t bytes);
+    /* Reads `bytes` bytes, a multiple of 512, and does next to nothing with them. What lies ahead is asked for in both
+     * caches, or not at all. */
+    uint64_t (*read)(const void *memory, size_t bytes, ck_lookahead ahead);
     /* Multiplies and adds floats on registers: so many operations a call. */
     float (*float_products)(void);
     double float_operations;

@@ -17,7 +17,8 @@ extension Kernels {
             unsafe keys.withUnsafeBytes { keys in
                 unsafe scores.withUnsafeMutableBufferPointer { scores in
                     unsafe attentionKernels(type).scores(
-                        queries.baseAddress, heads, keys.baseAddress, positions, headSize, scores.baseAddress, stride)
+                        queries.baseAddress, heads, keys.baseAddress, positions, headSize, lookahead.far,
+                        scores.baseAddress, stride)
                 }
             }
         }
@@ -39,7 +40,7 @@ extension Kernels {
                 unsafe out.withUnsafeMutableBufferPointer { out in
                     unsafe attentionKernels(type).accumulate(
                         probabilities.baseAddress, heads, stride, values.baseAddress, positions, headSize,
-                        out.baseAddress)
+                        lookahead.far, out.baseAddress)
                 }
             }
         }

@@ -163,7 +163,7 @@ extension Kernels {
         let adds = columns.lowerBound > 0
         unsafe weights.withUnsafeBytes { weights in
             guard let base = weights.baseAddress else { return }
-            unsafe x.withKernelColumns(of: group, columns: columns, before: next, ahead: panelAhead) { x in
+            unsafe x.withKernelColumns(of: group, columns: columns, before: next, ahead: lookahead) { x in
                 let step = unsafe many == nil ? Panel.rows : rows + (Panel.rows - rows % Panel.rows) % Panel.rows
                 for row in Swift.stride(from: 0, to: rows, by: step) {
                     let tiles = unsafe base + row / Panel.rows * bytes
@@ -248,7 +248,7 @@ extension PackedBatch {
     /// Inlined: a tile meets every group of a batch, and that takes a few microseconds each.
     @inline(__always)
     fileprivate func withKernelColumns(
-        of group: TokenGroup, columns part: Range<Int>, before next: TokenGroup?, ahead: Int,
+        of group: TokenGroup, columns part: Range<Int>, before next: TokenGroup?, ahead: ck_lookahead,
         _ body: (UnsafeMutablePointer<ck_columns>) -> Void
     ) {
         let first = group.start * columns

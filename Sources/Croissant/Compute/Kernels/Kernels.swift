@@ -26,8 +26,8 @@ package import GGUF
     private let integerAttention: ck_attention_tile_kernels
     /// By type id; nil for a type that stays in the layout of the file.
     private let panels: [ck_panel_kernels?]
-    /// Bytes of a panel that are asked for ahead of use.
-    let panelAhead: Int
+    /// How far ahead of use memory is asked for.
+    let lookahead: ck_lookahead
     /// Vectors that a tile meets at a time, widest first, by the form that they are in.
     private let widths: [ColumnForm: [Int]]
     /// What packs activations for panels and tiles.
@@ -40,7 +40,7 @@ package import GGUF
         let isa = instructionSet.code
         vector = ck_vector(isa)
         roofline = ck_roofline(isa)
-        panelAhead = ck_panel_ahead(isa)
+        lookahead = ck_lookahead_of(isa)
         feedback = ck_feedback_of(isa)
         let ids = 0..<UInt32(CK_TYPE_COUNT)
         types = ids.map { id in
@@ -94,7 +94,7 @@ package import GGUF
     /// Reads memory, and does next to nothing with it.
     func read(_ bytes: RawSpan) {
         precondition(bytes.byteCount % 512 == 0, "\(bytes.byteCount) bytes are not whole steps")
-        unsafe bytes.withUnsafeBytes { unsafe _ = roofline.read($0.baseAddress, $0.count) }
+        unsafe bytes.withUnsafeBytes { unsafe _ = roofline.read($0.baseAddress, $0.count, lookahead) }
     }
 
     /// Multiplies and adds on registers for some microseconds.
