@@ -6,7 +6,8 @@
  *     int16    int8_t  [2: upper, lower][8][n][4], a = 256 * upper + lower, for dot products of bytes
  *              int16_t [8][n][4], columns 0, 2, 1, 3, for AVX2, which has none
  *
- * Those for AMX are packed in amx_int16.c and amx_bf16.c. WIDE_INT8 is int8 with one scale for two blocks; INT11 is
+ * Those for AMX are packed in amx_int16.c and amx_bf16.c. WIDE_INT8 is int8 with one scale for two blocks, PAIRED_INT8
+ * int8 whose scales are integers of 16 bits; INT11 is
  * int16 for AVX2, up to 1023, with one for two as well. SPLIT_INT16 is int16 as bytes on AVX2, whose panels meet them
  * faster where words have less than eight bits; tiles do not. */
 #include "registry.h"
@@ -14,6 +15,7 @@
 #include "amx_bf16.h"
 #include "amx_int16.h"
 #include "isa.h"
+#include "paired_tile.h"
 #include "rounding.h"
 
 typedef int32_t ints16 __attribute__((vector_size(64)));
@@ -256,6 +258,46 @@ CK_INLINE void pack_wide(form form, CK_PACK_PARAMETERS) {
     }
 }
 
+/* For PAIRED_INT8. The largest scale of a vector is known when all are: they wait behind `sums` until then. */
+CK_AVX512 static void pack_paired_avx512(CK_PACK_PARAMETERS) {
+    const size_t count = columns / 32;
+    uint8_t *block = values;
+    float *const unrounded = sums + n;
+    ck_four_integers largest[CK_MOST_FOURS];
+    for (size_t i = 0; i < (n + 3) / 4; i++) {
+        largest[i] = (ck_four_integers){0};
+    }
+    for (size_t c = 0; c < count; c++, block += 32 * n) {
+        ck_fours all;
+        ck_take_fours(2, x + 32 * c, stride, rows, n, limit_of(BYTES), &all);
+        for (size_t i = 0; i < (n + 3) / 4; i++) {
+            const size_t t = ck_first_of_four(i, n);
+            ck_rounded rounded;
+            ck_round(2, all.start[i], &all.rounding[i], &rounded);
+            store(BYTES, &rounded, 0, n, block + 4 * t);
+            /* With what rounds sums that are shifted by four: ties up in one block of a pair, down in the other. */
+            PUT_FOUR(-128 * (rounded.sums[0] + rounded.sums[1]) + 8 - (int32_t)(c % 2), totals + c * n + t);
+            PUT_FOUR(all.rounding[i].scale, unrounded + c * n + t);
+            /* NaN, the scale of what has no integers, is the largest. */
+            largest[i] = CK_LARGER(largest[i], (ck_four_integers)all.rounding[i].scale);
+        }
+    }
+    for (size_t i = 0; i < (n + 3) / 4; i++) {
+        const size_t t = ck_first_of_four(i, n);
+        const ck_four_floats unit = (ck_four_floats)largest[i], nearest = (ck_four_floats){0} + 0x1.8p23f;
+        const ck_four_floats factor = CK_PAIRED_LIMIT / (unit + 0x1p-120f); /* scales are zero, or above that */
+        PUT_FOUR(unit, sums + t);
+        for (size_t c = 0; c < count; c += 2) {
+            ck_four_floats pair[2];
+            memcpy(pair, unrounded + c * n + t, sizeof *pair);
+            memcpy(pair + 1, unrounded + (c + 1) * n + t, sizeof *pair);
+            const ck_four_integers integers[2] = {
+                (ck_four_integers)(pair[0] * factor + nearest), (ck_four_integers)(pair[1] * factor + nearest)};
+            PUT_FOUR(pairs_of(integers), scales + c / 2 * n + t);
+        }
+    }
+}
+
 /* What tiles alone meet comes in several vectors. */
 CK_AVX2 static void pack_RAISED_avx2(CK_PACK_PARAMETERS) {
     pack(RAISED, x, stride, rows, columns, n, values, scales, totals, sums);
@@ -322,7 +364,7 @@ ck_pack_columns_fn ck_pack_columns(ck_precision precision, ck_isa isa) {
         [CK_ISA_AVXVNNI] = {[CK_PRECISION_INT16] = pack_PLANES_avx2, [CK_PRECISION_INT8] = pack_BYTES_avx2},
         [CK_ISA_AVX512VNNI] = {
             [CK_PRECISION_INT16] = pack_PLANES_avx512, [CK_PRECISION_INT8] = pack_BYTES_avx512,
-            [CK_PRECISION_WIDE_INT8] = pack_wide_avx512},
+            [CK_PRECISION_WIDE_INT8] = pack_wide_avx512, [CK_PRECISION_PAIRED_INT8] = pack_paired_avx512},
         [CK_ISA_AMX] = {
             [CK_PRECISION_AMX_INT16] = ck_amx_int16_pack_columns, [CK_PRECISION_AMX_BF16] = ck_amx_bf16_pack_columns},
 #endif

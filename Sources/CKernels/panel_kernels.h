@@ -6,6 +6,7 @@
 #include "amx_int16.h"
 #include "block256.h"
 #include "block32.h"
+#include "paired_tile.h"
 #include "panel_factors.h"
 #include "panel_isa.h"
 #include "raised_tile_avx2.h"
@@ -107,10 +108,28 @@
             ck_wide_tile_product(panel_format, N, tile, columns, x, y, stride);                                      \
         }                                                                                                            \
     }
-#define CK_WIDE_ENTRIES                                                                                              \
+#define CK_DEFINE_PAIRED_TILES                                                                                       \
+    CK_AVX512VNNI static void unpack_paired(const void *panel, size_t columns, void *tile) {                         \
+        if (ck_has_paired_tiles(panel_format)) {                                                                     \
+            ck_unpack_paired(panel_format, CK_PANEL_ISA_AVX512VNNI, panel, columns, tile);                           \
+        }                                                                                                            \
+    }                                                                                                                \
+    CK_DEFINE_PAIRED_PRODUCT(tile_paired_4, 4)                                                                       \
+    CK_DEFINE_PAIRED_PRODUCT(tile_paired_8, CK_WIDE_VECTORS)
+#define CK_DEFINE_PAIRED_PRODUCT(NAME, N)                                                                            \
+    CK_AVX512VNNI static void NAME(                                                                                  \
+        const void *tile, size_t columns, const ck_columns *x, float *y, size_t stride) {                            \
+        if (ck_has_paired_tiles(panel_format)) {                                                                     \
+            ck_paired_tile_product(panel_format, N, tile, columns, x, y, stride);                                    \
+        }                                                                                                            \
+    }
+#define CK_AVX512_ENTRIES                                                                                            \
     .unpack[CK_PRECISION_WIDE_INT8] = unpack_wide, .tile_narrow[CK_PRECISION_WIDE_INT8] = tile_wide_4,               \
     .tile[CK_PRECISION_WIDE_INT8] = tile_wide_8, .tile_vectors[CK_PRECISION_WIDE_INT8] = CK_WIDE_VECTORS,            \
-    .narrow_vectors[CK_PRECISION_WIDE_INT8] = 4
+    .narrow_vectors[CK_PRECISION_WIDE_INT8] = 4,                                                                     \
+    .unpack[CK_PRECISION_PAIRED_INT8] = unpack_paired, .tile_narrow[CK_PRECISION_PAIRED_INT8] = tile_paired_4,       \
+    .tile[CK_PRECISION_PAIRED_INT8] = tile_paired_8, .tile_vectors[CK_PRECISION_PAIRED_INT8] = CK_WIDE_VECTORS,      \
+    .narrow_vectors[CK_PRECISION_PAIRED_INT8] = 4
 #define CK_DEFINE_AMX_TILES                                                                                          \
     CK_AVX512VNNI static void unpack_amx_int16(const void *panel, size_t columns, void *tile) {                      \
         ck_unpack_amx_int16(panel_format, CK_PANEL_ISA_AVX512VNNI, panel, columns, tile);                            \
@@ -154,13 +173,14 @@
     CK_DEFINE_TILES_AVX2(raised, ck_has_raised_tiles, ck_unpack_raised, ck_raised_tile_product)                      \
     CK_DEFINE_TILES_AVX2(int11, ck_has_int11_tiles, ck_unpack_int11, ck_int11_tile_product)                          \
     CK_DEFINE_WIDE_TILES                                                                                             \
+    CK_DEFINE_PAIRED_TILES                                                                                           \
     CK_DEFINE_AMX_TILES
 #define CK_TABLE_PANELS                                                                                              \
     [CK_ISA_SCALAR] = CK_PANEL_ROW(scalar, scalar, bytes, 4, 4, ),                                                   \
     [CK_ISA_AVX2] = CK_PANEL_ROW(avx2, avx2, shorts, 6, 4, CK_AVX2_ENTRIES),                                         \
     [CK_ISA_AVXVNNI] = CK_PANEL_ROW(avxvnni, avx2, bytes, 6, 6, ),                                                   \
-    [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, bytes, 12, 12, CK_WIDE_ENTRIES),                            \
-    [CK_ISA_AMX] = CK_PANEL_ROW(avx512vnni, avx2, bytes, 12, 12, CK_WIDE_ENTRIES, CK_AMX_ENTRIES)
+    [CK_ISA_AVX512VNNI] = CK_PANEL_ROW(avx512vnni, avx2, bytes, 12, 12, CK_AVX512_ENTRIES),                          \
+    [CK_ISA_AMX] = CK_PANEL_ROW(avx512vnni, avx2, bytes, 12, 12, CK_AVX512_ENTRIES, CK_AMX_ENTRIES)
 #elif defined(__aarch64__)
 #define CK_DEFINE_PANELS(TAKE, BYTES)                                                                                \
     CK_DEFINE_PANEL_COPIES(scalar, CK_SCALAR, CK_PANEL_ISA_SCALAR, TAKE, BYTES)                                      \

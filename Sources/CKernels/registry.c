@@ -4,6 +4,7 @@
 #include "amx_bf16.h"
 #include "amx_int16.h"
 #include "blocks.h"
+#include "paired_tile.h"
 #include "raised_tile_avx2.h"
 #include "winograd_tile_avx2.h"
 
@@ -164,6 +165,11 @@ ck_panel_kernels ck_panels(ck_type type, ck_isa isa) {
         found.tile_bytes[CK_PRECISION_WIDE_INT8] = (uint32_t)(bytes / 2);
     } else {
         remove_tiles(&found, CK_PRECISION_WIDE_INT8);
+    }
+    if (found.unpack[CK_PRECISION_PAIRED_INT8] != NULL && ck_has_paired_tiles(format)) {
+        found.tile_bytes[CK_PRECISION_PAIRED_INT8] = CK_PAIRED_TILE_BYTES / 2;
+    } else {
+        remove_tiles(&found, CK_PRECISION_PAIRED_INT8);
     }
     if (found.unpack[CK_PRECISION_RAISED_INT8] != NULL && ck_has_raised_tiles(format)) {
         found.tile_bytes[CK_PRECISION_RAISED_INT8] = (uint32_t)ck_raised_tile_bytes(format);

@@ -82,6 +82,13 @@ CK_INLINE ck_words_form ck_wide_words(ck_panel_format format) {
 
 #if defined(__x86_64__)
 
+/* `sums`, and the products of two pairs of 16-bit integers in every lane. */
+CK_AVX512VNNI CK_INLINE __m512i ck_add_pairs_avx512(__m512i sums, __m512i first, __m512i second) {
+    /* As an intrinsic, Clang makes a multiplication and an addition of some of them: tiles of Q6_K are 2% slower. */
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(first), "v"(second));
+    return sums;
+}
+
 /* Two vectors of sixteen floats as pairs of 16-bit integers; what is added leaves the nearest in the lowest bits. */
 CK_INLINE void ck_pair_factors(const ck_floats16 *first, const ck_floats16 *second, ck_ints16 *out) {
     const ck_floats16 shift = (ck_floats16){0} + 0x1.8p23f;
@@ -180,6 +187,12 @@ CK_AVX512VNNI CK_INLINE void ck_wide_sums(
     }
 }
 
+/* Sums of two groups, shifted to be integers of 16 bits, as pairs. */
+CK_AVX512VNNI CK_INLINE __m512i ck_pair_sums_avx512(int shift, __m512i first, __m512i second) {
+    return _mm512_mask_blend_epi16(
+        0xaaaaaaaa, _mm512_srli_epi32(first, (unsigned)shift), _mm512_slli_epi32(second, (unsigned)(16 - shift)));
+}
+
 CK_AVX512VNNI CK_INLINE void ck_wide_tile_product(
     ck_panel_format format, int n, const uint8_t *tile, size_t columns, const ck_columns *x, float *y, size_t stride) {
     const int pairs = ck_wide_pairs(format), groups = 2 * pairs, words = format.group / 4;
@@ -214,13 +227,11 @@ CK_AVX512VNNI CK_INLINE void ck_wide_tile_product(
             const __m512i factors = _mm512_load_si512(tile + 1024 + 64 * p);
             CK_UNROLL
             for (int t = 0; t < n; t++) {
-                const __m512i pair = _mm512_mask_blend_epi16(
-                    0xaaaaaaaa, _mm512_srli_epi32(first[t], (unsigned)shift),
-                    _mm512_slli_epi32(second[t], (unsigned)(16 - shift)));
-                all[t] = _mm512_dpwssd_epi32(p == 0 ? start : all[t], pair, factors);
+                const __m512i pair = ck_pair_sums_avx512(shift, first[t], second[t]);
+                all[t] = ck_add_pairs_avx512(p == 0 ? start : all[t], pair, factors);
                 if (format.has_minimum) {
                     const __m512i minimums = _mm512_load_si512(tile + 1024 + 64 * (pairs + p));
-                    all[t] = _mm512_dpwssd_epi32(all[t], minimums, ck_spread_word_avx512(sums + p * n + t));
+                    all[t] = ck_add_pairs_avx512(all[t], minimums, ck_spread_word_avx512(sums + p * n + t));
                 }
             }
         }

@@ -58,18 +58,29 @@ static float rounded(float value) {
     return value;
 }
 
+/* The scale of activations `i` to i + 15 of vector `t`. */
+static float scale_of(const columns *x, ck_precision precision, size_t i, size_t t) {
+    const float *scales = x->scales.start;
+    if (precision == CK_PRECISION_PAIRED_INT8) {
+        const int16_t *pairs = x->scales.start;
+        const float *largest = x->sums.start;
+        return (float)pairs[2 * (i / 64 * x->count + t) + i / 32 % 2] / 32767 * largest[t];
+    }
+    const size_t columns = precision == CK_PRECISION_AMX_INT16 ? 256
+                           : precision == CK_PRECISION_WIDE_INT8 || precision == CK_PRECISION_INT11 ? 64 : 32;
+    return scales[i / columns * x->count + t];
+}
+
 static columns columns_make(
     const float *values, size_t length, size_t count, ck_precision precision, ck_isa isa) {
     const size_t width = has_16_bits(precision) ? 2 : 1, blocks = length / 32 * count;
-    const size_t scale_columns = precision == CK_PRECISION_AMX_INT16 ? 256
-                                 : precision == CK_PRECISION_WIDE_INT8 || precision == CK_PRECISION_INT11 ? 64 : 32;
     columns x = {
         length, count, guarded_allocate(32 * width * blocks), guarded_allocate(blocks * sizeof(float)),
         guarded_allocate(3 * blocks * sizeof(int32_t)), guarded_allocate(3 * blocks * sizeof(float)),
         allocate(length * count * sizeof(double))};
     ck_pack_columns(precision, isa)(
         values, length, count, length, count, x.values.start, x.scales.start, x.totals.start, x.sums.start);
-    const float *scales = x.scales.start, *sums = x.sums.start;
+    const float *sums = x.sums.start;
     const int32_t *totals = x.totals.start;
     if (precision == CK_PRECISION_AMX_BF16) {
         const uint16_t *halves = x.values.start;
@@ -85,16 +96,18 @@ static columns columns_make(
     for (size_t t = 0; t < count; t++) {
         int products = 0; /* of neighbours */
         float all_products = 0; /* times their scales */
+        int pair_total = 0; /* of two groups */
         for (size_t group = 0; group < length / 16; group++) {
-            const float scale = scales[16 * group / scale_columns * count + t];
+            const float scale = scale_of(&x, precision, 16 * group, t);
             int total = 0;
             for (size_t i = 16 * group; i < 16 * group + 16; i++) {
                 const int found = integer(&x, precision, isa, i, t);
                 total += found;
                 x.numbers[t * length + i] = (double)scale * found;
-                /* Half a step, and what the float that becomes the integer was off. */
+                /* Half a step, and what the float that becomes the integer was off, or the integer scale. */
+                const double off = precision == CK_PRECISION_PAIRED_INT8 ? 127 * 0.51 / 32767 * (double)sums[t] : 0;
                 check(
-                    fabs(x.numbers[t * length + i] - (double)values[t * length + i]) <= 0.505 * (double)scale,
+                    fabs(x.numbers[t * length + i] - (double)values[t * length + i]) <= 0.505 * (double)scale + off,
                     "activation %zu of vector %zu on %s", i, t, ck_isa_name(isa));
             }
             if (precision == CK_PRECISION_AMX_INT16) {
@@ -107,6 +120,17 @@ static columns columns_make(
                 if (group % 4 == 3) {
                     all_products = fmaf((float)products, scale, all_products);
                     products = 0;
+                }
+                continue;
+            }
+            if (precision == CK_PRECISION_PAIRED_INT8) {
+                pair_total += total;
+                if (group % 2 == 1) {
+                    const int rounding = 8 - (int)(group / 2 % 2);
+                    check(
+                        totals[group / 2 * count + t] == -128 * pair_total + rounding, "total of a block on %s",
+                        ck_isa_name(isa));
+                    pair_total = 0;
                 }
                 continue;
             }
@@ -164,9 +188,10 @@ typedef struct tolerance {
 } tolerance;
 
 /* What a tile begins with is a step of its rows' factors, off by half of one each and times a word of six bits; with
- * INT11 one of their weights, off by one at most. */
+ * INT11 one of their weights, off by one at most; with PAIRED_INT8 the largest scale, two roundings of which to a part
+ * of 2^-16 meet full bytes. */
 static double most_steps(ck_precision form) {
-    return form == CK_PRECISION_INT11 ? 1 : 0.5 * 32;
+    return form == CK_PRECISION_INT11 ? 1 : form == CK_PRECISION_PAIRED_INT8 ? 128 * 2 / 65536.0 : 0.5 * 32;
 }
 
 /* Calls one product and compares it with float64. */
@@ -198,8 +223,8 @@ static void check_product(
     }
 }
 
-/* Products of tiles for forms beyond INT8, whose rounded scales, weights and sums are off by a little
- * more: see wide_tile.h, raised_tile_avx2.h, winograd_tile_avx2.h and amx_int16.h; what those of amx_bf16.h hold
+/* Products of tiles for forms beyond INT8, whose rounded scales, weights and sums are off by a little more: see
+ * wide_tile.h, paired_tile.h, raised_tile_avx2.h, winograd_tile_avx2.h and amx_int16.h; what those of amx_bf16.h hold
  * is rounded here, too. */
 static void check_wide_products(
     ck_type type, ck_isa isa, ck_precision form, const guarded panel, const float *weights, size_t rows,
@@ -268,6 +293,10 @@ static void check_products(
         check(ck_panel_sizes(type).block < 256, "raised tiles of %s", ck_traits(type).name);
         check_wide_products(
             type, isa, CK_PRECISION_RAISED_INT8, panel, weights, rows, length, values, extreme);
+    }
+    if (kernels.unpack[CK_PRECISION_PAIRED_INT8] != NULL && length % 64 == 0) {
+        check(ck_panel_sizes(type).block < 256, "tiles with integer scales of %s", ck_traits(type).name);
+        check_wide_products(type, isa, CK_PRECISION_PAIRED_INT8, panel, weights, rows, length, values, extreme);
     }
     if (kernels.unpack[CK_PRECISION_INT11] != NULL && length % 64 == 0) {
         check(kernels.favours_int16, "tiles of products of neighbours of %s", ck_traits(type).name);

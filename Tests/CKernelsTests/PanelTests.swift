@@ -7,6 +7,7 @@ private let rowCount = Int(CK_PANEL_ROWS)
 /// Forms of activations for which some types have tiles, whose scales or weights are rounded.
 private let tileForms = [
     CK_PRECISION_WIDE_INT8, CK_PRECISION_RAISED_INT8, CK_PRECISION_INT11, CK_PRECISION_AMX_INT16, CK_PRECISION_AMX_BF16,
+    CK_PRECISION_PAIRED_INT8,
 ]
 
 /// Sixteen rows of a type, or fewer, as a panel.
@@ -71,6 +72,8 @@ private struct Columns {
     private let length: Int
     private let form: Form
     private let scaleColumns: Int
+    /// Whether scales are integers, parts of the largest.
+    private let isPaired: Bool
     private var values: [Int8]
     private var scales: [Float]
     private var totals: [Int32]
@@ -97,6 +100,7 @@ private struct Columns {
             case CK_PRECISION_AMX_INT16: 256
             default: 32
             }
+        isPaired = precision == CK_PRECISION_PAIRED_INT8
         values = [Int8](repeating: 0, count: length * count * (form == .bytes || form == .raised ? 1 : 2))
         scales = [Float](repeating: 0, count: length / 32 * count)
         totals = [Int32](repeating: 0, count: (length / 32 + length / 16) * count)
@@ -133,7 +137,11 @@ private struct Columns {
         values[column / 32 * 64 * count + 32 * count + column % 32 / 4 * 4 * count + 4 * t + column % 4]
     }
 
-    func scale(_ block: Int, _ t: Int) -> Double { Double(scales[block * count + t]) }
+    func scale(_ block: Int, _ t: Int) -> Double {
+        guard isPaired else { return Double(scales[block * count + t]) }
+        let pair = scales[block / 2 * count + t].bitPattern
+        return Double(block % 2 == 0 ? pair & 0xffff : pair >> 16) / 32767 * Double(sums[t])
+    }
 
     func value(_ column: Int, _ t: Int) -> Double {
         guard form == .floats else { return scale(column / scaleColumns, t) * Double(integer(column, t)) }
@@ -190,7 +198,7 @@ private struct Columns {
 
 /// An entry of a table by precision.
 private func entry<Entry>(
-    of table: (Entry, Entry, Entry, Entry, Entry, Entry, Entry, Entry, Entry), _ precision: ck_precision
+    of table: (Entry, Entry, Entry, Entry, Entry, Entry, Entry, Entry, Entry, Entry), _ precision: ck_precision
 ) -> Entry {
     switch precision {
     case CK_PRECISION_INT16: table.1
@@ -201,6 +209,7 @@ private func entry<Entry>(
     case CK_PRECISION_INT11: table.6
     case CK_PRECISION_AMX_INT16: table.7
     case CK_PRECISION_AMX_BF16: table.8
+    case CK_PRECISION_PAIRED_INT8: table.9
     default: table.0
     }
 }
@@ -283,6 +292,36 @@ struct PanelTests {
         }
     }
 
+    @Test("Scales that are integers are those of 8 bits, and totals have what rounds sums", arguments: supportedISAs)
+    func integerScales(isa: ck_isa) throws {
+        guard unsafe ck_pack_columns(CK_PRECISION_PAIRED_INT8, isa) != nil else { return }
+        var random = Random(12)
+        // Blocks that differ by as much as a thousand times, one of zeros, a vector of zeros, and one with no number.
+        var vectors: [[Float]] = []
+        for t in 0..<6 {
+            var vector: [Float] = []
+            for block in 0..<8 {
+                let most = block == 3 ? 0 : 1 << ((t + block) % 11)
+                vector += random.floats(32, times: Float(most))
+            }
+            vectors.append(vector)
+        }
+        vectors[4] = [Float](repeating: 0, count: 256)
+        vectors[5][40] = Float.infinity
+        let x = Columns(vectors, CK_PRECISION_PAIRED_INT8, isa)
+        let plain = Columns(vectors, CK_PRECISION_INT8, isa)
+        for t in 0..<5 {
+            let most = (0..<8).map { plain.scale($0, t) }.max() ?? 0
+            for block in 0..<8 {
+                // Half of a step, and what floats round.
+                #expect(abs(x.scale(block, t) - plain.scale(block, t)) <= most / 32767 * 0.501)
+                #expect(x.total(block, 32, t).integer == plain.total(block, 32, t).integer + 8 - block % 2)
+                for i in 32 * block..<32 * (block + 1) { #expect(x.integer(i, t) == plain.integer(i, t)) }
+            }
+        }
+        #expect(x.scale(0, 5).isNaN)
+    }
+
     @Test("A tile meets at least four vectors at a time", arguments: panelTypes, supportedISAs)
     func tileVectors(type: ck_type, isa: ck_isa) {
         let kernels = ck_panels(type, isa)
@@ -310,7 +349,7 @@ struct PanelTests {
     private static let fullBytes = ["Q8_0", "IQ4_NL", "IQ4_XS"]
 
     @Test(
-        "Which types have tiles for a scale for 64 columns, for bytes without a sign, for 11 bits and two for AMX",
+        "Which types have tiles for a scale for 64 columns, for bytes without a sign, 11 bits, AMX and integer scales",
         arguments: panelTypes, supportedISAs)
     func tiles(type: ck_type, isa: ck_isa) {
         let isAVX2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
@@ -318,8 +357,11 @@ struct PanelTests {
         let isWide = type.block == 256 && (isa == CK_ISA_AVX512VNNI || isa == CK_ISA_AMX || isAVX2 && !isFull)
         // NVFP4 has two scales for 32 columns.
         let isRaised = isAVX2 && !isFull && type.block < 256 && type != CK_TYPE_NVFP4
+        let isPaired =
+            [CK_ISA_AVX512VNNI, CK_ISA_AMX].contains(isa) && type.block < 256
+            && ![CK_TYPE_NVFP4, CK_TYPE_Q4_1, CK_TYPE_Q5_1].contains(type)
         let tiles = tileForms.map { unsafe entry(of: ck_panels(type, isa).tile, $0) != nil }
-        #expect(tiles == [isWide, isRaised, isAVX2 && isFull, isa == CK_ISA_AMX, isa == CK_ISA_AMX])
+        #expect(tiles == [isWide, isRaised, isAVX2 && isFull, isa == CK_ISA_AMX, isa == CK_ISA_AMX, isPaired])
     }
 
     @Test("Activations of 11 bits come with the sums of products of neighbours", arguments: supportedISAs)
@@ -622,10 +664,12 @@ struct PanelTests {
             let panel = Panel(type, isa, rows: rowCount, columns: columns, hasPositiveScales: true, &random)
             let x = Columns(vectors, precision, isa)
             // Where activations keep 16 bits, a small part of what rounding them to 8 would be. With floats, weights and
-            // activations together: two thirds, of activations that are all about as large.
+            // activations together: two thirds, of activations that are all about as large. Where their scales are
+            // integers, what these are off by counts, too.
             let hasMatrices = precision == CK_PRECISION_AMX_INT16
             let hasFloats = precision == CK_PRECISION_AMX_BF16
-            let keepsMore = hasMatrices || hasFloats
+            let isPaired = precision == CK_PRECISION_PAIRED_INT8
+            let keepsMore = hasMatrices || hasFloats || isPaired
             let yardsticks = vectors.map { Columns([$0], CK_PRECISION_INT8, isa) }
             var wide: [Double] = []
             var rounding: [Double] = []
@@ -638,8 +682,10 @@ struct PanelTests {
                         var exact = 0.0
                         for column in 0..<columns {
                             let weight = Double(panel.weights[row * columns + column])
-                            rounded += weight * (hasFloats ? Double(vectors[t][column]) : x.value(column, t))
-                            coarse += weight * (keepsMore ? yardsticks[t].value(column, 0) : x.value(column, t))
+                            let eight = yardsticks[t].value(column, 0)
+                            let packed = isPaired ? eight : x.value(column, t)
+                            rounded += weight * (hasFloats ? Double(vectors[t][column]) : packed)
+                            coarse += weight * (keepsMore ? eight : x.value(column, t))
                             exact += weight * Double(vectors[t][column])
                         }
                         wide.append(Double(result[t * rowCount + row]) - rounded)

@@ -55,8 +55,10 @@ typedef enum ck_precision {
     CK_PRECISION_AMX_INT16,
     /* Bfloat16: what they meet where 8 bits are enough (amx_bf16.h). */
     CK_PRECISION_AMX_BF16,
+    /* INT8 whose scales are integers of 16 bits: what the tiles of some types meet (paired_tile.h). */
+    CK_PRECISION_PAIRED_INT8,
 } ck_precision;
-#define CK_PRECISION_COUNT 9
+#define CK_PRECISION_COUNT 10
 
 /* Columns that share one activation scale, and columns that share one activation sum. */
 #define CK_SCALE_COLUMNS 32
@@ -218,7 +220,7 @@ ck_feedback_kernels ck_feedback_of(ck_isa isa);
 #define CK_PANEL_ROWS 16
 #define CK_MOST_VECTORS 32
 #define CK_TILE_VECTORS 12
-/* Bytes that a tile for WIDE_INT8, RAISED_INT8 or INT11 begins with. */
+/* Bytes that a tile for WIDE_INT8, RAISED_INT8, INT11 or PAIRED_INT8 begins with. */
 #define CK_WIDE_HEADER 64
 
 /* How far ahead of use memory that is read once is asked for, in bytes: in the first-level cache and in the
@@ -235,13 +237,14 @@ ck_lookahead ck_lookahead_of(ck_isa isa);
 typedef struct ck_columns {
     const void *values;    /* [columns / 32][n * 32 bytes, or n * 64]: see columns.c, amx_int16.h, amx_bf16.h */
     const float *scales;   /* [columns / 32][n]; WIDE_INT8 and INT11: [columns / 64][n]; AMX_INT16: for 256 columns, and
-                            * what is left; AMX_BF16 has none */
+                            * what is left; AMX_BF16 has none. PAIRED_INT8: in the place of each float two integers of
+                            * 16 bits, parts of the vector's largest scale times 32767; [columns / 64][n] */
     const int32_t *totals; /* [columns / 32][n], then [columns / 16][n]: -128 times sums of activations. INT11 and the
-                            * forms of AMX have none */
+                            * forms of AMX have none. PAIRED_INT8: the first alone, plus 8 and 7 by turns */
     const float *sums;     /* likewise: sums of activations times their scale. WIDE_INT8: in the place of each float two
                             * integers of 16 bits, sums of neighbours; [columns / 64][n], then [columns / 32][n].
-                            * INT11: [n], sums of products of neighbours, as integers, times their scale. The forms of
-                            * AMX have none */
+                            * INT11: [n], sums of products of neighbours, as integers, times their scale. PAIRED_INT8:
+                            * [n], the largest scale; what lies behind is undefined. The forms of AMX have none */
     ck_lookahead ahead;    /* of a panel: ck_lookahead_of, or nothing */
     /* Of AMX_BF16, whose tiles can be of a part of the columns: */
     const void *next;      /* values of the vectors that come after these, which are asked for; or NULL */
@@ -249,9 +252,9 @@ typedef struct ck_columns {
 } ck_columns;
 
 /* `rows` rows of floats, `stride` apart, become n vectors side by side; the last row stands for what is missing.
- * Buffers are big enough, `columns` is a multiple of 32 (WIDE_INT8 and INT11: of 64), 1 <= rows <= n, and n is from 4
- * to CK_TILE_VECTORS, or 1 where panels meet such columns, not tiles alone. AMX_INT16: n is 16 or 32, and `columns` a
- * multiple of 64. AMX_BF16: n is 32. */
+ * Buffers are big enough, `columns` is a multiple of 32 (WIDE_INT8, INT11 and PAIRED_INT8: of 64), 1 <= rows <= n, and
+ * n is from 4 to CK_TILE_VECTORS, or 1 where panels meet such columns, not tiles alone. AMX_INT16: n is 16 or 32, and
+ * `columns` a multiple of 64. AMX_BF16: n is 32. */
 typedef void (*ck_pack_columns_fn)(
     const float *x, size_t stride, size_t rows, size_t columns, size_t n, void *values, float *scales, int32_t *totals,
     float *sums);
@@ -289,7 +292,8 @@ typedef struct ck_panel_kernels {
      * batch: 4, or 16. All types that have tiles for a form have the same. */
     uint32_t tile_vectors[CK_PRECISION_COUNT];
     uint32_t narrow_vectors[CK_PRECISION_COUNT];
-    /* Bytes of a tile for every 32 columns; those of WIDE_INT8, RAISED_INT8 and INT11 begin with a header. */
+    /* Bytes of a tile for every 32 columns; those of WIDE_INT8, RAISED_INT8, INT11 and PAIRED_INT8 begin with a
+     * header. */
     uint32_t tile_bytes[CK_PRECISION_COUNT];
     /* Whether tiles for INT16 are multiplied as fast as those for INT8, or faster: then rows that 64 does not divide,
      * as INT11 demands, meet INT16. */

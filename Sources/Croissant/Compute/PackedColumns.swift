@@ -158,6 +158,8 @@ package enum ColumnForm: Sendable, CaseIterable {
     case amxInt16
     /// Bfloat16: what they meet there where 8 bits are enough (see amx_bf16.h).
     case amxBF16
+    /// 8-bit integers, a scale for 32 that is an integer too: what the tiles of other types meet (see paired_tile.h).
+    case pairedInt8
 
     /// The form for activations of `precision`, which is not that of floats.
     package init(_ precision: ActivationPrecision) {
@@ -168,7 +170,7 @@ package enum ColumnForm: Sendable, CaseIterable {
     /// Bytes of one activation.
     package var bytes: Int {
         switch self {
-        case .int8, .wideInt8, .raisedInt8: 1
+        case .int8, .wideInt8, .raisedInt8, .pairedInt8: 1
         case .int16, .splitInt16, .int11, .amxInt16, .amxBF16: 2
         }
     }
@@ -177,7 +179,7 @@ package enum ColumnForm: Sendable, CaseIterable {
     var hasTileHeader: Bool {
         switch self {
         case .int8, .int16, .splitInt16, .amxInt16, .amxBF16: false
-        case .wideInt8, .raisedInt8, .int11: true
+        case .wideInt8, .raisedInt8, .int11, .pairedInt8: true
         }
     }
 
@@ -185,7 +187,7 @@ package enum ColumnForm: Sendable, CaseIterable {
     package var scaleColumns: Int {
         switch self {
         case .int8, .int16, .splitInt16, .raisedInt8, .amxBF16: ActivationBlock.scaleColumns
-        case .wideInt8, .int11, .amxInt16: 2 * ActivationBlock.scaleColumns
+        case .wideInt8, .int11, .amxInt16, .pairedInt8: 2 * ActivationBlock.scaleColumns
         }
     }
 }

@@ -87,6 +87,7 @@ struct MatrixMultiplyTests {
                 kernels.tileForm(of: types, columns: columns, precision: precision)
             }
             let isMatrices = instructionSet == .amx
+            let isPaired = instructionSet == .avx512vnni
             #expect(
                 form([.q4_0, .q5_1, .mxfp4], columns: 32) == (isAVX2 ? .raisedInt8 : isMatrices ? .amxBF16 : .int8))
             #expect(form([]) == .int8)
@@ -101,10 +102,13 @@ struct MatrixMultiplyTests {
             }
             #expect(form([.q4_K, .q6_K, .iq3_s]) == (isWide ? .wideInt8 : .int8))
             #expect(form([.q8_0, .iq4_xs]) == (isAVX2 ? .int11 : .int8))
+            #expect(form([.q8_0, .iq4_nl]) == (isAVX2 ? .int11 : isPaired ? .pairedInt8 : .int8))
+            #expect(form([.q4_0, .q5_0]) == (isAVX2 ? .raisedInt8 : isPaired ? .pairedInt8 : .int8))
             #expect(form([.q8_0, .iq4_nl], columns: 96) == (isAVX2 ? .int16 : .int8))
-            for mixed: [GGMLType] in [[.q6_K, .q8_0], [.q4_0, .q6_K], [.q4_0, .q8_0], []] {
+            for mixed: [GGMLType] in [[.q6_K, .q8_0], [.q4_0, .q6_K], []] {
                 #expect(form(mixed) == .int8)
             }
+            #expect(form([.q4_0, .q8_0]) == (isPaired ? .pairedInt8 : .int8))
             #expect(form([.q6_K], .int16) == .int16)
             #expect(form([.q8_0], .int16) == .int16)
         }

@@ -229,7 +229,7 @@ extension Kernels {
     private static func product(
         _ table: (
             ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?, ck_panel_fn?,
-            ck_panel_fn?, ck_panel_fn?
+            ck_panel_fn?, ck_panel_fn?, ck_panel_fn?
         ), _ form: ColumnForm
     ) -> ck_panel_fn {
         guard let product = unsafe form.entry(of: table) else {

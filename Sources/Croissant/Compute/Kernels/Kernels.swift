@@ -198,7 +198,8 @@ package import GGUF
     /// `precision`, which is not that of floats.
     package func tileForm(of types: [GGMLType], columns: Int, precision: ActivationPrecision) -> ColumnForm {
         guard !types.isEmpty else { return ColumnForm(precision) }
-        let best: [ColumnForm] = precision == .int8 ? [.amxBF16, .wideInt8, .raisedInt8, .int11] : [.amxInt16]
+        let best: [ColumnForm] =
+            precision == .int8 ? [.amxBF16, .wideInt8, .pairedInt8, .raisedInt8, .int11] : [.amxInt16]
         let found = best.first { form in
             columns % form.scaleColumns == 0
                 && types.allSatisfy { unsafe form.entry(of: panelKernels($0).tile) != nil }
@@ -238,11 +239,12 @@ extension ColumnForm {
         case .int11: CK_PRECISION_INT11
         case .amxInt16: CK_PRECISION_AMX_INT16
         case .amxBF16: CK_PRECISION_AMX_BF16
+        case .pairedInt8: CK_PRECISION_PAIRED_INT8
         }
     }
 
     /// The entry of a table by ck_precision.
-    func entry<Entry>(of table: (Entry, Entry, Entry, Entry, Entry, Entry, Entry, Entry, Entry)) -> Entry {
+    func entry<Entry>(of table: (Entry, Entry, Entry, Entry, Entry, Entry, Entry, Entry, Entry, Entry)) -> Entry {
         switch self {
         case .int8: table.2
         case .int16: table.1
@@ -252,6 +254,7 @@ extension ColumnForm {
         case .int11: table.6
         case .amxInt16: table.7
         case .amxBF16: table.8
+        case .pairedInt8: table.9
         }
     }
 }
