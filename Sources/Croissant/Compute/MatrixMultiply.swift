@@ -121,7 +121,7 @@ extension CPUBackend {
                     let unpacked = tiles.bytes(of: start..<end)
                     for (index, group) in groups.enumerated() {
                         kernels.multiply(
-                            product, tiles: unpacked, x, group, before: groups.dropFirst(index + 1).first, into: y,
+                            product, tiles: unpacked, x, group, before: groups.element(after: index), into: y,
                             at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
                     }
                 }
@@ -141,7 +141,7 @@ extension CPUBackend {
                     stride: 2 * height)
                 kernels.multiply(
                     products[1], tiles: tiles.bytes(of: middle..<end), x, group,
-                    before: groups.dropFirst(index + 1).first, into: gates, at: place + height, stride: 2 * height)
+                    before: groups.element(after: index), into: gates, at: place + height, stride: 2 * height)
                 kernels.siluMultiply(
                     gates, at: place, stride: 2 * height, rows: group.tokens.count, length: height, into: y,
                     at: group.tokens.lowerBound * layer.outputs + tile.offset, stride: layer.outputs)

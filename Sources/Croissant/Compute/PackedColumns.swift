@@ -117,6 +117,8 @@ package struct PackedBatch: ~Escapable {
     /// Activations of each vector.
     let columns: Int
     let form: ColumnForm
+    /// log2 of ``ColumnForm/scaleColumns``: what places scales is computed for each tile and group.
+    private let scaleShift: Int
     let values: RawSpan
     let scales: Span<Float>
     let totals: Span<Int32>
@@ -127,12 +129,16 @@ package struct PackedBatch: ~Escapable {
         elements / ActivationBlock.scaleColumns + elements / ActivationBlock.sumColumns
     }
 
+    /// Scales that come with `elements` activations.
+    func scales(_ elements: Int) -> Int { elements >> scaleShift }
+
     @_lifetime(copy values, copy scales, copy totals, copy sums)
     fileprivate init(
         columns: Int, form: ColumnForm, values: RawSpan, scales: Span<Float>, totals: Span<Int32>, sums: Span<Float>
     ) {
         self.columns = columns
         self.form = form
+        scaleShift = form.scaleColumns.trailingZeroBitCount
         self.values = values
         self.scales = scales
         self.totals = totals
@@ -190,6 +196,11 @@ package enum ColumnForm: Sendable, CaseIterable {
         case .wideInt8, .int11, .amxInt16, .pairedInt8: 2 * ActivationBlock.scaleColumns
         }
     }
+}
+
+extension [TokenGroup] {
+    /// The group behind that at `index`, if any.
+    func element(after index: Int) -> TokenGroup? { index + 1 < count ? self[index + 1] : nil }
 }
 
 extension Range<Int> {

@@ -255,7 +255,7 @@ extension PackedBatch {
         let end = first + group.width * columns
         precondition(
             first >= 0 && group.tokens.count <= group.width && end * form.bytes <= values.byteCount
-                && end / form.scaleColumns <= scales.count && Self.totals(end) <= totals.count
+                && self.scales(end) <= scales.count && Self.totals(end) <= totals.count
                 && Self.totals(end) <= sums.count, "\(group) lies beyond what was packed")
         precondition(part.lowerBound >= 0 && part.upperBound <= columns, "columns \(part) of \(columns)")
         unsafe values.withUnsafeBytes { values in
@@ -269,7 +269,7 @@ extension PackedBatch {
                             unsafe base + (group.start * columns + group.width * part.lowerBound) * form.bytes
                         }
                         var arguments = unsafe ck_columns(
-                            values: place(of: group), scales: scales + first / form.scaleColumns,
+                            values: place(of: group), scales: scales + self.scales(first),
                             totals: totals + Self.totals(first), sums: sums + Self.totals(first), ahead: ahead,
                             next: next.map { unsafe place(of: $0) }, adds: false)
                         unsafe body(&arguments)
