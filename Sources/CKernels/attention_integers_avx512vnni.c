@@ -11,6 +11,6 @@
 #define ROWS 8
 #define REST 8
 #define ADD_PAIRS(sums, left, right) \
-    ((integers)_mm512_dpwssd_epi32((__m512i)(sums), (__m512i)(left), (__m512i)(right)))
+    ((integers)ck_add_pairs_avx512((__m512i)(sums), (__m512i)(left), (__m512i)(right)))
 #include "attention_integers_template.h"
 #endif

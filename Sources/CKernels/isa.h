@@ -181,4 +181,12 @@ CK_AVX512 CK_INLINE __m512 ck_broadcast_f16_pair_avx512(const void *lower, const
     return _mm512_cvtph_ps(_mm256_mask_set1_epi16(first, 0xff00, (int16_t)ck_load_u16(upper)));
 }
 
+/* Adds the products of the two pairs of 16-bit integers in every lane to `sums`. */
+CK_AVX512VNNI CK_INLINE __m512i ck_add_pairs_avx512(__m512i sums, __m512i first, __m512i second) {
+    /* Of the intrinsic Clang makes a multiplication and an addition where it sees a chain: wide tiles of Q6_K take 2%
+     * longer. */
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(first), "v"(second));
+    return sums;
+}
+
 #endif

@@ -82,13 +82,6 @@ CK_INLINE ck_words_form ck_wide_words(ck_panel_format format) {
 
 #if defined(__x86_64__)
 
-/* `sums`, and the products of two pairs of 16-bit integers in every lane. */
-CK_AVX512VNNI CK_INLINE __m512i ck_add_pairs_avx512(__m512i sums, __m512i first, __m512i second) {
-    /* As an intrinsic, Clang makes a multiplication and an addition of some of them: tiles of Q6_K are 2% slower. */
-    __asm__("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(first), "v"(second));
-    return sums;
-}
-
 /* Two vectors of sixteen floats as pairs of 16-bit integers; what is added leaves the nearest in the lowest bits. */
 CK_INLINE void ck_pair_factors(const ck_floats16 *first, const ck_floats16 *second, ck_ints16 *out) {
     const ck_floats16 shift = (ck_floats16){0} + 0x1.8p23f;
