@@ -7,9 +7,9 @@
  *              int16_t [8][n][4], columns 0, 2, 1, 3, for AVX2, which has none
  *
  * Those for AMX are packed in amx_int16.c and amx_bf16.c. WIDE_INT8 is int8 with one scale for two blocks, PAIRED_INT8
- * int8 whose scales are integers of 16 bits; INT11 is
- * int16 for AVX2, up to 1023, with one for two as well. SPLIT_INT16 is int16 as bytes on AVX2, whose panels meet them
- * faster where words have less than eight bits; tiles do not. */
+ * int8 whose scales are integers of 16 bits; INT11 is int16 for AVX2, up to 1023, with one scale for two blocks too.
+ * SPLIT_INT16 is int16 as bytes on AVX2, whose panels meet them faster where words have less than eight bits; tiles do
+ * not. */
 #include "registry.h"
 
 #include "amx_bf16.h"
@@ -261,6 +261,7 @@ CK_INLINE void pack_wide(form form, CK_PACK_PARAMETERS) {
 /* For PAIRED_INT8. The largest scale of a vector is known when all are: they wait behind `sums` until then. */
 CK_AVX512 static void pack_paired_avx512(CK_PACK_PARAMETERS) {
     const size_t count = columns / 32;
+    const int32_t half = 1 << CK_PAIRED_SHIFT >> 1;
     uint8_t *block = values;
     float *const unrounded = sums + n;
     ck_four_integers largest[CK_MOST_FOURS];
@@ -275,8 +276,8 @@ CK_AVX512 static void pack_paired_avx512(CK_PACK_PARAMETERS) {
             ck_rounded rounded;
             ck_round(2, all.start[i], &all.rounding[i], &rounded);
             store(BYTES, &rounded, 0, n, block + 4 * t);
-            /* With what rounds sums that are shifted by four: ties up in one block of a pair, down in the other. */
-            PUT_FOUR(-128 * (rounded.sums[0] + rounded.sums[1]) + 8 - (int32_t)(c % 2), totals + c * n + t);
+            /* With what rounds sums that are shifted: ties up in one block of a pair, down in the other. */
+            PUT_FOUR(-128 * (rounded.sums[0] + rounded.sums[1]) + half - (int32_t)(c % 2), totals + c * n + t);
             PUT_FOUR(all.rounding[i].scale, unrounded + c * n + t);
             /* NaN, the scale of what has no integers, is the largest. */
             largest[i] = CK_LARGER(largest[i], (ck_four_integers)all.rounding[i].scale);
@@ -285,7 +286,9 @@ CK_AVX512 static void pack_paired_avx512(CK_PACK_PARAMETERS) {
     for (size_t i = 0; i < (n + 3) / 4; i++) {
         const size_t t = ck_first_of_four(i, n);
         const ck_four_floats unit = (ck_four_floats)largest[i], nearest = (ck_four_floats){0} + 0x1.8p23f;
-        const ck_four_floats factor = CK_PAIRED_LIMIT / (unit + 0x1p-120f); /* scales are zero, or above that */
+        /* Scales are zero, or above the smallest whose factor is finite. */
+        const ck_four_integers least = (ck_four_integers){0} + ((127 - 112) << 23);
+        const ck_four_floats factor = CK_PAIRED_LIMIT / (ck_four_floats)CK_LARGER(largest[i], least);
         PUT_FOUR(unit, sums + t);
         for (size_t c = 0; c < count; c += 2) {
             ck_four_floats pair[2];

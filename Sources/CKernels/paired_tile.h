@@ -5,8 +5,8 @@
  * multiplication of two scales, and a fused addition, all in the same units. Here scales are integers of 16 bits, those
  * of weights parts of their row's largest, those of activations of their vector's. The products of scales for two
  * groups are one multiplication, which keeps their upper halves; with them the groups' sums are multiplied in one more
- * dot product; and what is left to add has no scale, so that additions, which take other units, add it. Of eighteen
- * operations in those units sixteen are dot products, in the place of sixteen of twenty.
+ * dot product; and what is left to add has no scale, so that additions, which take other units on Zen 4, add it. Of
+ * eighteen operations in those units sixteen are dot products, in the place of sixteen of twenty.
  *
  * For each panel
  *
@@ -18,8 +18,9 @@
  * Whatever the format, sums of 32 products fit into 16 bits when they are shifted by four, and start from totals that
  * have what rounds them then: an addition here would take some of the time of the units that multiply.
  *
- * A product of scales is off by 2^-16 of the largest one at most, or one and a half times that: nothing beside what 8
- * bits are off by in the groups that have the largest. */
+ * A product of scales is off by 3 * 2^-16 of the product of the two largest, at most: next to nothing beside what 8
+ * bits are off by in a group that has both. Where no group has, as with outliers among the activations that only small
+ * weights meet, it is as much more as the largest product of a group is smaller. */
 #pragma once
 
 #include "wide_tile.h"
@@ -48,7 +49,7 @@ CK_AVX512 CK_INLINE void ck_unpack_paired(
     const int groups = format.block / format.group;
     const size_t block_bytes = ck_panel_block_bytes(format);
     ck_panel_header header;
-    /* The smallest scale whose reciprocal is finite; none, where there is nothing else, is zero. */
+    /* At least the smallest normal number, whose reciprocal is finite: a row of zeros has that. */
     ck_ints16 largest = (ck_ints16){0} + (1 << 23);
     for (size_t b = 0; b < columns / format.block; b++) {
         ck_read_header(format, isa, panel + b * block_bytes, &header);

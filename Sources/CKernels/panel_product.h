@@ -391,7 +391,7 @@ CK_INLINE void ck_panel_product(
  *     scales    float [32 / group][16]
  *     minimums  float [32 / group][16]         formats with a minimum
  *
- * Where that is faster, some become another one: see wide_tile.h and, for AVX2, raised_tile_avx2.h and
+ * Where that is faster, some become another one: see wide_tile.h, paired_tile.h and, for AVX2, raised_tile_avx2.h and
  * winograd_tile_avx2.h. */
 
 CK_INLINE void ck_unpack_panel(
