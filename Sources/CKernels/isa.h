@@ -75,10 +75,29 @@ CK_INLINE void ck_prefetch(uintptr_t address, size_t bytes) {
     }
 }
 
+/* The same of what is not wanted again. */
+CK_INLINE void ck_prefetch_passing(uintptr_t address, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += 64) {
+        __builtin_prefetch((const void *)(address + i), 0, 0);
+    }
+}
+
 /* The same in the second-level cache. */
 CK_INLINE void ck_prefetch_far(uintptr_t address, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) {
         __builtin_prefetch((const void *)(address + i), 0, 2);
+    }
+}
+
+/* Asks for what lies ahead of `bytes` bytes at `address`. */
+CK_INLINE void ck_ask_ahead(ck_lookahead ahead, const void *address, size_t bytes) {
+    if (ahead.far > 0) {
+        ck_prefetch_far((uintptr_t)address + ahead.far, bytes);
+    }
+    if (ahead.near > 0 && ahead.is_passing) {
+        ck_prefetch_passing((uintptr_t)address + ahead.near, bytes);
+    } else if (ahead.near > 0) {
+        ck_prefetch((uintptr_t)address + ahead.near, bytes);
     }
 }
 

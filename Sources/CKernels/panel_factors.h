@@ -37,7 +37,7 @@ CK_INLINE void ck_factors_product(
     ck_place place = ck_first_place(format, 1, columns, x);
     ck_floats16 result = {0};
     for (size_t b = 0; b < columns / format.block; b++) {
-        ck_ask_ahead(x, panel, ck_panel_header_bytes(format));
+        ck_ask_ahead(x->ahead, panel, ck_panel_header_bytes(format));
         ck_floats16 scale, minimum = {0}, products = {0}, minimums = {0};
         ck_take_scale(format, isa, panel, &scale);
         if (format.has_minimum) {
@@ -56,7 +56,7 @@ CK_INLINE void ck_factors_product(
         for (int c = 0; c < format.block / 32; c++, panel += 64 * format.bits) {
             const ck_word_source source = {.in_planes = true, .planes = panel, .format = format};
             const int first = groups * c, place32 = 64 * (first / 4) + first % 4;
-            ck_ask_ahead(x, panel, 64 * (size_t)format.bits);
+            ck_ask_ahead(x->ahead, panel, 64 * (size_t)format.bits);
             ck_floats16 product;
             isa.one_factors(format, form, parts, &source, factors + place32, place.values, place.totals, &product);
             products += product * *place.scales;

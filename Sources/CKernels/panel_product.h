@@ -340,16 +340,6 @@ CK_INLINE void ck_store_results(int n, const ck_floats16 *result, float *y, size
     }
 }
 
-/* Asks for what lies ahead of a part of a panel. */
-CK_INLINE void ck_ask_ahead(const ck_columns *x, const uint8_t *panel, size_t bytes) {
-    if (x->ahead.far > 0) {
-        ck_prefetch_far((uintptr_t)panel + x->ahead.far, bytes);
-    }
-    if (x->ahead.near > 0) {
-        ck_prefetch((uintptr_t)panel + x->ahead.near, bytes);
-    }
-}
-
 /* y[t][r] = dot(row r of the panel, vector t), for n vectors; results of a vector are `stride` apart. */
 CK_INLINE void ck_panel_product(
     ck_panel_format format, ck_panel_isa isa, int parts, int n, const uint8_t *panel, size_t columns,
@@ -364,12 +354,12 @@ CK_INLINE void ck_panel_product(
     }
     for (size_t b = 0; b < columns / format.block; b++) {
         ck_panel_header header;
-        ck_ask_ahead(x, panel, ck_panel_header_bytes(format));
+        ck_ask_ahead(x->ahead, panel, ck_panel_header_bytes(format));
         panel = ck_read_header(format, isa, panel, &header);
         for (int c = 0; c < format.block / 32; c++, panel += 64 * format.bits) {
             ck_bytes64 words[8];
             const ck_word_source source = {n <= isa.late_vectors, panel, format, words};
-            ck_ask_ahead(x, panel, 64 * (size_t)format.bits);
+            ck_ask_ahead(x->ahead, panel, 64 * (size_t)format.bits);
             if (!source.in_planes) {
                 ck_take_words(format, isa, form, panel, words);
             }

@@ -43,9 +43,8 @@ enum { ROUNDS = 4096 };
         }                                                                               \
         const uint8_t *address = memory;                                                \
         for (size_t i = 0; i < bytes; i += sizeof sums) {                               \
-            if (ahead.far > 0) {                                                        \
-                ck_prefetch_far((uintptr_t)address + i + ahead.far, sizeof sums);       \
-                ck_prefetch((uintptr_t)address + i + ahead.near, sizeof sums);          \
+            if (ahead.far > 0 || ahead.is_passing) {                                    \
+                ck_ask_ahead(ahead, address + i, sizeof sums);                          \
             }                                                                           \
             CK_UNROLL                                                                   \
             for (size_t j = 0; j < 8; j++) {                                            \
