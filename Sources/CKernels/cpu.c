@@ -134,10 +134,9 @@ const char *ck_isa_name(ck_isa isa) {
 
 /* A panel is one stream in large pages, which a processor should follow by itself. Zen 4 does: there, asking for every
  * line 4 KiB ahead costs 2 to 6% of decode's bandwidth, and 5 to 20% where memory is fast; asking for some of them
- * costs 15%. It is enough to say of what comes next that it is not wanted again: then it leaves activations in the
- * first-level cache, and does not go through those behind it on its way out. A token of Q4_0 takes 2% less time for it,
- * Q4_K_M 2 to 4%, Q8_0 2 to 3%, Q6_K 0.5 to 1%, with 64 to 160 bytes ahead, and with 256 as much as without. (Reading
- * alone gains 3 to 5%.)
+ * costs 15%. What pays is to say, just before a line is used, that it is not wanted again: activations stay in the
+ * first-level cache, and the caches behind it are spared. With 64 to 160 bytes ahead a token of Q4_0 takes 2% less
+ * time, Q4_K_M 2 to 4%, Q8_0 2 to 3%, Q6_K 0.5 to 1%; with 256 some take 2% more. (Reading alone gains 3 to 5%.)
  *
  * Zen 3 does not follow it far enough while it computes: there, 2 KiB ahead make 87 to 92% of the bandwidth out of 75
  * to 83 with activations of 8 bits; 1.5 to 4 KiB are as good.

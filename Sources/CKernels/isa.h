@@ -75,17 +75,17 @@ CK_INLINE void ck_prefetch(uintptr_t address, size_t bytes) {
     }
 }
 
-/* The same of what is not wanted again. */
-CK_INLINE void ck_prefetch_passing(uintptr_t address, size_t bytes) {
-    for (size_t i = 0; i < bytes; i += 64) {
-        __builtin_prefetch((const void *)(address + i), 0, 0);
-    }
-}
-
 /* The same in the second-level cache. */
 CK_INLINE void ck_prefetch_far(uintptr_t address, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) {
         __builtin_prefetch((const void *)(address + i), 0, 2);
+    }
+}
+
+/* ck_prefetch of what is not wanted again: it goes to the first-level cache alone. */
+CK_INLINE void ck_prefetch_passing(uintptr_t address, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += 64) {
+        __builtin_prefetch((const void *)(address + i), 0, 0);
     }
 }
 

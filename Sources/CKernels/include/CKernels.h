@@ -227,7 +227,7 @@ ck_feedback_kernels ck_feedback_of(ck_isa isa);
  * second-level one; 0: not at all. */
 typedef struct ck_lookahead {
     size_t near, far;
-    bool is_passing; /* whether what is near shall take no other's place in the caches, and none behind them */
+    bool is_passing; /* whether what is near is not wanted again, so that it stays out of the caches behind the first */
 } ck_lookahead;
 
 /* What is best for panels on `isa` on this machine. Attention to a cache in memory asks for the farther one only. */

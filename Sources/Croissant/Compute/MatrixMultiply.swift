@@ -74,9 +74,9 @@ extension CPUBackend {
                     }
                 } else if let panels {
                     let x = packed.batch(columns: columns, form: panels.form)
-                    for group in panels.groups {
+                    for (index, group) in panels.groups.enumerated() {
                         kernels.multiply(
-                            matrix, panels: tile.panels, x, group, into: y,
+                            matrix, panels: tile.panels, x, group, before: panels.groups.element(after: index), into: y,
                             at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
                     }
                 }

@@ -84,16 +84,17 @@ extension Kernels {
     }
 
     /// y[offset + t * stride + i] = dot(row 16 * panels.lowerBound + i, vector t) for the rows of some panels and all
-    /// tokens of a group of `x`, whose width is one of ``Panel/vectorWidths``.
+    /// tokens of a group of `x`, whose width is one of ``Panel/vectorWidths``. `next` is the group that these panels meet
+    /// next, if any.
     package func multiply(
-        _ matrix: WeightMatrix, panels: Range<Int>, _ x: PackedBatch, _ group: TokenGroup,
+        _ matrix: WeightMatrix, panels: Range<Int>, _ x: PackedBatch, _ group: TokenGroup, before next: TokenGroup?,
         into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
         let kernels = panelKernels(matrix.type)
         let product = unsafe Self.product(group.width == 1 ? kernels.one : kernels.four, x.form)
         unsafe multiply(
             matrix.panels(panels), bytes: matrix.panelBytes, product, nil, rows: matrix.rowCount(of: panels), x, group,
-            columns: 0..<x.columns, before: nil, into: y, at: offset, stride: stride)
+            columns: 0..<x.columns, before: next, into: y, at: offset, stride: stride)
     }
 
     /// Products of the tiles that ``unpack(_:for:into:)`` makes of some panels, looked up once for all groups that meet
@@ -161,9 +162,11 @@ extension Kernels {
         let tokens = group.tokens.count
         precondition(offset >= 0 && (tokens - 1) * stride + rows <= y.count - offset, "\(tokens) products do not fit")
         let adds = columns.lowerBound > 0
+        // What meets another group next shall stay.
+        let ahead = next != nil && lookahead.is_passing ? ck_lookahead() : lookahead
         unsafe weights.withUnsafeBytes { weights in
             guard let base = weights.baseAddress else { return }
-            unsafe x.withKernelColumns(of: group, columns: columns, before: next, ahead: lookahead) { x in
+            unsafe x.withKernelColumns(of: group, columns: columns, before: next, ahead: ahead) { x in
                 let step = unsafe many == nil ? Panel.rows : rows + (Panel.rows - rows % Panel.rows) % Panel.rows
                 for row in Swift.stride(from: 0, to: rows, by: step) {
                     let tiles = unsafe base + row / Panel.rows * bytes
