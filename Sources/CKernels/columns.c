@@ -168,8 +168,8 @@ CK_INLINE void pack(form form, CK_PACK_PARAMETERS) {
         }                                                                                                            \
     } while (0)
 
-/* Those of two vectors by turns. */
-#define PAIRS_OF_FOUR(first, second) __builtin_shufflevector(first, second, 0, 4, 1, 5, 2, 6, 3, 7)
+/* Numbers of the one and of the other by turns. */
+#define INTERLEAVE_FOUR(first, second) __builtin_shufflevector(first, second, 0, 4, 1, 5, 2, 6, 3, 7)
 
 /* 32 integers of a vector that has no other beside it. */
 CK_INLINE void store_one(form form, const ints16 values[2], uint8_t *out) {
@@ -190,7 +190,7 @@ CK_INLINE void store_one(form form, const ints16 values[2], uint8_t *out) {
     }
 }
 
-/* The same for one vector, the case of decode, where nothing is scattered: with few wide stores, see claim_columns. */
+/* As `pack`, for one vector, the case of decode, where nothing is scattered: with few stores, see claim_columns. */
 CK_INLINE void pack_one(
     form form, const float *x, size_t columns, void *values, float *scales, int32_t *totals, float *sums) {
     const size_t count = columns / 32;
@@ -212,14 +212,14 @@ CK_INLINE void pack_one(
             const ck_four_floats second = scale * __builtin_convertvector(rounded.sums[1], ck_four_floats);
             PUT_SOME(some, scale, scales + whole);
             PUT_SOME(some, -128 * sum, totals + whole);
-            PUT_SOME(some, PAIRS_OF_FOUR(-128 * rounded.sums[0], -128 * rounded.sums[1]), totals + half);
+            PUT_SOME(some, INTERLEAVE_FOUR(-128 * rounded.sums[0], -128 * rounded.sums[1]), totals + half);
             PUT_SOME(some, scale * __builtin_convertvector(sum, ck_four_floats), sums + whole);
-            PUT_SOME(some, PAIRS_OF_FOUR(first, second), sums + half);
+            PUT_SOME(some, INTERLEAVE_FOUR(first, second), sums + half);
         }
     }
 }
 
-/* Writes to every cache line once. */
+/* Writes to every cache line once, over what is there. */
 CK_INLINE void claim(void *memory, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) {
         *((volatile uint8_t *)memory + i) = 0;
@@ -228,9 +228,10 @@ CK_INLINE void claim(void *memory, size_t bytes) {
 
 /* Decode streams all weights through the caches between two vectors: what is read and written here has left them, or
  * other threads have read it since, who must hear of every line that is written. Where they are on another die, that
- * takes some tenths of a microsecond, and as many lines can wait for it as stores can. With threads on two dies Zen 4
- * packs 5504 activations of 16 bits in 13.2 us with a store for each number, in 8.4 with wide ones, and in 4.4 with one
- * store to a line before all others; on one die in 4.1, 2.4 and 2.3 us. */
+ * takes some tenths of a microsecond, and a processor asks for no more lines meanwhile than those of the stores that
+ * wait in its queue. With threads on two dies Zen 4 packs 5504 activations of 16 bits in 13.2 us with a store for each
+ * number, in 8.4 with wide ones, and in 4.4 with one store to a line before all others; on one die in 4.1, 2.4 and
+ * 2.3 us. */
 CK_INLINE void claim_columns(
     size_t columns, size_t value_bytes, const float *x, void *values, float *scales, int32_t *totals, float *sums) {
     ck_prefetch((uintptr_t)x, 4 * columns);

@@ -17,9 +17,6 @@
 #define FOR_EACH_TYPE(type) \
     for (ck_type type = 0; type < CK_TYPE_COUNT; type++) \
         if (ck_traits(type).name != NULL)
-#define FOR_EACH_ISA(isa) \
-    for (ck_isa isa = 0; isa < CK_ISA_COUNT; isa++) \
-        if (ck_isa_supported(isa))
 
 /* ---- Blocks ------------------------------------------------------------------------------ */
 

@@ -15,7 +15,7 @@ typedef struct columns {
 } columns;
 
 static ck_columns columns_of(const columns *x) {
-    return (ck_columns){x->values.start, x->scales.start, x->totals.start, x->sums.start, {0, 0}, NULL, false};
+    return (ck_columns){x->values.start, x->scales.start, x->totals.start, x->sums.start, {0}, NULL, false};
 }
 
 static bool has_16_bits(ck_precision precision) {
@@ -71,15 +71,22 @@ static float scale_of(const columns *x, ck_precision precision, size_t i, size_t
     return scales[i / columns * x->count + t];
 }
 
-static columns columns_make(
-    const float *values, size_t length, size_t count, ck_precision precision, ck_isa isa) {
+/* Packs `rows` vectors as `count` ones, and checks nothing. */
+static columns columns_pack(
+    const float *values, size_t length, size_t rows, size_t count, ck_precision precision, ck_isa isa) {
     const size_t width = has_16_bits(precision) ? 2 : 1, blocks = length / 32 * count;
     columns x = {
         length, count, guarded_allocate(32 * width * blocks), guarded_allocate(blocks * sizeof(float)),
         guarded_allocate(3 * blocks * sizeof(int32_t)), guarded_allocate(3 * blocks * sizeof(float)),
         allocate(length * count * sizeof(double))};
     ck_pack_columns(precision, isa)(
-        values, length, count, length, count, x.values.start, x.scales.start, x.totals.start, x.sums.start);
+        values, length, rows, length, count, x.values.start, x.scales.start, x.totals.start, x.sums.start);
+    return x;
+}
+
+static columns columns_make(
+    const float *values, size_t length, size_t count, ck_precision precision, ck_isa isa) {
+    columns x = columns_pack(values, length, count, count, precision, isa);
     const float *sums = x.sums.start;
     const int32_t *totals = x.totals.start;
     if (precision == CK_PRECISION_AMX_BF16) {
@@ -338,7 +345,41 @@ static void check_panel(ck_type type, size_t rows, size_t length, const uint8_t 
     free(floats);
 }
 
+/* Whether number i of one vector and number i of the first of four are the same bits. */
+static bool is_same(const void *one, const void *four, size_t i) {
+    return memcmp((const uint8_t *)one + 4 * i, (const uint8_t *)four + 16 * i, 4) == 0;
+}
+
+/* One vector, which is packed in another way, is what it is beside others, however many blocks are left in the end, and
+ * where one of them has no numbers. */
+static void check_one_vector(ck_precision precision, ck_isa isa) {
+    for (size_t blocks = 1; blocks <= 17; blocks++) {
+        float values[17 * 32];
+        random_floats(values, 32 * blocks, 1);
+        values[32 * (blocks / 2) + 5] = blocks % 2 == 0 ? -INFINITY : NAN;
+        const columns one = columns_pack(values, 32 * blocks, 1, 1, precision, isa);
+        const columns four = columns_pack(values, 32 * blocks, 1, 4, precision, isa);
+        for (size_t i = 0; i < 32 * blocks; i++) {
+            check(
+                integer(&one, precision, isa, i, 0) == integer(&four, precision, isa, i, 0),
+                "activation %zu of %zu blocks on %s", i, blocks, ck_isa_name(isa));
+        }
+        for (size_t i = 0; i < 3 * blocks; i++) {
+            check(
+                (i >= blocks || is_same(one.scales.start, four.scales.start, i)) &&
+                    is_same(one.totals.start, four.totals.start, i) && is_same(one.sums.start, four.sums.start, i),
+                "scale or sum %zu of %zu blocks on %s", i, blocks, ck_isa_name(isa));
+        }
+        columns_free(one);
+        columns_free(four);
+    }
+}
+
 bool test_panels(void) {
+    FOR_EACH_ISA(isa) {
+        check_one_vector(CK_PRECISION_INT16, isa);
+        check_one_vector(CK_PRECISION_INT8, isa);
+    }
     static const uint8_t fills[] = {0x00, 0x80, 0x7f, 0xff};
     for (ck_type type = 0; type < CK_TYPE_COUNT; type++) {
         const size_t block = ck_panel_sizes(type).block, block_bytes = ck_traits(type).block_bytes;

@@ -15,6 +15,10 @@ void check_close(float found, double exact, double tolerance, const char *what, 
 /* Prints a line about the checks since the last call, under a name; returns whether all of them passed. */
 bool finish_suite(const char *name);
 
+#define FOR_EACH_ISA(isa) \
+    for (ck_isa isa = 0; isa < CK_ISA_COUNT; isa++) \
+        if (ck_isa_supported(isa))
+
 /* The suite of panels.c. */
 bool test_panels(void);
 
