@@ -47,14 +47,67 @@ ck_attention_tile_kernels ck_attention_tiles(ck_isa isa, bool integers) {
     return integers && sets[isa] != NULL ? *sets[isa] : attention_set(own)->tile;
 }
 
-void ck_pack_lane(const float *row, size_t n, float factor, size_t width, float *lane) {
-    for (size_t i = 0; i < n; i++) {
-        lane[i * width] = factor * row[i];
+/* ---- Queries and results, and the lanes of their panels ---------------------------------------- */
+
+typedef float four_floats __attribute__((vector_size(16)));
+
+_Static_assert(CK_LANE_ROWS == 4, "rows are transposed four by four");
+
+/* Rows become columns. */
+CK_INLINE void transpose(four_floats rows[4]) {
+    const four_floats low[2] = {
+        __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5), __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5)};
+    const four_floats high[2] = {
+        __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7), __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7)};
+    rows[0] = __builtin_shufflevector(low[0], low[1], 0, 1, 4, 5);
+    rows[1] = __builtin_shufflevector(low[0], low[1], 2, 3, 6, 7);
+    rows[2] = __builtin_shufflevector(high[0], high[1], 0, 1, 4, 5);
+    rows[3] = __builtin_shufflevector(high[0], high[1], 2, 3, 6, 7);
+}
+
+void ck_pack_lanes(
+    const float *const rows[CK_LANE_ROWS], size_t count, size_t n, float factor, size_t width, float *lanes) {
+    size_t i = 0;
+    for (; count == CK_LANE_ROWS && i + 4 <= n; i += 4) {
+        four_floats block[4];
+        CK_UNROLL
+        for (size_t r = 0; r < 4; r++) {
+            memcpy(&block[r], rows[r] + i, sizeof block[r]);
+            block[r] *= factor;
+        }
+        transpose(block);
+        CK_UNROLL
+        for (size_t k = 0; k < 4; k++) {
+            memcpy(lanes + (i + k) * width, &block[k], sizeof block[k]);
+        }
+    }
+    for (size_t r = 0; r < count; r++) {
+        for (size_t k = i; k < n; k++) {
+            lanes[k * width + r] = factor * rows[r][k];
+        }
     }
 }
 
-void ck_unpack_lane(const float *lane, size_t n, float factor, size_t width, float *row) {
-    for (size_t i = 0; i < n; i++) {
-        row[i] = factor * lane[i * width];
+void ck_unpack_lanes(
+    const float *lanes, size_t count, size_t n, const float factors[CK_LANE_ROWS], size_t width,
+    float *const rows[CK_LANE_ROWS]) {
+    size_t i = 0;
+    for (; count == CK_LANE_ROWS && i + 4 <= n; i += 4) {
+        four_floats block[4];
+        CK_UNROLL
+        for (size_t k = 0; k < 4; k++) {
+            memcpy(&block[k], lanes + (i + k) * width, sizeof block[k]);
+        }
+        transpose(block);
+        CK_UNROLL
+        for (size_t r = 0; r < 4; r++) {
+            block[r] *= factors[r];
+            memcpy(rows[r] + i, &block[r], sizeof block[r]);
+        }
+    }
+    for (size_t r = 0; r < count; r++) {
+        for (size_t k = i; k < n; k++) {
+            rows[r][k] = factors[r] * lanes[k * width + r];
+        }
     }
 }

@@ -498,7 +498,7 @@ static void test_tile(size_t head_size, size_t rows, size_t group, size_t first,
     float *tile_of_keys = allocate(tile_bytes), *tile_of_values = allocate(tile_bytes);
     float *scores = allocate(tile_keys * CK_ATTENTION_WIDTH * sizeof(float));
     float *out = allocate(padded * stride * sizeof(float)), *maxima = allocate(padded * sizeof(float));
-    float *sums = allocate(padded * sizeof(float)), *row = allocate(head_size * sizeof(float));
+    float *sums = allocate(padded * sizeof(float)), *results = allocate(rows * head_size * sizeof(float));
     double *exponentials = allocate(positions * sizeof(double));
     random_floats(queries, rows * head_size, 2);
     random_floats(keys, (positions + tile_keys) * stride, 1);
@@ -512,9 +512,13 @@ static void test_tile(size_t head_size, size_t rows, size_t group, size_t first,
             maxima[r] = -INFINITY;
             sums[r] = 0;
         }
-        for (size_t r = 0; r < rows; r++) {
-            float *const lane = panels + r / width * stride * width + r % width;
-            ck_pack_lane(queries + r * head_size, head_size, 0.5f, width, lane);
+        for (size_t r = 0; r < rows; r += CK_LANE_ROWS) {
+            const float *some[CK_LANE_ROWS];
+            const size_t count = rows - r < CK_LANE_ROWS ? rows - r : CK_LANE_ROWS;
+            for (size_t k = 0; k < count; k++) {
+                some[k] = queries + (r + k) * head_size;
+            }
+            ck_pack_lanes(some, count, head_size, 0.5f, width, panels + r / width * stride * width + r % width);
         }
         for (size_t j = 0; j < positions; j += tile_keys) {
             const ck_attention_tile tile = {
@@ -529,7 +533,18 @@ static void test_tile(size_t head_size, size_t rows, size_t group, size_t first,
             }
             kernels.attend(&tile);
         }
+        for (size_t r = 0; r < rows; r += CK_LANE_ROWS) {
+            float factors[CK_LANE_ROWS], *some[CK_LANE_ROWS];
+            const size_t count = rows - r < CK_LANE_ROWS ? rows - r : CK_LANE_ROWS;
+            for (size_t k = 0; k < count; k++) {
+                factors[k] = 1 / sums[r + k];
+                some[k] = results + (r + k) * head_size;
+            }
+            ck_unpack_lanes(
+                out + r / width * stride * width + r % width, count, head_size, factors, width, some);
+        }
         for (size_t r = 0; r < rows; r++) {
+            const float *const row = results + r * head_size;
             const size_t end = first + r / group + 1, begin = window < end ? end - window : 0;
             double total = 0;
             for (size_t j = begin; j < end; j++) {
@@ -540,7 +555,6 @@ static void test_tile(size_t head_size, size_t rows, size_t group, size_t first,
                 exponentials[j] = exp(score);
                 total += exponentials[j];
             }
-            ck_unpack_lane(out + r / width * stride * width + r % width, head_size, 1 / sums[r], width, row);
             for (size_t i = 0; i < head_size; i++) {
                 double sum = 0, magnitude = 0;
                 for (size_t j = begin; j < end; j++) {
@@ -565,7 +579,7 @@ static void test_tile(size_t head_size, size_t rows, size_t group, size_t first,
     free(out);
     free(maxima);
     free(sums);
-    free(row);
+    free(results);
     free(exponentials);
 }
 

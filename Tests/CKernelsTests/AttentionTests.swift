@@ -144,10 +144,14 @@ struct AttentionTests {
         // What is not set belongs to nobody.
         var panels = [Float](repeating: .nan, count: paddedRows * stride)
         func lane(_ row: Int) -> Int { row / width * stride * width + row % width }
-        for row in 0..<tile.rows {
-            let query = Array(queries[row * size..<(row + 1) * size])
-            unsafe panels.withUnsafeMutableBufferPointer {
-                unsafe ck_pack_lane(query, size, 0.5, width, $0.baseAddress.unsafelyUnwrapped + lane(row))
+        for first in Swift.stride(from: 0, to: tile.rows, by: Int(CK_LANE_ROWS)) {
+            let rows = first..<min(first + Int(CK_LANE_ROWS), tile.rows)
+            unsafe queries.withUnsafeBufferPointer { queries in
+                let places = unsafe rows.map { row in unsafe queries.baseAddress.map { unsafe $0 + row * size } }
+                unsafe panels.withUnsafeMutableBufferPointer { panels in
+                    unsafe ck_pack_lanes(
+                        places, rows.count, size, 0.5, width, panels.baseAddress.unsafelyUnwrapped + lane(first))
+                }
             }
         }
         var out = [Float](repeating: 0, count: paddedRows * stride)
@@ -190,12 +194,16 @@ struct AttentionTests {
         }
 
         var results = [Float](repeating: .nan, count: tile.rows * size)
-        for row in 0..<tile.rows {
+        for first in Swift.stride(from: 0, to: tile.rows, by: Int(CK_LANE_ROWS)) {
+            let rows = first..<min(first + Int(CK_LANE_ROWS), tile.rows)
             unsafe out.withUnsafeBufferPointer { out in
-                unsafe results.withUnsafeMutableBufferPointer {
-                    unsafe ck_unpack_lane(
-                        out.baseAddress.unsafelyUnwrapped + lane(row), size, 1 / sums[row], width,
-                        $0.baseAddress.unsafelyUnwrapped + row * size)
+                unsafe results.withUnsafeMutableBufferPointer { results in
+                    let places = unsafe rows.map { row in
+                        unsafe results.baseAddress.map { unsafe $0 + row * size }
+                    }
+                    unsafe ck_unpack_lanes(
+                        out.baseAddress.unsafelyUnwrapped + lane(first), rows.count, size,
+                        rows.map { 1 / sums[$0] }, width, places)
                 }
             }
         }

@@ -406,10 +406,16 @@ typedef struct ck_attention_tile_kernels {
  * off by about 1e-4 of the largest value. */
 ck_attention_tile_kernels ck_attention_tiles(ck_isa isa, bool integers);
 
-/* lane[i * width] = factor * row[i]: a query goes to its lane of a panel. */
-void ck_pack_lane(const float *row, size_t n, float factor, size_t width, float *lane);
-/* row[i] = factor * lane[i * width] */
-void ck_unpack_lane(const float *lane, size_t n, float factor, size_t width, float *row);
+/* Queries that go to lanes of a panel side by side, at most: `count` below. */
+#define CK_LANE_ROWS 4
+
+/* lanes[i * width + r] = factor * rows[r][i], for n elements of each row. */
+void ck_pack_lanes(
+    const float *const rows[CK_LANE_ROWS], size_t count, size_t n, float factor, size_t width, float *lanes);
+/* rows[r][i] = factors[r] * lanes[i * width + r] */
+void ck_unpack_lanes(
+    const float *lanes, size_t count, size_t n, const float factors[CK_LANE_ROWS], size_t width,
+    float *const rows[CK_LANE_ROWS]);
 
 /* ---- Roofline --------------------------------------------------------------------------- */
 

@@ -29,6 +29,39 @@ package struct AttentionShape: Sendable {
     var group: Int { heads / keyValueHeads }
 }
 
+/// Where the rows of one key/value head are: `group` rows of the first token, as many of the next, and so on.
+struct AttentionRows: Sendable {
+    /// The first element of row 0.
+    private let start: Int
+    /// Elements from one token to the next.
+    private let tokenStride: Int
+    private let group: Int
+    /// Elements of a row.
+    let length: Int
+
+    fileprivate init(of head: Int, _ shape: AttentionShape, tokenStride: Int) {
+        start = head * shape.group * shape.headSize
+        self.tokenStride = tokenStride
+        group = shape.group
+        length = shape.headSize
+    }
+
+    /// Rows of `length` elements, one after the other.
+    init(length: Int) {
+        start = 0
+        tokenStride = length
+        group = 1
+        self.length = length
+    }
+
+    /// The elements of a row.
+    subscript(row: Int) -> Range<Int> {
+        let (token, head) = row.quotientAndRemainder(dividingBy: group)
+        let first = start + token * tokenStride + head * length
+        return first..<first + length
+    }
+}
+
 /// One attention operation: what its workers share.
 ///
 /// The queries of one key/value head are its rows: `group` of the first token, as many of the next, and so on. Every
@@ -68,19 +101,12 @@ struct AttentionStep: ~Escapable, Sendable {
     /// The positions that `row` attends to.
     func visible(row: Int) -> Range<Int> { shape.visible(from: firstPosition + row / shape.group) }
 
-    /// The query of `row` of a key/value head.
-    @_lifetime(copy self)
-    func query(row: Int, keyValueHead: Int) -> Span<Float> {
-        let (token, head) = row.quotientAndRemainder(dividingBy: shape.group)
-        let start = token * queryStride + (keyValueHead * shape.group + head) * shape.headSize
-        return queries.extracting(start..<start + shape.headSize)
-    }
+    /// The queries of a key/value head in `queries`.
+    func queryRows(keyValueHead head: Int) -> AttentionRows { AttentionRows(of: head, shape, tokenStride: queryStride) }
 
-    /// Where the result of `row` of a key/value head goes: the elements of (tokens, heads, head size).
-    func target(row: Int, keyValueHead: Int) -> Range<Int> {
-        let (token, head) = row.quotientAndRemainder(dividingBy: shape.group)
-        let start = (token * shape.heads + keyValueHead * shape.group + head) * shape.headSize
-        return start..<start + shape.headSize
+    /// Where their results go: rows of (tokens, heads, head size).
+    func resultRows(keyValueHead head: Int) -> AttentionRows {
+        AttentionRows(of: head, shape, tokenStride: shape.heads * shape.headSize)
     }
 }
 

@@ -15,7 +15,7 @@ struct AttentionTile: Sendable {
     /// Floats that a tile needs.
     static func floats(headSize: Int) -> Int {
         let stride = stride(headSize: headSize)
-        return 2 * keys * stride + 2 * rows * stride + keys * attentionPanelMultiple + 2 * rows + headSize
+        return 2 * keys * stride + 2 * rows * stride + keys * attentionPanelMultiple + 2 * rows + laneRows * headSize
     }
 
     /// Floats from one key to the next.
@@ -55,8 +55,8 @@ struct AttentionTile: Sendable {
     let maxima: Int
     /// The sum of exp(score - maximum) of each query.
     let sums: Int
-    /// A query while it is rotated.
-    private let row: Int
+    /// A few queries while they are rotated.
+    private let rotated: Int
     /// The tile's first row of its key/value head.
     private let begin: Int
 
@@ -79,7 +79,7 @@ struct AttentionTile: Sendable {
         scores = out + Self.rows * stride
         maxima = scores + Self.keys * attentionPanelMultiple
         sums = maxima + Self.rows
-        row = sums + Self.rows
+        rotated = sums + Self.rows
         floats = start..<start + Self.floats(headSize: shape.headSize)
     }
 
@@ -115,17 +115,27 @@ struct AttentionTile: Sendable {
         head: Int, _ step: borrowing AttentionStep, rotated: Bool, _ floats: borrowing SharedBuffer<Float>
     ) {
         let width = step.kernels.attentionWidth(integers: integers)
-        for index in 0..<rows {
-            let query = step.query(row: begin + index, keyValueHead: head)
-            let lane = lane(index, of: queries, width: width)
-            if rotated {
-                step.kernels.spread(query, times: step.shape.scale, into: floats, at: row, stride: 1)
-                var elements = floats.slice(row..<row + headSize)
-                step.kernels.hadamard(&elements)
-                step.kernels.spread(elements.span, times: 1, into: floats, at: lane, stride: width)
-            } else {
-                step.kernels.spread(query, times: step.shape.scale, into: floats, at: lane, stride: width)
+        let source = step.queryRows(keyValueHead: head)
+        let few = AttentionRows(length: headSize)
+        for first in Swift.stride(from: 0, to: rows, by: laneRows) {
+            let range = first..<min(first + laneRows, rows)
+            let lanes = lane(first, of: queries, width: width)
+            guard rotated else {
+                step.kernels.spread(
+                    step.queries, source, range.shifted(by: begin), times: step.shape.scale, into: floats, at: lanes,
+                    stride: width)
+                continue
             }
+            for (index, row) in range.shifted(by: begin).enumerated() {
+                let query = self.rotated + few[index].lowerBound
+                step.kernels.spread(
+                    step.queries, source, row..<row + 1, times: step.shape.scale, into: floats, at: query, stride: 1)
+                var elements = floats.slice(query..<query + headSize)
+                step.kernels.hadamard(&elements)
+            }
+            let queries = floats.slice(self.rotated..<self.rotated + laneRows * headSize)
+            step.kernels.spread(
+                queries.span, few, 0..<range.count, times: 1, into: floats, at: lanes, stride: width)
         }
         var results = floats.slice(out..<out + Self.rows * stride)
         results.update(repeating: 0)
@@ -160,11 +170,23 @@ struct AttentionTile: Sendable {
     ) {
         let width = step.kernels.attentionWidth(integers: integers)
         let totals = floats.slice(sums..<sums + rows)
-        for index in 0..<rows {
-            var target = result.slice(step.target(row: begin + index, keyValueHead: head))
+        let targets = step.resultRows(keyValueHead: head)
+        for first in Swift.stride(from: 0, to: rows, by: laneRows) {
+            let range = first..<min(first + laneRows, rows)
+            var factors = SIMD4<Float>()
+            for (index, row) in range.enumerated() { factors[index] = 1 / totals[row] }
             step.kernels.gather(
-                floats, at: lane(index, of: out, width: width), stride: width, times: 1 / totals[index], into: &target)
-            if rotated { step.kernels.hadamard(&target) }
+                floats, at: lane(first, of: out, width: width), stride: width, times: factors, into: result, targets,
+                range.shifted(by: begin))
+            guard rotated else { continue }
+            for row in range.shifted(by: begin) {
+                var elements = result.slice(targets[row])
+                step.kernels.hadamard(&elements)
+            }
         }
     }
+}
+
+extension Range<Int> {
+    fileprivate func shifted(by distance: Int) -> Range<Int> { lowerBound + distance..<upperBound + distance }
 }

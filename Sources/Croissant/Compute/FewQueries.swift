@@ -56,10 +56,11 @@ struct FewQueries: Sendable {
         let size = step.shape.headSize
         let rows = step.rows
         let kernels = step.kernels
+        let source = step.queryRows(keyValueHead: head)
         for row in 0..<rows {
             let query = start + row * size
             kernels.spread(
-                step.query(row: row, keyValueHead: head), times: step.shape.scale, into: floats, at: query, stride: 1)
+                step.queries, source, row..<row + 1, times: step.shape.scale, into: floats, at: query, stride: 1)
             if cache.shape.rotatesKeys {
                 var elements = floats.slice(query..<query + size)
                 kernels.hadamard(&elements)
@@ -115,13 +116,14 @@ struct FewQueries: Sendable {
         into out: borrowing SharedBuffer<Float>
     ) {
         let size = step.shape.headSize
+        let targets = step.resultRows(keyValueHead: head)
         for row in 0..<step.rows {
             var maximum = -Float.infinity
             for part in parts.indices {
                 let maxima = floats.slice(place(head: head, part: part, step).maxima)
                 maximum = max(maximum, maxima[row])
             }
-            var result = out.slice(step.target(row: row, keyValueHead: head))
+            var result = out.slice(targets[row])
             result.update(repeating: 0)
             var total: Float = 0
             for part in parts.indices {

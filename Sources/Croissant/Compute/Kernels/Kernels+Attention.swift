@@ -84,29 +84,59 @@ extension Kernels {
     /// Queries side by side in a panel of an ``AttentionTile``.
     func attentionWidth(integers: Bool) -> Int { attentionTiles(integers: integers).width }
 
-    /// floats[offset + i * stride] = factor * row[i].
+    /// Up to ``laneRows`` rows of `source` side by side: element i of the k-th of them, times `factor`, becomes
+    /// floats[offset + i * stride + k].
     func spread(
-        _ row: Span<Float>, times factor: Float, into floats: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
+        _ source: Span<Float>, _ rows: AttentionRows, _ range: Range<Int>, times factor: Float,
+        into floats: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
-        precondition(
-            offset >= 0 && (row.count - 1) * stride < floats.count - offset, "\(row.count) floats do not fit")
-        unsafe row.withUnsafeBufferPointer { row in
-            unsafe ck_pack_lane(row.baseAddress, row.count, factor, stride, floats.base + offset)
+        checkLanes(range.count, length: rows.length, of: floats, at: offset, stride: stride)
+        unsafe source.withUnsafeBufferPointer { source in
+            unsafe withUnsafeTemporaryAllocation(of: UnsafePointer<Float>?.self, capacity: range.count) { places in
+                for (lane, row) in range.enumerated() {
+                    let elements = rows[row]
+                    precondition(
+                        elements.lowerBound >= 0 && elements.upperBound <= source.count, "row \(row) is not there")
+                    unsafe places[lane] = unsafe source.baseAddress.map { unsafe $0 + elements.lowerBound }
+                }
+                unsafe ck_pack_lanes(
+                    places.baseAddress, range.count, rows.length, factor, stride, floats.base + offset)
+            }
         }
     }
 
-    /// row[i] = factor * floats[offset + i * stride].
+    /// The way back, to `rows` of `out`: those of lane k are multiplied by factors[k].
     func gather(
-        _ floats: borrowing SharedBuffer<Float>, at offset: Int, stride: Int, times factor: Float,
-        into row: inout MutableSpan<Float>
+        _ floats: borrowing SharedBuffer<Float>, at offset: Int, stride: Int, times factors: SIMD4<Float>,
+        into out: borrowing SharedBuffer<Float>, _ rows: AttentionRows, _ range: Range<Int>
     ) {
-        precondition(
-            offset >= 0 && (row.count - 1) * stride < floats.count - offset, "\(row.count) floats are not there")
-        unsafe row.withUnsafeMutableBufferPointer { row in
-            unsafe ck_unpack_lane(floats.base + offset, row.count, factor, stride, row.baseAddress)
+        checkLanes(range.count, length: rows.length, of: floats, at: offset, stride: stride)
+        unsafe withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>?.self, capacity: range.count) { places in
+            for (lane, row) in range.enumerated() {
+                let elements = rows[row]
+                precondition(
+                    elements.lowerBound >= 0 && elements.upperBound <= out.count, "there is no room for row \(row)")
+                unsafe places[lane] = unsafe out.base + elements.lowerBound
+            }
+            unsafe withUnsafeBytes(of: factors) { factors in
+                unsafe ck_unpack_lanes(
+                    floats.base + offset, range.count, rows.length,
+                    factors.assumingMemoryBound(to: Float.self).baseAddress, stride, places.baseAddress)
+            }
         }
     }
+
+    private func checkLanes(
+        _ count: Int, length: Int, of floats: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
+    ) {
+        precondition(
+            count > 0 && count <= min(laneRows, stride) && length > 0 && offset >= 0
+                && (length - 1) * stride + count <= floats.count - offset, "\(count) lanes of \(length) do not fit")
+    }
 }
+
+/// Rows that go to lanes of a panel together, at most.
+let laneRows = Int(CK_LANE_ROWS)
 
 /// Queries of a tile are laid out for any instruction set if their number is a multiple of this.
 let attentionPanelMultiple = Int(CK_ATTENTION_WIDTH)
