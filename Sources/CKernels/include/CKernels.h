@@ -313,6 +313,12 @@ ck_panel_traits ck_panel_sizes(uint32_t type);
 /* Panels of `type`, which must have sizes, on `isa`. */
 ck_panel_kernels ck_panels(ck_type type, ck_isa isa);
 
+/* Reads each cache line of `bytes` bytes, 64 from one to the next, so that whatever comes next finds them in a cache.
+ * What reads and writes by turns waits for memory: the stores between two reads keep a processor from asking for more
+ * than a few lines at a time, and prefetches beside them are dropped. Panels of Q6_K that come from memory are unpacked
+ * in 88 ns for 1024 weights on Zen 4, in 24 from a cache, and in 58 if they are fetched before. */
+void ck_fetch(const void *memory, size_t bytes);
+
 /* ---- Vectors ---------------------------------------------------------------------------- */
 
 /* Operations on float vectors on one instruction set. Outputs may be the same vector as an input. */

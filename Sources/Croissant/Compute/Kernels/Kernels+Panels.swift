@@ -61,8 +61,9 @@ extension Kernels {
         return header + columns / 32 * Int(form.entry(of: panelKernels(type).tile_bytes))
     }
 
-    /// Those of the columns of a panel that `product` is of as one of its tiles.
+    /// The columns of a panel that `product` is of as one of its tiles. Panels come from memory, as a rule.
     func unpack(_ panel: RawSpan, for product: TileProduct, into tile: inout MutableSpan<UInt8>) {
+        unsafe panel.withUnsafeBytes { unsafe ck_fetch($0.baseAddress, $0.count) }
         unpack(panel, of: product.type, columns: product.columns.count, form: product.form, into: &tile)
     }
 
