@@ -74,11 +74,9 @@ extension CPUBackend {
                     }
                 } else if let panels {
                     let x = packed.batch(columns: columns, form: panels.form)
-                    for (index, group) in panels.groups.enumerated() {
-                        kernels.multiply(
-                            matrix, panels: tile.panels, x, group, before: panels.groups.element(after: index), into: y,
-                            at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
-                    }
+                    kernels.multiply(
+                        matrix, panels: tile.panels, x, panels.groups[...], into: y, at: tile.offset, stride: layer.rows
+                    )
                 }
             }
         }
@@ -109,6 +107,7 @@ extension CPUBackend {
         // Whole cache lines, however many threads share what was planned for more of them.
         let workerBytes = tiles.count / pool.threadCount / 64 * 64
         let workerGates = gates.count / pool.threadCount
+        let runs = groups.runs(ofTokens: Panel.mostVectors)
         pool.parallelFor(layer.integerTiles.count) { index, worker in
             let tile = layer.integerTiles[index]
             let start = worker * workerBytes
@@ -118,16 +117,13 @@ extension CPUBackend {
                     let product = kernels.tileProduct(
                         of: layer.parts[tile.part], panels: tile.panels, columns: part, form: form)
                     let end = unpack(product, of: layer.parts[tile.part], tile.panels, into: tiles, at: start)
-                    let unpacked = tiles.bytes(of: start..<end)
-                    for (index, group) in groups.enumerated() {
-                        kernels.multiply(
-                            product, tiles: unpacked, x, group, before: groups.element(after: index), into: y,
-                            at: group.tokens.lowerBound * layer.rows + tile.offset, stride: layer.rows)
-                    }
+                    kernels.multiply(
+                        product, tiles: tiles.bytes(of: start..<end), x, groups[...], before: nil, into: y,
+                        at: tile.offset, stride: layer.rows)
                 }
                 return
             }
-            // What the gate's tile and that of what it gates yield for a group never leaves the first-level cache.
+            // What the gate's tile and that of what it gates yield for a few groups stays in the caches.
             let products = layer.parts.map {
                 kernels.tileProduct(of: $0, panels: tile.panels, columns: 0..<columns, form: form)
             }
@@ -135,16 +131,19 @@ extension CPUBackend {
             let end = unpack(products[1], of: layer.parts[1], tile.panels, into: tiles, at: middle)
             let height = tile.rows.count
             let place = worker * workerGates
-            for (index, group) in groups.enumerated() {
+            for range in runs {
+                let some = groups[range]
+                let next = range.upperBound < groups.count ? groups[range.upperBound] : nil
                 kernels.multiply(
-                    products[0], tiles: tiles.bytes(of: start..<middle), x, group, before: nil, into: gates, at: place,
-                    stride: 2 * height)
+                    products[0], tiles: tiles.bytes(of: start..<middle), x, some,
+                    before: some.count > 1 ? some.first : nil, into: gates, at: place, stride: 2 * height)
                 kernels.multiply(
-                    products[1], tiles: tiles.bytes(of: middle..<end), x, group,
-                    before: groups.element(after: index), into: gates, at: place + height, stride: 2 * height)
+                    products[1], tiles: tiles.bytes(of: middle..<end), x, some, before: next, into: gates,
+                    at: place + height, stride: 2 * height)
+                let tokens = groups[range.lowerBound].tokens.lowerBound..<groups[range.upperBound - 1].tokens.upperBound
                 kernels.siluMultiply(
-                    gates, at: place, stride: 2 * height, rows: group.tokens.count, length: height, into: y,
-                    at: group.tokens.lowerBound * layer.outputs + tile.offset, stride: layer.outputs)
+                    gates, at: place, stride: 2 * height, rows: tokens.count, length: height, into: y,
+                    at: tokens.lowerBound * layer.outputs + tile.offset, stride: layer.outputs)
             }
         }
     }

@@ -118,7 +118,7 @@ package struct PackedBatch: ~Escapable {
     let columns: Int
     let form: ColumnForm
     /// log2 of ``ColumnForm/scaleColumns``: what places scales is computed for each tile and group.
-    private let scaleShift: Int
+    let scaleShift: Int
     let values: RawSpan
     let scales: Span<Float>
     let totals: Span<Int32>
@@ -129,8 +129,12 @@ package struct PackedBatch: ~Escapable {
         elements / ActivationBlock.scaleColumns + elements / ActivationBlock.sumColumns
     }
 
-    /// Scales that come with `elements` activations.
-    func scales(_ elements: Int) -> Int { elements >> scaleShift }
+    /// Vectors that there is room for.
+    var vectors: Int {
+        let elements = min(values.byteCount / form.bytes, scales.count << scaleShift)
+        // What comes for 32 activations comes three times: once for all of them, and for both halves.
+        return min(elements, min(totals.count, sums.count) / 3 * ActivationBlock.scaleColumns) / columns
+    }
 
     @_lifetime(copy values, copy scales, copy totals, copy sums)
     fileprivate init(
@@ -199,8 +203,18 @@ package enum ColumnForm: Sendable, CaseIterable {
 }
 
 extension [TokenGroup] {
-    /// The group behind that at `index`, if any.
-    func element(after index: Int) -> TokenGroup? { index + 1 < count ? self[index + 1] : nil }
+    /// Runs of groups that have up to `most` tokens, or one group each.
+    package func runs(ofTokens most: Int) -> [Range<Int>] {
+        var runs: [Range<Int>] = []
+        for index in indices {
+            if let run = runs.last, self[index].tokens.upperBound - self[run.lowerBound].tokens.lowerBound <= most {
+                runs[runs.count - 1] = run.lowerBound..<index + 1
+            } else {
+                runs.append(index..<index + 1)
+            }
+        }
+        return runs
+    }
 }
 
 extension Range<Int> {

@@ -178,7 +178,7 @@ struct MatrixMultiplyTests {
                     layout, instructionSet, decode: .int16, batch: index == 2 ? .f32 : batch, threads: 1)
                 let gated = try weights.product(
                     layout, instructionSet, decode: .int16, batch: batch, threads: 3, isGated: true)
-                for tokens in [1, 3, 8, 9, 31] {
+                for tokens in [1, 3, 8, 9, 31, 45] {
                     let both = try plain.results(tokens: tokens)
                     let results = try gated.results(tokens: tokens)
                     #expect(results.count == tokens * rows)
@@ -208,6 +208,22 @@ struct MatrixMultiplyTests {
                 start += group.width
             }
             #expect(start - tokens < widths[0])
+        }
+    }
+
+    @Test(
+        "runs hold every group once, and as many as there is room for",
+        arguments: [[32, 16], [12, 4], [8, 4], [4, 1]])
+    func runs(widths: [Int]) {
+        for tokens in 1...100 {
+            let groups = TokenGroup.split(tokens, widths: widths)
+            let runs = groups.runs(ofTokens: 32)
+            #expect(runs.flatMap { Array($0) } == Array(groups.indices))
+            let counts = runs.map { groups[$0].reduce(0) { $0 + $1.tokens.count } }
+            #expect(counts.allSatisfy { $0 <= 32 })
+            for (run, count) in zip(runs.dropFirst(), counts) {
+                #expect(count + groups[run.lowerBound].tokens.count > 32)
+            }
         }
     }
 }

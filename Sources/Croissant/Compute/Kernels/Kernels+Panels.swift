@@ -84,18 +84,30 @@ extension Kernels {
         }
     }
 
-    /// y[offset + t * stride + i] = dot(row 16 * panels.lowerBound + i, vector t) for the rows of some panels and all
-    /// tokens of a group of `x`, whose width is one of ``Panel/vectorWidths``. `next` is the group that these panels meet
-    /// next, if any.
+    /// The products of the rows of some panels with the tokens of `groups`, whose widths are of ``Panel/vectorWidths``:
+    /// y[offset + t * stride + i] = dot(row 16 * panels.lowerBound + i, vector t), counted from the first of them on.
     package func multiply(
-        _ matrix: WeightMatrix, panels: Range<Int>, _ x: PackedBatch, _ group: TokenGroup, before next: TokenGroup?,
+        _ matrix: WeightMatrix, panels: Range<Int>, _ x: PackedBatch, _ groups: ArraySlice<TokenGroup>,
         into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
         let kernels = panelKernels(matrix.type)
-        let product = unsafe Self.product(group.width == 1 ? kernels.one : kernels.four, x.form)
-        unsafe multiply(
-            matrix.panels(panels), bytes: matrix.panelBytes, product, nil, rows: matrix.rowCount(of: panels), x, group,
-            columns: 0..<x.columns, before: next, into: y, at: offset, stride: stride)
+        let products = unsafe GroupProducts(
+            width: Panel.vectorWidths[0], narrowWidth: 1, widest: Self.product(kernels.four, x.form),
+            narrow: Self.product(kernels.one, x.form), many: nil)
+        multiply(
+            matrix.panels(panels), bytes: matrix.panelBytes, products, rows: matrix.rowCount(of: panels), x, groups,
+            columns: 0..<x.columns, before: nil, into: y, at: offset, stride: stride)
+    }
+
+    /// What multiplies groups of some widths.
+    @safe fileprivate struct GroupProducts {
+        /// The width of the widest groups, and that of others.
+        let width: Int
+        let narrowWidth: Int
+        /// The kernel for the widest groups, that for others, and one for the widest groups and several tiles, if any.
+        let widest: ck_panel_fn
+        let narrow: ck_panel_fn
+        let many: ck_tiles_fn?
     }
 
     /// Products of the tiles that ``unpack(_:for:into:)`` makes of some panels, looked up once for all groups that meet
@@ -111,13 +123,7 @@ extension Kernels {
         fileprivate let form: ColumnForm
         /// Rows in all tiles.
         fileprivate let rows: Int
-        /// The width of the widest groups, and that of others.
-        fileprivate let width: Int
-        fileprivate let narrowWidth: Int
-        /// The kernel for the widest groups, that for others, and one for the widest groups and several tiles, if any.
-        fileprivate let widest: ck_panel_fn
-        fileprivate let narrow: ck_panel_fn
-        fileprivate let many: ck_tiles_fn?
+        fileprivate let products: GroupProducts
     }
 
     /// The product of tiles of some panels, which have some of the columns, with groups in `form`, whose widths are of
@@ -133,68 +139,91 @@ extension Kernels {
             bytes: tileBytes(of: matrix.type, columns: columns.count, form: form), columns: columns,
             panelBytes: start..<start + Panel.byteCount(of: matrix.type, columns: columns.count), type: matrix.type,
             form: form, rows: matrix.rowCount(of: panels),
-            width: Int(form.entry(of: kernels.tile_vectors)), narrowWidth: Int(form.entry(of: kernels.narrow_vectors)),
-            widest: Self.product(kernels.tile, form), narrow: Self.product(kernels.tile_narrow, form),
-            many: form.entry(of: kernels.tiles))
+            products: GroupProducts(
+                width: Int(form.entry(of: kernels.tile_vectors)),
+                narrowWidth: Int(form.entry(of: kernels.narrow_vectors)), widest: Self.product(kernels.tile, form),
+                narrow: Self.product(kernels.tile_narrow, form), many: form.entry(of: kernels.tiles)))
     }
 
     /// The same as with panels, with their tiles, one after the other. Products of columns that are not the first ones are
     /// added to y. `next` is the group that these tiles meet next, if any.
     func multiply(
-        _ product: TileProduct, tiles: RawSpan, _ x: PackedBatch, _ group: TokenGroup, before next: TokenGroup?,
-        into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
+        _ product: TileProduct, tiles: RawSpan, _ x: PackedBatch, _ groups: ArraySlice<TokenGroup>,
+        before next: TokenGroup?, into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
         precondition(
-            tiles.byteCount == (product.rows + Panel.rows - 1) / Panel.rows * product.bytes
-                && (group.width == product.narrowWidth || group.width == product.width),
-            "\(tiles.byteCount) bytes of tiles for groups of \(group.width)")
-        let isWide = group.width == product.width
-        unsafe multiply(
-            tiles, bytes: product.bytes, isWide ? product.widest : product.narrow, isWide ? product.many : nil,
-            rows: product.rows, x, group, columns: product.columns, before: next, into: y, at: offset, stride: stride)
+            tiles.byteCount == (product.rows + Panel.rows - 1) / Panel.rows * product.bytes,
+            "\(tiles.byteCount) bytes of tiles")
+        multiply(
+            tiles, bytes: product.bytes, product.products, rows: product.rows, x, groups, columns: product.columns,
+            before: next, into: y, at: offset, stride: stride)
     }
 
-    /// Products of panels or tiles, `bytes` each; by `many` all together, if there is that.
+    /// Products of panels or tiles, `bytes` each, with one group after the other.
     private func multiply(
-        _ weights: RawSpan, bytes: Int, _ product: ck_panel_fn, _ many: ck_tiles_fn?, rows: Int, _ x: PackedBatch,
-        _ group: TokenGroup, columns: Range<Int>, before next: TokenGroup?, into y: borrowing SharedBuffer<Float>,
-        at offset: Int, stride: Int
+        _ weights: RawSpan, bytes: Int, _ products: GroupProducts, rows: Int, _ x: PackedBatch,
+        _ groups: ArraySlice<TokenGroup>, columns: Range<Int>, before next: TokenGroup?,
+        into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
-        let tokens = group.tokens.count
-        precondition(offset >= 0 && (tokens - 1) * stride + rows <= y.count - offset, "\(tokens) products do not fit")
-        let adds = columns.lowerBound > 0
-        // What meets another group next shall stay.
-        let ahead = next != nil && lookahead.is_passing ? ck_lookahead() : lookahead
+        guard let first = groups.first?.tokens.lowerBound, let last = groups.last?.tokens.upperBound else { return }
+        precondition(
+            offset >= 0 && (last - first - 1) * stride + rows <= y.count - offset, "\(first..<last) does not fit")
+        let all = unsafe y.base + offset
         unsafe weights.withUnsafeBytes { weights in
             guard let base = weights.baseAddress else { return }
-            unsafe x.withKernelColumns(of: group, columns: columns, before: next, ahead: ahead) { x in
-                let step = unsafe many == nil ? Panel.rows : rows + (Panel.rows - rows % Panel.rows) % Panel.rows
-                for row in Swift.stride(from: 0, to: rows, by: step) {
-                    let tiles = unsafe base + row / Panel.rows * bytes
-                    let out = unsafe y.base + offset + row
-                    let isWhole = rows - row >= step && tokens == group.width
-                    unsafe x.pointee.adds = isWhole && adds
-                    func multiply(into y: UnsafeMutablePointer<Float>, stride: Int) {
-                        if let many = unsafe many {
-                            unsafe many(tiles, step / Panel.rows, columns.count, x, y, stride)
-                        } else {
-                            unsafe product(tiles, columns.count, x, y, stride)
-                        }
-                    }
-                    if isWhole {
-                        unsafe multiply(into: out, stride: stride)
-                        continue
-                    }
-                    // Kernels write whole panels for all vectors: what lies beside the wanted part is others'.
-                    unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: step * group.width) { all in
-                        guard let products = all.baseAddress else { return }
-                        unsafe multiply(into: products, stride: step)
-                        for token in 0..<tokens {
-                            for lane in 0..<min(step, rows - row) {
-                                let before = unsafe adds ? out[token * stride + lane] : 0
-                                unsafe out[token * stride + lane] = before + products[token * step + lane]
-                            }
-                        }
+            x.withKernelColumns(columns) { x in
+                for index in groups.indices {
+                    let group = groups[index]
+                    let next = index + 1 < groups.endIndex ? groups[index + 1] : next
+                    // What meets another group next shall stay.
+                    let ahead = next != nil && lookahead.is_passing ? ck_lookahead() : lookahead
+                    var arguments = unsafe x.arguments(for: group, before: next, ahead: ahead)
+                    unsafe multiply(
+                        base, bytes: bytes, products, rows: rows, &arguments, group, columns: columns,
+                        into: all + (group.tokens.lowerBound - first) * stride, stride: stride)
+                }
+            }
+        }
+    }
+
+    /// Those with one group, by `many` all together, if there is that.
+    @inline(__always)
+    private func multiply(
+        _ weights: UnsafeRawPointer, bytes: Int, _ products: GroupProducts, rows: Int,
+        _ x: UnsafeMutablePointer<ck_columns>, _ group: TokenGroup, columns: Range<Int>,
+        into y: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        let tokens = group.tokens.count
+        let isWide = group.width == products.width
+        precondition(isWide || group.width == products.narrowWidth, "nothing multiplies groups of \(group.width)")
+        let adds = columns.lowerBound > 0
+        let many = unsafe isWide ? products.many : nil
+        let one = unsafe isWide ? products.widest : products.narrow
+        let step = unsafe many == nil ? Panel.rows : rows + (Panel.rows - rows % Panel.rows) % Panel.rows
+        for row in Swift.stride(from: 0, to: rows, by: step) {
+            let tiles = unsafe weights + row / Panel.rows * bytes
+            let out = unsafe y + row
+            let isWhole = rows - row >= step && tokens == group.width
+            unsafe x.pointee.adds = isWhole && adds
+            func multiply(into y: UnsafeMutablePointer<Float>, stride: Int) {
+                if let many = unsafe many {
+                    unsafe many(tiles, step / Panel.rows, columns.count, x, y, stride)
+                } else {
+                    unsafe one(tiles, columns.count, x, y, stride)
+                }
+            }
+            if isWhole {
+                unsafe multiply(into: out, stride: stride)
+                continue
+            }
+            // Kernels write whole panels for all vectors: what lies beside the wanted part is others'.
+            unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: step * group.width) { all in
+                guard let products = all.baseAddress else { return }
+                unsafe multiply(into: products, stride: step)
+                for token in 0..<tokens {
+                    for lane in 0..<min(step, rows - row) {
+                        let before = unsafe adds ? out[token * stride + lane] : 0
+                        unsafe out[token * stride + lane] = before + products[token * step + lane]
                     }
                 }
             }
@@ -249,18 +278,41 @@ extension Kernels {
 }
 
 extension PackedBatch {
-    /// Inlined: a tile meets every group of a batch, and that takes a few microseconds each.
+    /// Some columns of all groups, as kernels take them.
+    @safe fileprivate struct KernelColumns {
+        fileprivate let values: UnsafeRawPointer
+        fileprivate let scales: UnsafePointer<Float>
+        fileprivate let totals: UnsafePointer<Int32>
+        fileprivate let sums: UnsafePointer<Float>
+        /// Bytes from one vector to the next, and from a vector's first activation to the first of these columns.
+        fileprivate let vectorBytes: Int
+        fileprivate let columnBytes: Int
+        fileprivate let columns: Int
+        fileprivate let scaleShift: Int
+        /// Vectors of all groups.
+        fileprivate let vectors: Int
+
+        /// Inlined: a tile meets every group of a batch, and that takes a few microseconds each.
+        @inline(__always)
+        func arguments(for group: TokenGroup, before next: TokenGroup?, ahead: ck_lookahead) -> ck_columns {
+            precondition(
+                group.start >= 0 && group.tokens.count <= group.width && group.width <= vectors - group.start,
+                "\(group) lies beyond what was packed")
+            let first = group.start * columns
+            let totals = PackedBatch.totals(first)
+            return unsafe ck_columns(
+                values: place(of: group), scales: scales + first >> scaleShift, totals: self.totals + totals,
+                sums: sums + totals, ahead: ahead, next: next.map { unsafe place(of: $0) }, adds: false)
+        }
+
+        @inline(__always)
+        private func place(of group: TokenGroup) -> UnsafeRawPointer {
+            unsafe values + group.start * vectorBytes + group.width * columnBytes
+        }
+    }
+
     @inline(__always)
-    fileprivate func withKernelColumns(
-        of group: TokenGroup, columns part: Range<Int>, before next: TokenGroup?, ahead: ck_lookahead,
-        _ body: (UnsafeMutablePointer<ck_columns>) -> Void
-    ) {
-        let first = group.start * columns
-        let end = first + group.width * columns
-        precondition(
-            first >= 0 && group.tokens.count <= group.width && end * form.bytes <= values.byteCount
-                && self.scales(end) <= scales.count && Self.totals(end) <= totals.count
-                && Self.totals(end) <= sums.count, "\(group) lies beyond what was packed")
+    fileprivate func withKernelColumns(_ part: Range<Int>, _ body: (KernelColumns) -> Void) {
         precondition(part.lowerBound >= 0 && part.upperBound <= columns, "columns \(part) of \(columns)")
         unsafe values.withUnsafeBytes { values in
             unsafe scales.withUnsafeBufferPointer { scales in
@@ -269,14 +321,11 @@ extension PackedBatch {
                         guard let base = values.baseAddress, let scales = scales.baseAddress,
                             let totals = totals.baseAddress, let sums = sums.baseAddress
                         else { return }
-                        func place(of group: TokenGroup) -> UnsafeRawPointer {
-                            unsafe base + (group.start * columns + group.width * part.lowerBound) * form.bytes
-                        }
-                        var arguments = unsafe ck_columns(
-                            values: place(of: group), scales: scales + self.scales(first),
-                            totals: totals + Self.totals(first), sums: sums + Self.totals(first), ahead: ahead,
-                            next: next.map { unsafe place(of: $0) }, adds: false)
-                        unsafe body(&arguments)
+                        body(
+                            unsafe KernelColumns(
+                                values: base, scales: scales, totals: totals, sums: sums,
+                                vectorBytes: columns * form.bytes, columnBytes: part.lowerBound * form.bytes,
+                                columns: columns, scaleShift: scaleShift, vectors: vectors))
                     }
                 }
             }
