@@ -1,6 +1,18 @@
 /* What is asked of memory without anything being computed. */
 #include "CKernels.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+void ck_fence(void) {
+#if defined(__x86_64__)
+    _mm_sfence();
+#else
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
 void ck_fetch(const void *memory, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) {
         (void)*((const volatile uint8_t *)memory + i);

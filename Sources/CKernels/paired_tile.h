@@ -122,7 +122,7 @@ CK_AVX512VNNI CK_INLINE void ck_paired_tile_product(
     CK_UNROLL
     for (int t = 0; t < n; t++) {
         const __m512 products = _mm512_mul_ps(result[t], _mm512_set1_ps(x->sums[t] * step));
-        _mm512_storeu_ps(y + (size_t)t * stride, _mm512_mul_ps(products, scale));
+        ck_store_line(x->passes, y + (size_t)t * stride, _mm512_mul_ps(products, scale));
     }
 }
 

@@ -99,15 +99,33 @@ CK_INLINE void add(const float *a, const float *b, size_t n, float *out) {
     }
 }
 
-CK_INLINE void silu_multiply(const float *gate, const float *up, size_t n, float *out) {
-    for (size_t i = 0; i < n; i += LANES) {
-        lanes g, u;
-        load(gate + i, n - i, 0, &g);
-        load(up + i, n - i, 0, &u);
-        lanes e = -g;
-        exponential(&e);
-        g = g / (1 + e) * u;
-        store(&g, n - i, out + i);
+/* `store` past the caches, if that is a line of them. GCC has no builtin for it that takes vectors of any size. */
+CK_INLINE void store_passing(const lanes *values, size_t n, float *address) {
+#if defined(__clang__)
+    if (n >= LANES && (uintptr_t)address % sizeof *values == 0) {
+        __builtin_nontemporal_store(*values, (lanes *)address);
+        return;
+    }
+#endif
+    store(values, n, address);
+}
+
+CK_INLINE void silu_multiply(
+    const float *gates, size_t stride, size_t rows, size_t n, float *out, size_t out_stride, bool passes) {
+    for (size_t row = 0; row < rows; row++, gates += stride, out += out_stride) {
+        for (size_t i = 0; i < n; i += LANES) {
+            lanes g, u;
+            load(gates + i, n - i, 0, &g);
+            load(gates + n + i, n - i, 0, &u);
+            lanes e = -g;
+            exponential(&e);
+            g = g / (1 + e) * u;
+            if (passes) {
+                store_passing(&g, n - i, out + i);
+            } else {
+                store(&g, n - i, out + i);
+            }
+        }
     }
 }
 
@@ -255,8 +273,9 @@ DEFINE_QUANTIZE(quantize_int16, int16_t, shorts, 32767)
         rms_norm(x, weight, epsilon, n, out);                                                                         \
     }                                                                                                                 \
     TARGET static void add_##S(const float *a, const float *b, size_t n, float *out) { add(a, b, n, out); }           \
-    TARGET static void silu_multiply_##S(const float *gate, const float *up, size_t n, float *out) {                  \
-        silu_multiply(gate, up, n, out);                                                                              \
+    TARGET static void silu_multiply_##S(                                                                             \
+        const float *gates, size_t stride, size_t rows, size_t n, float *out, size_t out_stride, bool passes) {       \
+        silu_multiply(gates, stride, rows, n, out, out_stride, passes);                                               \
     }                                                                                                                 \
     TARGET static void softmax_##S(float *x, size_t n) { softmax(x, n); }                                             \
     TARGET static float exp_sum_##S(float *x, float maximum, size_t n) { return exp_sum(x, maximum, n); }             \

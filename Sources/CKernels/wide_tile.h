@@ -186,6 +186,15 @@ CK_AVX512VNNI CK_INLINE __m512i ck_pair_sums_avx512(int shift, __m512i first, __
         0xaaaaaaaa, _mm512_srli_epi32(first, (unsigned)shift), _mm512_slli_epi32(second, (unsigned)(16 - shift)));
 }
 
+/* A line of results; where it passes the caches, it has to be one of theirs. */
+CK_AVX512VNNI CK_INLINE void ck_store_line(bool passes, float *y, __m512 results) {
+    if (passes && (uintptr_t)y % 64 == 0) {
+        _mm512_stream_ps(y, results);
+    } else {
+        _mm512_storeu_ps(y, results);
+    }
+}
+
 CK_AVX512VNNI CK_INLINE void ck_wide_tile_product(
     ck_panel_format format, int n, const uint8_t *tile, size_t columns, const ck_columns *x, float *y, size_t stride) {
     const int pairs = ck_wide_pairs(format), groups = 2 * pairs, words = format.group / 4;
@@ -239,7 +248,7 @@ CK_AVX512VNNI CK_INLINE void ck_wide_tile_product(
     }
     CK_UNROLL
     for (int t = 0; t < n; t++) {
-        _mm512_storeu_ps(y + (size_t)t * stride, _mm512_mul_ps(result[t], scale));
+        ck_store_line(x->passes, y + (size_t)t * stride, _mm512_mul_ps(result[t], scale));
     }
 }
 

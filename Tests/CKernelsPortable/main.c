@@ -288,21 +288,42 @@ static void test_reductions(ck_isa isa, size_t n) {
 
 static void test_elementwise(ck_isa isa, size_t n) {
     const ck_vector_kernels kernels = ck_vector(isa);
-    float a[MOST], b[MOST], sum[MOST + 1], scaled[MOST], gated[MOST];
+    float a[MOST], b[MOST], sum[MOST + 1], scaled[MOST];
     random_floats(a, n, 20);
     random_floats(b, n, 1);
     memset(sum, 0xff, sizeof sum);
     kernels.add(a, b, n, sum);
     memcpy(scaled, a, sizeof scaled);
     kernels.scale(scaled, 0.3f, n);
-    kernels.silu_multiply(a, b, n, gated);
     for (size_t i = 0; i < n; i++) {
-        const double silu = (double)a[i] / (1 + exp(-(double)a[i])) * (double)b[i];
         check(sum[i] == a[i] + b[i], "add of %zu on %s", n, ck_isa_name(isa));
         check(scaled[i] == 0.3f * a[i], "scale of %zu on %s", n, ck_isa_name(isa));
-        check_close(gated[i], silu, 1e-6 * fabs(silu), "silu_multiply", isa, n);
     }
     check(isnan(sum[n]), "add of %zu on %s: wrote beyond", n, ck_isa_name(isa));
+}
+
+/* Rows of gates and ups, with results in caches and past them: in lines of theirs, and across two. */
+static void test_gates(ck_isa isa, size_t n) {
+    enum { GATED_ROWS = 3 };
+    const ck_vector_kernels kernels = ck_vector(isa);
+    const size_t stride = 2 * n + 1, out_stride = (n + 1 + 7) / 8 * 8;
+    float gates[GATED_ROWS * (2 * MOST + 1)];
+    _Alignas(64) float out[2][GATED_ROWS * (MOST + 8)];
+    random_floats(gates, GATED_ROWS * stride, 20);
+    memset(out, 0xff, sizeof out);
+    for (int passes = 0; passes < 2; passes++) {
+        kernels.silu_multiply(gates, stride, GATED_ROWS, n, out[passes], out_stride, passes == 1);
+    }
+    ck_fence();
+    check(memcmp(out[0], out[1], sizeof out[0]) == 0, "gates of %zu past the caches on %s", n, ck_isa_name(isa));
+    for (size_t row = 0; row < GATED_ROWS; row++) {
+        for (size_t i = 0; i < n; i++) {
+            const double gate = (double)gates[row * stride + i], up = (double)gates[row * stride + n + i];
+            const double silu = gate / (1 + exp(-gate)) * up;
+            check_close(out[0][row * out_stride + i], silu, 1e-6 * fabs(silu), "silu_multiply", isa, n);
+        }
+        check(isnan(out[0][row * out_stride + n]), "gates of %zu on %s: wrote beyond", n, ck_isa_name(isa));
+    }
 }
 
 static void test_rotations(ck_isa isa, size_t pairs) {
@@ -428,6 +449,7 @@ static bool test_vectors(void) {
         for (size_t k = 0; k < COUNT(lengths); k++) {
             test_reductions(isa, lengths[k]);
             test_elementwise(isa, lengths[k]);
+            test_gates(isa, lengths[k]);
             test_rotations(isa, lengths[k]);
         }
         test_activations(isa);

@@ -15,7 +15,7 @@ typedef struct columns {
 } columns;
 
 static ck_columns columns_of(const columns *x) {
-    return (ck_columns){x->values.start, x->scales.start, x->totals.start, x->sums.start, {0}, NULL, false};
+    return (ck_columns){x->values.start, x->scales.start, x->totals.start, x->sums.start, {0}, NULL, false, false};
 }
 
 static bool has_16_bits(ck_precision precision) {
@@ -227,6 +227,19 @@ static void check_product(
                 ck_isa_name(isa), (double)y[t * STRIDE + r], exact);
         }
         check(isnan(y[t * STRIDE + ROWS]), "%s on %s: wrote beyond its rows", ck_traits(type).name, ck_isa_name(isa));
+    }
+    /* Past the caches, into lines of theirs and across two by turns: the same bits, and nothing else. */
+    enum { PASSING = ROWS + ROWS / 2 };
+    _Alignas(64) float passing[CK_MOST_VECTORS * PASSING];
+    memset(passing, 0xff, sizeof passing);
+    ck_columns past = packed;
+    past.passes = true;
+    product(panel, x->length, &past, passing, PASSING);
+    ck_fence();
+    for (size_t t = 0; t < x->count; t++) {
+        check(
+            memcmp(passing + t * PASSING, y + t * STRIDE, ROWS * sizeof *y) == 0 && isnan(passing[t * PASSING + ROWS]),
+            "%s past the caches, vector %zu of %zu on %s", ck_traits(type).name, t, x->count, ck_isa_name(isa));
     }
 }
 

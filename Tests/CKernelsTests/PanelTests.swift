@@ -187,7 +187,8 @@ private struct Columns {
                         let start = unsafe values.baseAddress.map { unsafe $0 + 2 * column * count }
                         var x = unsafe ck_columns(
                             values: start, scales: scales.baseAddress, totals: totals.baseAddress,
-                            sums: sums.baseAddress, ahead: ck_lookahead(), next: start, adds: adds)
+                            sums: sums.baseAddress, ahead: ck_lookahead(), next: start, adds: adds,
+                            passes: false)
                         unsafe body(&x)
                     }
                 }

@@ -95,9 +95,12 @@ struct VectorTests {
 
             let gate = random.floats(n, times: 20)
             let exact = zip(gate, b).map { Double($0) / (1 + exp(-Double($0))) * Double($1) }
-            out = [Float](repeating: .nan, count: n + 1)
-            unsafe vector.silu_multiply(gate, b, n, &out)
-            expectClose(out, exact, within: exact.map { 1e-6 * abs($0) }, "silu, \(n)")
+            for passes in [false, true] {
+                out = [Float](repeating: .nan, count: n + 1)
+                unsafe vector.silu_multiply(gate + b, 2 * n, 1, n, &out, n, passes)
+                ck_fence()
+                expectClose(out, exact, within: exact.map { 1e-6 * abs($0) }, "silu, \(n)")
+            }
         }
     }
 
@@ -106,7 +109,8 @@ struct VectorTests {
         let huge = Float.greatestFiniteMagnitude
         let gate: [Float] = [-huge, -1000, -100, 0, 100, 1000, huge]
         var out = [Float](repeating: .nan, count: gate.count)
-        unsafe ck_vector(isa).silu_multiply(gate, [Float](repeating: 1, count: gate.count), gate.count, &out)
+        let ups = [Float](repeating: 1, count: gate.count)
+        unsafe ck_vector(isa).silu_multiply(gate + ups, 2 * gate.count, 1, gate.count, &out, gate.count, false)
         expectClose(out, [0, 0, 0, 0, 100, 1000, Double(huge)], within: [0, 0, 1e-40, 0, 1e-4, 1e-3, 0], "silu")
     }
 

@@ -250,6 +250,8 @@ typedef struct ck_columns {
     /* Of AMX_BF16, whose tiles can be of a part of the columns: */
     const void *next;      /* values of the vectors that come after these, which are asked for; or NULL */
     bool adds;             /* whether products are added to y */
+    /* Of WIDE_INT8 and PAIRED_INT8 on AVX-512: whether y goes past the caches, line by line, until ck_fence. */
+    bool passes;
 } ck_columns;
 
 /* `rows` rows of floats, `stride` apart, become n vectors side by side; the last row stands for what is missing.
@@ -319,6 +321,12 @@ ck_panel_kernels ck_panels(ck_type type, ck_isa isa);
  * in 88 ns for 1024 weights on Zen 4, in 24 from a cache, and in 58 if they are fetched before. */
 void ck_fetch(const void *memory, size_t bytes);
 
+/* Whether what a batch yields had better go past the caches of this machine, of panels and tiles on `isa`. */
+bool ck_results_pass(ck_isa isa);
+
+/* Between what a thread writes past the caches and what tells other threads that it is there: nothing else orders it. */
+void ck_fence(void);
+
 /* ---- Vectors ---------------------------------------------------------------------------- */
 
 /* Operations on float vectors on one instruction set. Outputs may be the same vector as an input. */
@@ -327,8 +335,10 @@ typedef struct ck_vector_kernels {
     /* out = x * weight / sqrt(mean(x^2) + epsilon) */
     void (*rms_norm)(const float *x, const float *weight, float epsilon, size_t n, float *out);
     void (*add)(const float *a, const float *b, size_t n, float *out);
-    /* out = gate / (1 + exp(-gate)) * up */
-    void (*silu_multiply)(const float *gate, const float *up, size_t n, float *out);
+    /* out = gate / (1 + exp(-gate)) * up, for rows of n gates and as many ups behind them, `stride` floats from one row to
+     * the next. Where `passes`, whole cache lines of out go past the caches, until ck_fence. */
+    void (*silu_multiply)(
+        const float *gates, size_t stride, size_t rows, size_t n, float *out, size_t out_stride, bool passes);
     /* x = exp(x - max(x)) / sum; n >= 1 */
     void (*softmax)(float *x, size_t n);
     /* x = exp(x - maximum); returns the sum: a step of a softmax with a running maximum */

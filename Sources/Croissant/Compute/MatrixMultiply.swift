@@ -119,7 +119,7 @@ extension CPUBackend {
                     let end = unpack(product, of: layer.parts[tile.part], tile.panels, into: tiles, at: start)
                     kernels.multiply(
                         product, tiles: tiles.bytes(of: start..<end), x, groups[...], before: nil, into: y,
-                        at: tile.offset, stride: layer.rows)
+                        at: tile.offset, stride: layer.rows, passing: kernels.resultsPass)
                 }
                 return
             }
@@ -143,7 +143,8 @@ extension CPUBackend {
                 let tokens = groups[range.lowerBound].tokens.lowerBound..<groups[range.upperBound - 1].tokens.upperBound
                 kernels.siluMultiply(
                     gates, at: place, stride: 2 * height, rows: tokens.count, length: height, into: y,
-                    at: tokens.lowerBound * layer.outputs + tile.offset, stride: layer.outputs)
+                    at: tokens.lowerBound * layer.outputs + tile.offset, stride: layer.outputs,
+                    passing: kernels.resultsPass)
             }
         }
     }

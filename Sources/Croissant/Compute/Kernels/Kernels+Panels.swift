@@ -96,7 +96,7 @@ extension Kernels {
             narrow: Self.product(kernels.one, x.form), many: nil)
         multiply(
             matrix.panels(panels), bytes: matrix.panelBytes, products, rows: matrix.rowCount(of: panels), x, groups,
-            columns: 0..<x.columns, before: nil, into: y, at: offset, stride: stride)
+            columns: 0..<x.columns, before: nil, into: y, at: offset, stride: stride, passing: false)
     }
 
     /// What multiplies groups of some widths.
@@ -146,24 +146,27 @@ extension Kernels {
     }
 
     /// The same as with panels, with their tiles, one after the other. Products of columns that are not the first ones are
-    /// added to y. `next` is the group that these tiles meet next, if any.
+    /// added to y. `next` is the group that these tiles meet next, if any; `passes` says whether y goes past the caches,
+    /// see ``resultsPass``.
     func multiply(
         _ product: TileProduct, tiles: RawSpan, _ x: PackedBatch, _ groups: ArraySlice<TokenGroup>,
-        before next: TokenGroup?, into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
+        before next: TokenGroup?, into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int,
+        passing passes: Bool = false
     ) {
         precondition(
             tiles.byteCount == (product.rows + Panel.rows - 1) / Panel.rows * product.bytes,
             "\(tiles.byteCount) bytes of tiles")
         multiply(
             tiles, bytes: product.bytes, product.products, rows: product.rows, x, groups, columns: product.columns,
-            before: next, into: y, at: offset, stride: stride)
+            before: next, into: y, at: offset, stride: stride, passing: passes)
+        if passes { ck_fence() }
     }
 
     /// Products of panels or tiles, `bytes` each, with one group after the other.
     private func multiply(
         _ weights: RawSpan, bytes: Int, _ products: GroupProducts, rows: Int, _ x: PackedBatch,
         _ groups: ArraySlice<TokenGroup>, columns: Range<Int>, before next: TokenGroup?,
-        into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
+        into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int, passing passes: Bool
     ) {
         guard let first = groups.first?.tokens.lowerBound, let last = groups.last?.tokens.upperBound else { return }
         precondition(
@@ -180,7 +183,7 @@ extension Kernels {
                     var arguments = unsafe x.arguments(for: group, before: next, ahead: ahead)
                     unsafe multiply(
                         base, bytes: bytes, products, rows: rows, &arguments, group, columns: columns,
-                        into: all + (group.tokens.lowerBound - first) * stride, stride: stride)
+                        into: all + (group.tokens.lowerBound - first) * stride, stride: stride, passing: passes)
                 }
             }
         }
@@ -191,7 +194,7 @@ extension Kernels {
     private func multiply(
         _ weights: UnsafeRawPointer, bytes: Int, _ products: GroupProducts, rows: Int,
         _ x: UnsafeMutablePointer<ck_columns>, _ group: TokenGroup, columns: Range<Int>,
-        into y: UnsafeMutablePointer<Float>, stride: Int
+        into y: UnsafeMutablePointer<Float>, stride: Int, passing passes: Bool
     ) {
         let tokens = group.tokens.count
         let isWide = group.width == products.width
@@ -205,6 +208,7 @@ extension Kernels {
             let out = unsafe y + row
             let isWhole = rows - row >= step && tokens == group.width
             unsafe x.pointee.adds = isWhole && adds
+            unsafe x.pointee.passes = isWhole && passes
             func multiply(into y: UnsafeMutablePointer<Float>, stride: Int) {
                 if let many = unsafe many {
                     unsafe many(tiles, step / Panel.rows, columns.count, x, y, stride)
@@ -302,7 +306,7 @@ extension PackedBatch {
             let totals = PackedBatch.totals(first)
             return unsafe ck_columns(
                 values: place(of: group), scales: scales + first >> scaleShift, totals: self.totals + totals,
-                sums: sums + totals, ahead: ahead, next: next.map { unsafe place(of: $0) }, adds: false)
+                sums: sums + totals, ahead: ahead, next: next.map { unsafe place(of: $0) }, adds: false, passes: false)
         }
 
         @inline(__always)

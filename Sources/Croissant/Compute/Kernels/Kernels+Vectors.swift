@@ -86,9 +86,10 @@ extension Kernels {
     /// - Parameters:
     ///   - gateUp: rows `gateUpStride` apart, from element `start` on, of `length` gates and as many ups.
     ///   - out: rows of `length` floats `outStride` apart, from element `offset` on.
+    ///   - passes: whether they go past the caches, see ``resultsPass``.
     func siluMultiply(
         _ gateUp: borrowing SharedBuffer<Float>, at start: Int, stride gateUpStride: Int, rows: Int, length: Int,
-        into out: borrowing SharedBuffer<Float>, at offset: Int, stride outStride: Int
+        into out: borrowing SharedBuffer<Float>, at offset: Int, stride outStride: Int, passing passes: Bool = false
     ) {
         precondition(
             rows > 0 && start >= 0 && (rows - 1) * gateUpStride + 2 * length <= gateUp.count - start,
@@ -96,10 +97,9 @@ extension Kernels {
         precondition(
             offset >= 0 && (rows - 1) * outStride + length <= out.count - offset, "\(rows) rows of \(length) do not fit"
         )
-        for row in 0..<rows {
-            let gates = unsafe gateUp.base + start + row * gateUpStride
-            unsafe vector.silu_multiply(gates, gates + length, length, out.base + offset + row * outStride)
-        }
+        unsafe vector.silu_multiply(
+            gateUp.base + start, gateUpStride, rows, length, out.base + offset, outStride, passes)
+        if passes { ck_fence() }
     }
 
     /// x = exp(x - maximum); returns the sum of the results.

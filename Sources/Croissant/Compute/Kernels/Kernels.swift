@@ -28,6 +28,8 @@ package import GGUF
     private let panels: [ck_panel_kernels?]
     /// How far ahead of use memory is asked for.
     let lookahead: ck_lookahead
+    /// Whether what batches yield goes past the caches.
+    let resultsPass: Bool
     /// Vectors that a tile meets at a time, widest first, by the form that they are in.
     private let widths: [ColumnForm: [Int]]
     /// What packs activations for panels and tiles.
@@ -41,6 +43,7 @@ package import GGUF
         vector = ck_vector(isa)
         roofline = ck_roofline(isa)
         lookahead = ck_lookahead_of(isa)
+        resultsPass = ck_results_pass(isa)
         feedback = ck_feedback_of(isa)
         let ids = 0..<UInt32(CK_TYPE_COUNT)
         types = ids.map { id in
