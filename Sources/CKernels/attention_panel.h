@@ -10,6 +10,7 @@
 #include "lanes.h"
 
 #define WIDTH (REGISTERS * LANES)
+_Static_assert(WIDTH % CK_LANE_ROWS == 0, "rows that become lanes together are of one panel");
 
 /* The positions that the queries of a panel see, counted from the first of a tile. */
 typedef struct panel_view {

@@ -186,7 +186,7 @@ CK_AVX512VNNI CK_INLINE __m512i ck_pair_sums_avx512(int shift, __m512i first, __
         0xaaaaaaaa, _mm512_srli_epi32(first, (unsigned)shift), _mm512_slli_epi32(second, (unsigned)(16 - shift)));
 }
 
-/* A line of results; where it passes the caches, it has to be one of theirs. */
+/* Results of a vector, which go past the caches if they are to, and are a whole line of theirs. */
 CK_AVX512VNNI CK_INLINE void ck_store_line(bool passes, float *y, __m512 results) {
     if (passes && (uintptr_t)y % 64 == 0) {
         _mm512_stream_ps(y, results);

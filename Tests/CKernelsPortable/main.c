@@ -442,7 +442,18 @@ static void test_not_finite(ck_isa isa, float strange) {
     ck_kernels(CK_TYPE_Q8_0, isa).quantize(x, blocks, N);
 }
 
+/* Reads what is there, and not a byte behind it. */
+static void test_fetch(void) {
+    for (size_t bytes = 0; bytes <= 130; bytes++) {
+        const guarded memory = guarded_allocate(bytes);
+        ck_fetch(memory.start, bytes);
+        guarded_free(memory);
+    }
+    check(true, "fetch");
+}
+
 static bool test_vectors(void) {
+    test_fetch();
     FOR_EACH_ISA(isa) {
         test_not_finite(isa, NAN);
         test_not_finite(isa, -INFINITY);

@@ -250,7 +250,8 @@ typedef struct ck_columns {
     /* Of AMX_BF16, whose tiles can be of a part of the columns: */
     const void *next;      /* values of the vectors that come after these, which are asked for; or NULL */
     bool adds;             /* whether products are added to y */
-    /* Of WIDE_INT8 and PAIRED_INT8 on AVX-512: whether y goes past the caches, line by line, until ck_fence. */
+    /* Of WIDE_INT8 and PAIRED_INT8 on AVX-512: whether whole cache lines of y go past the caches (non-temporal stores,
+     * see ck_fence). */
     bool passes;
 } ck_columns;
 
@@ -315,16 +316,18 @@ ck_panel_traits ck_panel_sizes(uint32_t type);
 /* Panels of `type`, which must have sizes, on `isa`. */
 ck_panel_kernels ck_panels(ck_type type, ck_isa isa);
 
-/* Reads each cache line of `bytes` bytes, 64 from one to the next, so that whatever comes next finds them in a cache.
+/* Reads all cache lines of `bytes` bytes, so that whatever comes next finds them in a cache.
+ *
  * What reads and writes by turns waits for memory: the stores between two reads keep a processor from asking for more
- * than a few lines at a time, and prefetches beside them are dropped. Panels of Q6_K that come from memory are unpacked
- * in 88 ns for 1024 weights on Zen 4, in 24 from a cache, and in 58 if they are fetched before. */
+ * than a few lines at a time, and Zen 4 drops prefetches beside them. There, panels of Q6_K that come from memory are
+ * unpacked in 88 ns for 1024 weights, in 24 from a cache, and in 58 if they are fetched before. */
 void ck_fetch(const void *memory, size_t bytes);
 
-/* Whether what a batch yields had better go past the caches of this machine, of panels and tiles on `isa`. */
+/* Whether what batches yield had better go past the caches, on this machine and `isa`. */
 bool ck_results_pass(ck_isa isa);
 
-/* Between what a thread writes past the caches and what tells other threads that it is there: nothing else orders it. */
+/* Orders non-temporal stores: those before come before all stores that follow, such as what tells other threads that
+ * results are there. Nothing else does. */
 void ck_fence(void);
 
 /* ---- Vectors ---------------------------------------------------------------------------- */
@@ -335,8 +338,8 @@ typedef struct ck_vector_kernels {
     /* out = x * weight / sqrt(mean(x^2) + epsilon) */
     void (*rms_norm)(const float *x, const float *weight, float epsilon, size_t n, float *out);
     void (*add)(const float *a, const float *b, size_t n, float *out);
-    /* out = gate / (1 + exp(-gate)) * up, for rows of n gates and as many ups behind them, `stride` floats from one row to
-     * the next. Where `passes`, whole cache lines of out go past the caches, until ck_fence. */
+    /* out = gate / (1 + exp(-gate)) * up, for rows of n gates and as many ups behind them, `stride` floats from one row
+     * to the next. Where `passes`, whole cache lines of out go past the caches: see ck_fence. */
     void (*silu_multiply)(
         const float *gates, size_t stride, size_t rows, size_t n, float *out, size_t out_stride, bool passes);
     /* x = exp(x - max(x)) / sum; n >= 1 */

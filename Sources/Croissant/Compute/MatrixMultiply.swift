@@ -135,8 +135,8 @@ extension CPUBackend {
                 let some = groups[range]
                 let next = range.upperBound < groups.count ? groups[range.upperBound] : nil
                 kernels.multiply(
-                    products[0], tiles: tiles.bytes(of: start..<middle), x, some,
-                    before: some.count > 1 ? some.first : nil, into: gates, at: place, stride: 2 * height)
+                    products[0], tiles: tiles.bytes(of: start..<middle), x, some, before: nil, into: gates, at: place,
+                    stride: 2 * height)
                 kernels.multiply(
                     products[1], tiles: tiles.bytes(of: middle..<end), x, some, before: next, into: gates,
                     at: place + height, stride: 2 * height)
@@ -163,7 +163,9 @@ extension CPUBackend {
             switch matrix.layout {
             case .panels:
                 let panel = matrix.panels(panel..<panel + 1)
-                kernels.unpack(panel.extracting(product.panelBytes), for: product, into: &tile)
+                let columns = panel.extracting(product.panelBytes)
+                kernels.fetch(columns)
+                kernels.unpack(columns, for: product, into: &tile)
             case .rows:
                 let staging = end..<end + Panel.byteCount(of: matrix.type, columns: product.columns.count)
                 var packed = tiles.slice(staging)

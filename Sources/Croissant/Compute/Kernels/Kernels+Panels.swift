@@ -61,9 +61,11 @@ extension Kernels {
         return header + columns / 32 * Int(form.entry(of: panelKernels(type).tile_bytes))
     }
 
-    /// The columns of a panel that `product` is of as one of its tiles. Panels come from memory, as a rule.
+    /// Reads a panel from memory, for ``unpack(_:for:into:)`` to find it in a cache.
+    func fetch(_ panel: RawSpan) { unsafe panel.withUnsafeBytes { unsafe ck_fetch($0.baseAddress, $0.count) } }
+
+    /// The columns of a panel that `product` is of as one of its tiles.
     func unpack(_ panel: RawSpan, for product: TileProduct, into tile: inout MutableSpan<UInt8>) {
-        unsafe panel.withUnsafeBytes { unsafe ck_fetch($0.baseAddress, $0.count) }
         unpack(panel, of: product.type, columns: product.columns.count, form: product.form, into: &tile)
     }
 
@@ -177,6 +179,9 @@ extension Kernels {
             x.withKernelColumns(columns) { x in
                 for index in groups.indices {
                     let group = groups[index]
+                    precondition(
+                        group.tokens.lowerBound >= first && group.tokens.upperBound <= last,
+                        "\(group) is not between the first and the last")
                     let next = index + 1 < groups.endIndex ? groups[index + 1] : next
                     // What meets another group next shall stay.
                     let ahead = next != nil && lookahead.is_passing ? ck_lookahead() : lookahead
@@ -284,17 +289,17 @@ extension Kernels {
 extension PackedBatch {
     /// Some columns of all groups, as kernels take them.
     @safe fileprivate struct KernelColumns {
-        fileprivate let values: UnsafeRawPointer
-        fileprivate let scales: UnsafePointer<Float>
-        fileprivate let totals: UnsafePointer<Int32>
-        fileprivate let sums: UnsafePointer<Float>
+        let values: UnsafeRawPointer
+        let scales: UnsafePointer<Float>
+        let totals: UnsafePointer<Int32>
+        let sums: UnsafePointer<Float>
         /// Bytes from one vector to the next, and from a vector's first activation to the first of these columns.
-        fileprivate let vectorBytes: Int
-        fileprivate let columnBytes: Int
-        fileprivate let columns: Int
-        fileprivate let scaleShift: Int
+        let vectorBytes: Int
+        let columnBytes: Int
+        let columns: Int
+        let scaleShift: Int
         /// Vectors of all groups.
-        fileprivate let vectors: Int
+        let vectors: Int
 
         /// Inlined: a tile meets every group of a batch, and that takes a few microseconds each.
         @inline(__always)
