@@ -17,25 +17,37 @@ struct NumberList {
     init(_ text: String) throws {
         var values: [Int] = []
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-            guard let numbers = Self.numbers(part), values.count + numbers.count <= Self.limit else {
+            guard let numbers = try Self.numbers(part) else {
                 throw ValidationError(
                     "'\(text)' is not a list of numbers, such as 128,512 or 256-1024+256 or 128-2048*2")
             }
             values += numbers
+            guard values.count <= Self.limit else {
+                throw ValidationError(
+                    "'\(text)' is more than \(Self.limit) numbers (ranges can take larger steps, such as 256-1024+256)")
+            }
         }
         self.values = values
     }
 
-    /// One number, or those of a range; nil where `text` is neither.
-    private static func numbers(_ text: Substring) -> [Int]? {
-        if let number = number(text) { return [number] }
+    /// One number, or those of a range, no more than one beyond ``limit``; nil where `text` is neither, and an error where
+    /// its numbers cannot be had.
+    private static func numbers(_ text: Substring) throws -> [Int]? {
+        if let number = try number(text) { return [number] }
         let ends = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
-        guard ends.count == 2, let first = number(ends[0]) else { return nil }
+        guard ends.count == 2, let first = try number(ends[0]) else { return nil }
         let sign = ends[1].first { $0 == "+" || $0 == "*" } ?? "+"
         let parts = ends[1].split(separator: sign, maxSplits: 1, omittingEmptySubsequences: false)
-        guard let last = number(parts[0]), let step = parts.count == 2 ? number(parts[1]) : 1, first <= last,
-            step >= (sign == "+" ? 1 : 2), sign == "+" || first > 0
-        else { return nil }
+        guard let last = try number(parts[0]), let step = try parts.count == 2 ? number(parts[1]) : 1 else {
+            return nil
+        }
+        guard first <= last else {
+            throw ValidationError("'\(text)' ends before it begins (expected \(last)-\(first))")
+        }
+        guard step >= (sign == "+" ? 1 : 2), sign == "+" || first > 0 else {
+            let steps = sign == "+" ? "steps of 1 or more" : "a factor of 2 or more, from 1 on"
+            throw ValidationError("'\(text)' never gets beyond \(first) (expected \(steps))")
+        }
         var values: [Int] = []
         var next = first
         while next <= last && values.count <= limit {
@@ -45,7 +57,12 @@ struct NumberList {
         return values
     }
 
-    private static func number(_ text: Substring) -> Int? {
-        Int(text).flatMap { range.contains($0) && !text.hasPrefix("+") ? $0 : nil }
+    /// A number; nil where `text` is none, and an error where it is beyond ``range``.
+    private static func number(_ text: Substring) throws -> Int? {
+        guard !text.isEmpty, text.allSatisfy({ $0.isASCII && $0.isNumber }) else { return nil }
+        guard let number = Int(text), range.contains(number) else {
+            throw ValidationError("'\(text)' is too large (expected \(range.lowerBound) to \(range.upperBound))")
+        }
+        return number
     }
 }

@@ -204,6 +204,23 @@ struct BenchTests {
         #expect(run.error.split(separator: "\n").first?.hasPrefix("error: ") == true)
     }
 
+    @Test(
+        "A list of numbers that cannot be read or is too long says why",
+        arguments: [
+            ("1-100000", "'1-100000' is more than 1024 numbers"),
+            ("1-1000,1-100", "'1-1000,1-100' is more than 1024 numbers"), ("4,5-1", "'5-1' ends before it begins"),
+            ("4,20000000", "'20000000' is too large"), ("99999999999999999999", "is too large"),
+            ("0-8*2", "'0-8*2' never gets beyond 0"), ("8-16*1", "'8-16*1' never gets beyond 8"),
+            ("8-16+0", "'8-16+0' never gets beyond 8"), ("8-16+", "'8-16+' is not a list of numbers"),
+            ("4,x", "'4,x' is not a list of numbers"), ("4,", "'4,' is not a list of numbers"),
+            ("4-", "'4-' is not a list of numbers"), ("+4", "'+4' is not a list of numbers"),
+        ])
+    func lists(text: String, reason: String) throws {
+        let run = try bench(["-p", text, "-n", "0"])
+        #expect(run.status == 64 && run.output.isEmpty)
+        #expect(run.error.split(separator: "\n").first?.contains(reason) == true, "\(run.error)")
+    }
+
     @Test("The table is Markdown: a header, a rule, a row for each test, all with as many cells")
     func table() throws {
         let run = try bench(["-p", "4", "-n", "2", "-r", "2"])
