@@ -88,20 +88,48 @@ void ck_pack_lanes(
     }
 }
 
+/* block[r] = factors[r] * elements 0 to 3 of lane r */
+CK_INLINE void take_block(
+    const float *lanes, size_t width, const float factors[CK_LANE_ROWS], four_floats block[4]) {
+    CK_UNROLL
+    for (size_t k = 0; k < 4; k++) {
+        memcpy(&block[k], lanes + k * width, sizeof block[k]);
+    }
+    transpose(block);
+    CK_UNROLL
+    for (size_t r = 0; r < 4; r++) {
+        block[r] *= factors[r];
+    }
+}
+
 void ck_unpack_lanes(
     const float *lanes, size_t count, size_t n, const float factors[CK_LANE_ROWS], size_t width,
-    float *const rows[CK_LANE_ROWS]) {
+    float *const rows[CK_LANE_ROWS], bool passes) {
     size_t i = 0;
-    for (; count == CK_LANE_ROWS && i + 4 <= n; i += 4) {
-        four_floats block[4];
+    for (; count == CK_LANE_ROWS && passes && i + 16 <= n; i += 16) {
+        four_floats blocks[4][4];
         CK_UNROLL
-        for (size_t k = 0; k < 4; k++) {
-            memcpy(&block[k], lanes + (i + k) * width, sizeof block[k]);
+        for (size_t b = 0; b < 4; b++) {
+            take_block(lanes + (i + 4 * b) * width, width, factors, blocks[b]);
         }
-        transpose(block);
         CK_UNROLL
         for (size_t r = 0; r < 4; r++) {
-            block[r] *= factors[r];
+            const bool is_line = (uintptr_t)(rows[r] + i) % 64 == 0;
+            CK_UNROLL
+            for (size_t b = 0; b < 4; b++) {
+                if (is_line) {
+                    CK_STORE_PASSING(blocks[b][r], rows[r] + i + 4 * b);
+                } else {
+                    memcpy(rows[r] + i + 4 * b, &blocks[b][r], sizeof blocks[b][r]);
+                }
+            }
+        }
+    }
+    for (; count == CK_LANE_ROWS && i + 4 <= n; i += 4) {
+        four_floats block[4];
+        take_block(lanes + i * width, width, factors, block);
+        CK_UNROLL
+        for (size_t r = 0; r < 4; r++) {
             memcpy(rows[r] + i, &block[r], sizeof block[r]);
         }
     }

@@ -67,6 +67,14 @@
 #define CK_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* Writes a variable that is a vector past the caches, see ck_fence; `address` is a multiple of its size. GCC has no
+ * builtin for it that takes vectors of any size: what it compiles writes to a cache. */
+#if defined(__clang__)
+#define CK_STORE_PASSING(vector, address) __builtin_nontemporal_store(vector, (__typeof__(vector) *)(address))
+#else
+#define CK_STORE_PASSING(vector, address) memcpy(address, &(vector), sizeof(vector))
+#endif
+
 /* Asks for the cache lines of `bytes` bytes. They may lie beyond any buffer, hence a number and not a pointer: a
  * prefetch never faults. */
 CK_INLINE void ck_prefetch(uintptr_t address, size_t bytes) {

@@ -34,6 +34,16 @@ CK_INLINE void store(const lanes *values, size_t n, float *address) {
     }
 }
 
+/* As `store`, but past the caches where `passes` and the values are a line of them. */
+CK_INLINE void store_line(bool passes, const lanes *values, size_t n, float *address) {
+    if (passes && n >= LANES && (uintptr_t)address % sizeof *values == 0) {
+        lanes line = *values;
+        CK_STORE_PASSING(line, address);
+    } else {
+        store(values, n, address);
+    }
+}
+
 CK_INLINE float sum_of(const lanes *values) {
     float part[4];
     for (size_t i = 0; i < 4; i++) {
@@ -78,14 +88,15 @@ CK_INLINE float sum_of_squares(const float *x, size_t n) {
     return sum_of(&sums);
 }
 
-CK_INLINE void rms_norm(const float *x, const float *weight, float epsilon, size_t n, float *out) {
+CK_INLINE void rms_norm(
+    const float *x, const float *weight, float epsilon, size_t n, float *out, bool passes) {
     const float factor = 1 / SQUARE_ROOT(sum_of_squares(x, n) / (float)n + epsilon);
     for (size_t i = 0; i < n; i += LANES) {
         lanes value, scale;
         load(x + i, n - i, 0, &value);
         load(weight + i, n - i, 0, &scale);
         value = value * factor * scale;
-        store(&value, n - i, out + i);
+        store_line(passes, &value, n - i, out + i);
     }
 }
 
@@ -99,17 +110,6 @@ CK_INLINE void add(const float *a, const float *b, size_t n, float *out) {
     }
 }
 
-/* `store` past the caches, if that is a line of them. GCC has no builtin for it that takes vectors of any size. */
-CK_INLINE void store_passing(const lanes *values, size_t n, float *address) {
-#if defined(__clang__)
-    if (n >= LANES && (uintptr_t)address % sizeof *values == 0) {
-        __builtin_nontemporal_store(*values, (lanes *)address);
-        return;
-    }
-#endif
-    store(values, n, address);
-}
-
 CK_INLINE void silu_multiply(
     const float *gates, size_t stride, size_t rows, size_t n, float *out, size_t out_stride, bool passes) {
     for (size_t row = 0; row < rows; row++, gates += stride, out += out_stride) {
@@ -120,11 +120,7 @@ CK_INLINE void silu_multiply(
             lanes e = -g;
             exponential(&e);
             g = g / (1 + e) * u;
-            if (passes) {
-                store_passing(&g, n - i, out + i);
-            } else {
-                store(&g, n - i, out + i);
-            }
+            store_line(passes, &g, n - i, out + i);
         }
     }
 }
@@ -269,8 +265,9 @@ DEFINE_QUANTIZE(quantize_int16, int16_t, shorts, 32767)
 
 #define DEFINE(S, TARGET)                                                                                             \
     TARGET static float dot_##S(const float *a, const float *b, size_t n) { return ck_dot_##S(a, b, n); }             \
-    TARGET static void rms_norm_##S(const float *x, const float *weight, float epsilon, size_t n, float *out) {       \
-        rms_norm(x, weight, epsilon, n, out);                                                                         \
+    TARGET static void rms_norm_##S(                                                                                  \
+        const float *x, const float *weight, float epsilon, size_t n, float *out, bool passes) {                      \
+        rms_norm(x, weight, epsilon, n, out, passes);                                                                 \
     }                                                                                                                 \
     TARGET static void add_##S(const float *a, const float *b, size_t n, float *out) { add(a, b, n, out); }           \
     TARGET static void silu_multiply_##S(                                                                             \

@@ -255,7 +255,9 @@ static const size_t lengths[] = {1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 33, 64, 100, 
 
 static void test_reductions(ck_isa isa, size_t n) {
     const ck_vector_kernels kernels = ck_vector(isa);
-    float a[MOST], b[MOST], x[MOST];
+    float a[MOST], b[MOST];
+    float x[MOST];
+    _Alignas(64) float passing[MOST + 1];
     random_floats(a, n, 3);
     random_floats(b, n, 1);
     double dot = 0, magnitude = 0, squares = 0, total = 0;
@@ -269,7 +271,13 @@ static void test_reductions(ck_isa isa, size_t n) {
     check_close(kernels.dot(a, b, n), dot, 1e-6 * magnitude, "dot", isa, n);
     check_close(kernels.maximum(a, n), (double)maximum, 0, "maximum", isa, n);
 
-    kernels.rms_norm(a, b, 1e-5f, n, x);
+    kernels.rms_norm(a, b, 1e-5f, n, x, false);
+    memset(passing, 0xff, sizeof passing);
+    kernels.rms_norm(a, b, 1e-5f, n, passing, true);
+    ck_fence();
+    check(
+        memcmp(x, passing, n * sizeof *x) == 0 && isnan(passing[n]), "rms_norm of %zu past the caches on %s", n,
+        ck_isa_name(isa));
     for (size_t i = 0; i < n; i++) {
         const double exact = (double)a[i] * (double)b[i] / sqrt(squares / (double)n + 1e-5);
         check_close(x[i], exact, 1e-6 * fabs(exact), "rms_norm", isa, n);
@@ -532,6 +540,8 @@ static void test_tile(size_t head_size, size_t rows, size_t group, size_t first,
     float *scores = allocate(tile_keys * CK_ATTENTION_WIDTH * sizeof(float));
     float *out = allocate(padded * stride * sizeof(float)), *maxima = allocate(padded * sizeof(float));
     float *sums = allocate(padded * sizeof(float)), *results = allocate(rows * head_size * sizeof(float));
+    const guarded lines = guarded_allocate((rows * head_size * sizeof(float) + 63) / 64 * 64);
+    float *const passed = lines.start;
     double *exponentials = allocate(positions * sizeof(double));
     random_floats(queries, rows * head_size, 2);
     random_floats(keys, (positions + tile_keys) * stride, 1);
@@ -566,16 +576,24 @@ static void test_tile(size_t head_size, size_t rows, size_t group, size_t first,
             }
             kernels.attend(&tile);
         }
+        memset(results, 0xff, rows * head_size * sizeof *results);
+        memset(passed, 0xff, rows * head_size * sizeof *passed);
         for (size_t r = 0; r < rows; r += CK_LANE_ROWS) {
-            float factors[CK_LANE_ROWS], *some[CK_LANE_ROWS];
+            float factors[CK_LANE_ROWS], *some[CK_LANE_ROWS], *passing[CK_LANE_ROWS];
             const size_t count = rows - r < CK_LANE_ROWS ? rows - r : CK_LANE_ROWS;
             for (size_t k = 0; k < count; k++) {
                 factors[k] = 1 / sums[r + k];
                 some[k] = results + (r + k) * head_size;
+                passing[k] = passed + (r + k) * head_size;
             }
-            ck_unpack_lanes(
-                out + r / width * stride * width + r % width, count, head_size, factors, width, some);
+            const float *const lanes = out + r / width * stride * width + r % width;
+            ck_unpack_lanes(lanes, count, head_size, factors, width, some, false);
+            ck_unpack_lanes(lanes, count, head_size, factors, width, passing, true);
         }
+        ck_fence();
+        check(
+            memcmp(results, passed, rows * head_size * sizeof *results) == 0,
+            "%zu queries of %zu past the caches on %s", rows, head_size, ck_isa_name(isa));
         for (size_t r = 0; r < rows; r++) {
             const float *const row = results + r * head_size;
             const size_t end = first + r / group + 1, begin = window < end ? end - window : 0;
@@ -612,6 +630,7 @@ static void test_tile(size_t head_size, size_t rows, size_t group, size_t first,
     free(out);
     free(maxima);
     free(sums);
+    guarded_free(lines);
     free(results);
     free(exponentials);
 }
@@ -637,6 +656,9 @@ static bool test_attention(void) {
             test_tile(12, rows[r], 1, 30, SIZE_MAX, integers);
             test_tile(64, rows[r], 3, 0, SIZE_MAX, integers);
             test_tile(13, rows[r], 2, 40, 26, integers);
+            /* Rows that begin within lines, and end with four elements, or with five. */
+            test_tile(20, rows[r], 1, 10, SIZE_MAX, integers);
+            test_tile(37, rows[r], 1, 10, SIZE_MAX, integers);
         }
     }
     return finish_suite("attention");

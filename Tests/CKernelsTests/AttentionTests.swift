@@ -203,7 +203,7 @@ struct AttentionTests {
                     }
                     unsafe ck_unpack_lanes(
                         out.baseAddress.unsafelyUnwrapped + lane(first), rows.count, size,
-                        rows.map { 1 / sums[$0] }, width, places)
+                        rows.map { 1 / sums[$0] }, width, places, false)
                 }
             }
         }

@@ -64,12 +64,16 @@ struct VectorTests {
             let weight = random.floats(n)
             let mean = x.map { Double($0) * Double($0) }.reduce(0, +) / Double(n)
             let exact = zip(x, weight).map { Double($0) * Double($1) / (mean + 1e-5).squareRoot() }
-            var out = [Float](repeating: .nan, count: n + 1)
-            unsafe vector.rms_norm(x, weight, 1e-5, n, &out)
-            expectClose(out, exact, within: exact.map { 1e-6 * abs($0) }, "rms_norm, \(n)")
+            var out: [Float] = []
+            for passes in [false, true] {
+                out = [Float](repeating: .nan, count: n + 1)
+                unsafe vector.rms_norm(x, weight, 1e-5, n, &out, passes)
+                ck_fence()
+                expectClose(out, exact, within: exact.map { 1e-6 * abs($0) }, "rms_norm, \(n)")
+            }
             var inPlace = x + [.nan]
             unsafe inPlace.withUnsafeMutableBufferPointer { buffer in
-                unsafe vector.rms_norm(buffer.baseAddress, weight, 1e-5, n, buffer.baseAddress)
+                unsafe vector.rms_norm(buffer.baseAddress, weight, 1e-5, n, buffer.baseAddress, false)
             }
             #expect(inPlace.dropLast() == out.dropLast())
         }

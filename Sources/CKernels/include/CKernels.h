@@ -327,19 +327,21 @@ void ck_fetch(const void *memory, size_t bytes);
 bool ck_results_pass(ck_isa isa);
 
 /* Orders non-temporal stores: those before come before all stores that follow, such as what tells other threads that
- * results are there. Nothing else does. */
+ * results are there. No ordering of the language's atomics covers them, whatever instructions those become. */
 void ck_fence(void);
 
 /* ---- Vectors ---------------------------------------------------------------------------- */
 
-/* Operations on float vectors on one instruction set. Outputs may be the same vector as an input. */
+/* Operations on float vectors on one instruction set. Outputs may be the same vector as an input. `passes`: sixteen
+ * elements of out, from a multiple of 16 on, go past the caches if they are a cache line (compiled by Clang), see
+ * ck_fence. */
 typedef struct ck_vector_kernels {
     float (*dot)(const float *a, const float *b, size_t n);
     /* out = x * weight / sqrt(mean(x^2) + epsilon) */
-    void (*rms_norm)(const float *x, const float *weight, float epsilon, size_t n, float *out);
+    void (*rms_norm)(const float *x, const float *weight, float epsilon, size_t n, float *out, bool passes);
     void (*add)(const float *a, const float *b, size_t n, float *out);
     /* out = gate / (1 + exp(-gate)) * up, for rows of n gates and as many ups behind them, `stride` floats from one row
-     * to the next. Where `passes`, whole cache lines of out go past the caches: see ck_fence. */
+     * to the next */
     void (*silu_multiply)(
         const float *gates, size_t stride, size_t rows, size_t n, float *out, size_t out_stride, bool passes);
     /* x = exp(x - max(x)) / sum; n >= 1 */
@@ -431,10 +433,10 @@ ck_attention_tile_kernels ck_attention_tiles(ck_isa isa, bool integers);
 /* lanes[i * width + r] = factor * rows[r][i], for n elements of each row. */
 void ck_pack_lanes(
     const float *const rows[CK_LANE_ROWS], size_t count, size_t n, float factor, size_t width, float *lanes);
-/* rows[r][i] = factors[r] * lanes[i * width + r] */
+/* rows[r][i] = factors[r] * lanes[i * width + r]. `passes`: as for vectors, if `count` is CK_LANE_ROWS. */
 void ck_unpack_lanes(
     const float *lanes, size_t count, size_t n, const float factors[CK_LANE_ROWS], size_t width,
-    float *const rows[CK_LANE_ROWS]);
+    float *const rows[CK_LANE_ROWS], bool passes);
 
 /* ---- Roofline --------------------------------------------------------------------------- */
 

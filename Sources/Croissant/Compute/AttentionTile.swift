@@ -177,7 +177,7 @@ struct AttentionTile: Sendable {
             for (index, row) in range.enumerated() { factors[index] = 1 / totals[row] }
             step.kernels.gather(
                 floats, at: lane(first, of: out, width: width), stride: width, times: factors, into: result, targets,
-                range.shifted(by: begin))
+                range.shifted(by: begin), passing: step.kernels.resultsPass && !rotated)
             guard rotated else { continue }
             for row in range.shifted(by: begin) {
                 var elements = result.slice(targets[row])

@@ -46,13 +46,16 @@ extension CPUBackend {
         into out: inout FloatBuffer
     ) {
         let columns = weight.count
+        // Of a batch, and in a step of the pool: a few rows are neither.
+        let passes = kernels.resultsPass && rows > Self.vectorProducts && rows >= Self.rowsToShare
         let x = x.span
         let out = out.shared
         forEachRow(rows) { row in
             let source = start + row * columns
             var result = out.slice(row * columns..<(row + 1) * columns)
             kernels.rmsNorm(
-                x.extracting(source..<source + columns), weight: weight.span, epsilon: epsilon, into: &result)
+                x.extracting(source..<source + columns), weight: weight.span, epsilon: epsilon, into: &result,
+                passing: passes)
         }
     }
 

@@ -72,7 +72,10 @@ package final class ThreadPool: Sendable {
     private func run(_ count: Int, shares: Int, _ body: @Sendable (_ indices: Range<Int>, _ worker: Int) -> Void) {
         precondition(count >= 0 && count <= UInt32.max, "\(count) chunks")
         if threads.isEmpty || count <= 1 {
-            if count > 0 { body(0..<count, 0) }
+            if count > 0 {
+                body(0..<count, 0)
+                Kernels.fence()  // as where other threads take part: the next step may tell them
+            }
             return
         }
         caller.withLock { _ in
@@ -211,7 +214,10 @@ private final class Job: Sendable {
         let shares = unsafe words[Self.shares].load(ordering: .relaxed)
         for offset in 0..<shares {
             let finished = work(step: step, worker: worker, share: (UInt64(worker) + offset) % shares)
-            if finished > 0 { unsafe words[Self.done].add(finished, ordering: .releasing) }
+            guard finished > 0 else { continue }
+            // What the chunks wrote past the caches comes before the word that they are done.
+            Kernels.fence()
+            unsafe words[Self.done].add(finished, ordering: .releasing)
         }
     }
 

@@ -105,10 +105,11 @@ extension Kernels {
         }
     }
 
-    /// The way back, to `rows` of `out`: those of lane k are multiplied by factors[k].
+    /// The way back, to `rows` of `out`: those of lane k are multiplied by factors[k]. `passes` says whether `out` goes
+    /// past the caches, see ``resultsPass``.
     func gather(
         _ floats: borrowing SharedBuffer<Float>, at offset: Int, stride: Int, times factors: SIMD4<Float>,
-        into out: borrowing SharedBuffer<Float>, _ rows: AttentionRows, _ range: Range<Int>
+        into out: borrowing SharedBuffer<Float>, _ rows: AttentionRows, _ range: Range<Int>, passing passes: Bool
     ) {
         checkLanes(range.count, length: rows.length, of: floats, at: offset, stride: stride)
         unsafe withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>?.self, capacity: range.count) { places in
@@ -121,7 +122,7 @@ extension Kernels {
             unsafe withUnsafeBytes(of: factors) { factors in
                 unsafe ck_unpack_lanes(
                     floats.base + offset, range.count, rows.length,
-                    factors.assumingMemoryBound(to: Float.self).baseAddress, stride, places.baseAddress)
+                    factors.assumingMemoryBound(to: Float.self).baseAddress, stride, places.baseAddress, passes)
             }
         }
     }

@@ -161,7 +161,6 @@ extension Kernels {
         multiply(
             tiles, bytes: product.bytes, product.products, rows: product.rows, x, groups, columns: product.columns,
             before: next, into: y, at: offset, stride: stride, passing: passes)
-        if passes { ck_fence() }
     }
 
     /// Products of panels or tiles, `bytes` each, with one group after the other.

@@ -49,13 +49,18 @@ extension Kernels {
 
     // MARK: Vectors
 
-    /// out = x * weight / sqrt(mean(x²) + epsilon): RMSNorm (arXiv 1910.07467).
-    package func rmsNorm(_ x: Span<Float>, weight: Span<Float>, epsilon: Float, into out: inout MutableSpan<Float>) {
+    /// out = x * weight / sqrt(mean(x²) + epsilon): RMSNorm (arXiv 1910.07467). `passes` says whether `out` goes past
+    /// the caches, see ``resultsPass``.
+    package func rmsNorm(
+        _ x: Span<Float>, weight: Span<Float>, epsilon: Float, into out: inout MutableSpan<Float>,
+        passing passes: Bool = false
+    ) {
         precondition(weight.count == x.count && out.count >= x.count, "RMSNorm of \(x.count) by \(weight.count)")
         unsafe x.withUnsafeBufferPointer { x in
             unsafe weight.withUnsafeBufferPointer { weight in
                 unsafe out.withUnsafeMutableBufferPointer { out in
-                    unsafe vector.rms_norm(x.baseAddress, weight.baseAddress, epsilon, x.count, out.baseAddress)
+                    unsafe vector.rms_norm(
+                        x.baseAddress, weight.baseAddress, epsilon, x.count, out.baseAddress, passes)
                 }
             }
         }
@@ -66,7 +71,7 @@ extension Kernels {
         precondition(weight.count == x.count, "RMSNorm of \(x.count) by \(weight.count)")
         unsafe x.withUnsafeMutableBufferPointer { x in
             unsafe weight.withUnsafeBufferPointer { weight in
-                unsafe vector.rms_norm(x.baseAddress, weight.baseAddress, epsilon, x.count, x.baseAddress)
+                unsafe vector.rms_norm(x.baseAddress, weight.baseAddress, epsilon, x.count, x.baseAddress, false)
             }
         }
     }
@@ -99,7 +104,6 @@ extension Kernels {
         )
         unsafe vector.silu_multiply(
             gateUp.base + start, gateUpStride, rows, length, out.base + offset, outStride, passes)
-        if passes { ck_fence() }
     }
 
     /// x = exp(x - maximum); returns the sum of the results.

@@ -28,7 +28,8 @@ package import GGUF
     private let panels: [ck_panel_kernels?]
     /// How far ahead of use memory is asked for.
     let lookahead: ck_lookahead
-    /// Whether what batches yield goes past the caches.
+    /// Whether what batches yield goes past the caches. Only what a step of a ``ThreadPool`` does may ask for that: the
+    /// pool fences, operations do not.
     let resultsPass: Bool
     /// Vectors that a tile meets at a time, widest first, by the form that they are in.
     private let widths: [ColumnForm: [Int]]
@@ -90,6 +91,12 @@ package import GGUF
     /// Tells the processor that the caller waits in a loop.
     @inline(__always) static func pause() {
         ck_spin_pause()
+    }
+
+    /// What this thread has written past the caches comes before whatever it writes from here on: no atomic that follows
+    /// promises that, see ``resultsPass``.
+    @inline(__always) static func fence() {
+        ck_fence()
     }
 
     // MARK: Roofs
