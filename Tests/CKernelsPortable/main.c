@@ -255,8 +255,7 @@ static const size_t lengths[] = {1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 33, 64, 100, 
 
 static void test_reductions(ck_isa isa, size_t n) {
     const ck_vector_kernels kernels = ck_vector(isa);
-    float a[MOST], b[MOST];
-    float x[MOST];
+    float a[MOST], b[MOST], x[MOST];
     _Alignas(64) float passing[MOST + 1];
     random_floats(a, n, 3);
     random_floats(b, n, 1);
@@ -450,14 +449,13 @@ static void test_not_finite(ck_isa isa, float strange) {
     ck_kernels(CK_TYPE_Q8_0, isa).quantize(x, blocks, N);
 }
 
-/* Reads what is there, and not a byte behind it. */
+/* Reads what is there, and not a byte behind it: in the guard page one would end the program. */
 static void test_fetch(void) {
     for (size_t bytes = 0; bytes <= 130; bytes++) {
         const guarded memory = guarded_allocate(bytes);
         ck_fetch(memory.start, bytes);
         guarded_free(memory);
     }
-    check(true, "fetch");
 }
 
 static bool test_vectors(void) {
