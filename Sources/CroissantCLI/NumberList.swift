@@ -6,7 +6,7 @@ struct NumberList {
     let values: [Int]
 
     /// What a number may be.
-    static let range = 0...1 << 24
+    private static let range = 0...1 << 24
     /// More are a mistake.
     private static let limit = 1024
 
@@ -58,7 +58,7 @@ struct NumberList {
     }
 
     /// A number; nil where `text` is none, and an error where it is beyond ``range``.
-    private static func number(_ text: Substring) throws -> Int? {
+    static func number(_ text: Substring) throws -> Int? {
         guard !text.isEmpty, text.allSatisfy({ $0.isASCII && $0.isNumber }) else { return nil }
         guard let number = Int(text), range.contains(number) else {
             throw ValidationError("'\(text)' is too large (expected \(range.lowerBound) to \(range.upperBound))")

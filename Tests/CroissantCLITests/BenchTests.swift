@@ -221,6 +221,19 @@ struct BenchTests {
         #expect(run.error.split(separator: "\n").first?.contains(reason) == true, "\(run.error)")
     }
 
+    @Test(
+        "A prompt and tokens after it that cannot be read say why",
+        arguments: [
+            ("20000000,1", "'20000000' is too large"), ("4,99999999999999999999", "is too large"),
+            ("4", "'4' is not a prompt length and"), ("+4,1", "'+4,1' is not a prompt length and"),
+            ("0,0", "'0,0' is not a prompt length and"), ("4,1,1", "'4,1,1' is not a prompt length and"),
+        ])
+    func promptsWithGeneration(text: String, reason: String) throws {
+        let run = try bench(["-pg", text])
+        #expect(run.status == 64 && run.output.isEmpty)
+        #expect(run.error.split(separator: "\n").first?.contains(reason) == true, "\(run.error)")
+    }
+
     @Test("The table is Markdown: a header, a rule, a row for each test, all with as many cells")
     func table() throws {
         let run = try bench(["-p", "4", "-n", "2", "-r", "2"])

@@ -41,7 +41,8 @@ struct BenchSettings: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Where weights are: mapped, resident. (default: resident where there is room)", valueName: "list"),
+            "Where weights are: auto, resident where there is room; mapped; resident. (default: auto)",
+            valueName: "list"),
         transform: choices)
     var weights: [WeightPlacement?] = [nil]
 

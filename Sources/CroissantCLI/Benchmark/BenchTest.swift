@@ -22,9 +22,8 @@ struct BenchTest {
 
     /// Reads "512,128": a prompt and tokens after it.
     static func promptAndGeneration(_ text: String) throws -> BenchTest {
-        let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-        guard parts.count == 2, let prompt = parts[0], let generation = parts[1], NumberList.range.contains(prompt),
-            NumberList.range.contains(generation), prompt + generation > 0
+        let parts = try text.split(separator: ",", omittingEmptySubsequences: false).map(NumberList.number)
+        guard parts.count == 2, let prompt = parts[0], let generation = parts[1], prompt + generation > 0
         else { throw ValidationError("'\(text)' is not a prompt length and a number of tokens, such as 512,128") }
         return BenchTest(prompt: prompt, generation: generation, depth: 0)
     }
