@@ -63,8 +63,10 @@ struct CroissantCommand: ParsableCommand {
 
     /// What is done where nothing is asked for: the prompt that is piped in, or the demonstration.
     private static func withoutArguments() throws -> any ParsableCommand {
-        let prompt = isatty(STDIN_FILENO) == 1 ? "" : try TextInput.standardInput(missing: "no prompt")
         let options = Array(CommandLine.arguments.dropFirst())
+        let isQuiet = options.contains { ["-q", "--quiet"].contains($0) }
+        let prompt =
+            isatty(STDIN_FILENO) == 1 ? "" : try TextInput.standardInput(missing: "no prompt", isQuiet: isQuiet)
         return try prompt.isEmpty ? Demo.parse(options) : Generate.parse(options + ["--prompt", prompt])
     }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Croissant
+import Dispatch
 import Foundation
 import GGUF
 import SystemPackage
@@ -36,10 +37,17 @@ package enum TextInput {
     static func paths(_ paths: String?...) -> [String] { paths.compactMap { $0 } + ["/dev/stdin"] }
 
     /// All of standard input, when it is not a person at a terminal; `missing` says what to do instead.
-    static func standardInput(missing: String) throws -> String {
+    ///
+    /// Other programs leave a pipe open that they never write to: unless `isQuiet`, the user hears what is waited for.
+    static func standardInput(missing: String, isQuiet: Bool = false) throws -> String {
         guard isatty(STDIN_FILENO) == 0 else {
             throw Failure(missing, hint: "'--help' says how", status: 64)
         }
+        let reminder = DispatchWorkItem {
+            Console.hint("waiting for the end of standard input ('--help' says how else to give a text)")
+        }
+        if !isQuiet { DispatchQueue.global().asyncAfter(deadline: .now() + 2, execute: reminder) }
+        defer { reminder.cancel() }
         do {
             return text(try bytes(of: .standardInput, "standard input", limit: limit), of: "standard input")
         } catch let failure as Failure {

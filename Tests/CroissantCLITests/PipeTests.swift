@@ -99,6 +99,21 @@ struct PipeTests {
         #expect(try CLI.shell(#""$BIN" -m "$MODEL" --ids 1 -n 2 -q <&-"#, environment: model).status == 0)
     }
 
+    @Test(
+        "Whoever leaves standard input open hears what is waited for",
+        arguments: ["generate -m \"$MODEL\"", "perplexity -m \"$MODEL\"", "tokenize -m \"$MODEL\"", ""])
+    func openInput(command: String) throws {
+        let hint = "hint: waiting for the end of standard input ('--help' says how else to give a text)\n"
+        // Open to be written, too, so that it has no end.
+        let open = #"mkfifo "$PIPE"; exec 3<>"$PIPE"; exec "$BIN" "# + command
+        let environment = ["BIN": CLI.executable.path(), "PIPE": Fixture.newPath("pipe")].merging(model) { $1 }
+        let shell = URL(filePath: "/bin/sh")
+        let running = try Running(["-c", open + " <&3"], executable: shell, environment: environment)
+        try waitUntil("the hint") { running.error.current == Data(hint.utf8) }
+        running.signal(SIGINT)
+        #expect(try running.finish().status == 130)
+    }
+
     @Test("An empty standard input is an empty prompt")
     func emptyInput() throws {
         let result = try CLI.run(["-m", Fixture.tiny, "-n", "3", "--json"])

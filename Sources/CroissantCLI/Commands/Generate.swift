@@ -118,7 +118,8 @@ struct Generate: ParsableCommand {
         if let prompt { return .text(prompt) }
         if let file { return .text(try TextInput.file(file)) }
         return .text(
-            try TextInput.standardInput(missing: "no prompt: give one with -p TEXT, -f FILE, --ids or standard input"))
+            try TextInput.standardInput(
+                missing: "no prompt: give one with -p TEXT, -f FILE, --ids or standard input", isQuiet: output.quiet))
     }
 
     /// The prompt as a message of a conversation.

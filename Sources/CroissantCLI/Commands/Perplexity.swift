@@ -73,7 +73,8 @@ struct Perplexity: ParsableCommand {
     private func measure() throws {
         let text =
             try file.map(TextInput.file)
-            ?? TextInput.standardInput(missing: "no text: give it with -f FILE or on standard input")
+            ?? TextInput.standardInput(
+                missing: "no text: give it with -f FILE or on standard input", isQuiet: output.quiet)
         let gguf = try model.open(quiet: output.quiet)
         let trained = try ModelConfiguration(file: gguf).contextLength
         let length = runtime.options(defaultContext: min(Self.defaultChunkLength, trained)).contextLength ?? trained
