@@ -32,8 +32,8 @@ struct CroissantCommand: ParsableCommand {
     /// Runs the command line, and ends with the exit status that its outcome asks for.
     static func main() {
         Console.prepare()
-        Interruption.install()
         do {
+            try Interruption.install()
             try refuseDamagedArguments()
             try refuseUnknownCommand()
             var command = try isBare ? withoutArguments() : parseAsRoot()

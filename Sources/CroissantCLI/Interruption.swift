@@ -1,3 +1,4 @@
+import Croissant
 import Dispatch
 import Foundation
 import GGUF
@@ -24,8 +25,9 @@ enum Interruption {
         isPolled.store(polled, ordering: .relaxed)
     }
 
-    /// Takes over the signals.
-    static func install() {
+    /// Takes over the signals; a failure where the system gives no threads to wait for them.
+    static func install() throws {
+        try checkThreads()
         // A reader that goes away is noticed where output is written.
         Foundation.signal(SIGPIPE, SIG_IGN)
         // So is a file that would become larger than `ulimit -f` allows.
@@ -38,6 +40,17 @@ enum Interruption {
                 continue
             }
             if ignored >> UInt64(number - 1) & 1 == 0 { take(number) }
+        }
+    }
+
+    /// Throws where the system has no threads for Dispatch, which would wait for them without a word: one that waits for
+    /// events, and one that handles them.
+    private static func checkThreads() throws {
+        // To begin threads takes half a millisecond: only where the limit may be near.
+        guard let limit = HostProcessors.threadLimit, limit < 1 << 12 else { return }
+        guard ThreadPool(threadCount: 3).threadCount == 3 else {
+            throw Failure(
+                "no threads: the system allows \(limit) in all", hint: "'ulimit -u' says how many a user may have")
         }
     }
 

@@ -1,6 +1,6 @@
 internal import GGUF
 
-/// A control group that this process is in: what a container limits memory and processors with.
+/// A control group that this process is in: what a container limits memory, processors and threads with.
 package struct ControlGroup: Equatable {
     /// Its folder, below /sys/fs/cgroup.
     package let folder: String
@@ -13,7 +13,7 @@ package struct ControlGroup: Equatable {
         self.isUnified = isUnified
     }
 
-    /// The groups of this process that have `controller`, "memory" or "cpu": from its own to the outermost.
+    /// The groups of this process that have `controller`, "memory", "cpu" or "pids": from its own to the outermost.
     package static func all(with controller: String) -> [ControlGroup] {
         SystemFile.text("/proc/self/cgroup").map { all(with: controller, in: $0) } ?? []
     }
@@ -66,6 +66,9 @@ package struct ControlGroup: Equatable {
         else { return nil }
         return share / period
     }
+
+    /// The most threads that its processes may have together; nil without a limit.
+    package var threadLimit: Int? { number("pids.max") }
 
     private func number(_ name: String) -> Int? { SystemFile.line(folder + "/" + name).flatMap { Int($0) } }
 }

@@ -97,6 +97,15 @@ package enum HostProcessors {
         return threads
     }
 
+    /// The most threads that the user, or a control group of this process, may have: the least limit; nil where there is
+    /// none, or the kernel does not say.
+    package static var threadLimit: Int? {
+        let limits = SystemFile.text("/proc/self/limits")?.split(separator: "\n") ?? []
+        let name = "Max processes"
+        let own = limits.first { $0.hasPrefix(name) }?.dropFirst(name.count).split(separator: " ").first
+        return (ControlGroup.all(with: "pids").map(\.threadLimit) + [own.flatMap { Int($0) }]).compactMap { $0 }.min()
+    }
+
     /// The model name that the kernel gives.
     package static var modelName: String? {
         #if canImport(Darwin)

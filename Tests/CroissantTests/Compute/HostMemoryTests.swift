@@ -35,13 +35,17 @@ struct HostMemoryTests {
         let old = ControlGroup(folder: folder.path, isUnified: false)
         for group in [new, old] {
             #expect(group.memoryLimit == nil && group.memoryInUse == nil && group.processors == nil)
+            #expect(group.threadLimit == nil)
         }
         try write("memory.max", "max\n")
         try write("cpu.max", "max 100000\n")
         try write("memory.limit_in_bytes", "9223372036854771712\n")
         try write("cpu.cfs_quota_us", "-1\n")
         try write("cpu.cfs_period_us", "100000\n")
-        for group in [new, old] { #expect(group.memoryLimit == nil && group.processors == nil) }
+        try write("pids.max", "max\n")
+        for group in [new, old] {
+            #expect(group.memoryLimit == nil && group.processors == nil && group.threadLimit == nil)
+        }
 
         try write("memory.max", "2147483648\n")
         try write("memory.current", "1000000\n")
@@ -52,6 +56,8 @@ struct HostMemoryTests {
         try write("memory.usage_in_bytes", "900000\n")
         try write("cpu.cfs_quota_us", "50000\n")
         #expect(old.memoryLimit == 1 << 30 && old.memoryInUse == 700_000 && old.processors == 0.5)
+        try write("pids.max", "100\n")
+        for group in [new, old] { #expect(group.threadLimit == 100) }
     }
 
     #if os(Linux)
@@ -62,6 +68,7 @@ struct HostMemoryTests {
         #expect(available > 0 && available <= total)
         #expect(try #require(HostMemory.spare) < total)
         #expect(try #require(HostMemory.peakResident) > 0)
+        if let limit = HostProcessors.threadLimit { #expect(limit > 0) }
     }
     #endif
 }
