@@ -230,8 +230,9 @@ typedef struct ck_lookahead {
     bool is_passing; /* whether what is near is not wanted again, so that it stays out of the caches behind the first */
 } ck_lookahead;
 
-/* What is best for panels on `isa` on this machine. Attention to a cache in memory asks for the farther one only. */
-ck_lookahead ck_lookahead_of(ck_isa isa);
+/* What is best for panels that meet `vectors` vectors at a time, on `isa` on this machine. Attention to a cache in
+ * memory asks for the farther one only, that of one vector. */
+ck_lookahead ck_lookahead_of(ck_isa isa, size_t vectors);
 
 /* `n` activation vectors side by side, as the panels of an instruction set take them: the four activations that meet a
  * word lie together for all vectors. Sums of activations come for 32 columns and for 16. */

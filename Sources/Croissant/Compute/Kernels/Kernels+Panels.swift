@@ -182,8 +182,9 @@ extension Kernels {
                         group.tokens.lowerBound >= first && group.tokens.upperBound <= last,
                         "\(group) is not between the first and the last")
                     let next = index + 1 < groups.endIndex ? groups[index + 1] : next
+                    let own = group.width > 1 ? wideLookahead : lookahead
                     // What meets another group next shall stay.
-                    let ahead = next != nil && lookahead.is_passing ? ck_lookahead() : lookahead
+                    let ahead = next != nil && own.is_passing ? ck_lookahead() : own
                     var arguments = unsafe x.arguments(for: group, before: next, ahead: ahead)
                     unsafe multiply(
                         base, bytes: bytes, products, rows: rows, &arguments, group, columns: columns,

@@ -26,8 +26,9 @@ package import GGUF
     private let integerAttention: ck_attention_tile_kernels
     /// By type id; nil for a type that stays in the layout of the file.
     private let panels: [ck_panel_kernels?]
-    /// How far ahead of use memory is asked for.
+    /// How far ahead of use memory is asked for that meets one vector, and what meets several at a time.
     let lookahead: ck_lookahead
+    let wideLookahead: ck_lookahead
     /// Whether what batches yield goes past the caches. Only what a step of a ``ThreadPool`` does may ask for that: the
     /// pool fences, operations do not.
     let resultsPass: Bool
@@ -43,7 +44,8 @@ package import GGUF
         let isa = instructionSet.code
         vector = ck_vector(isa)
         roofline = ck_roofline(isa)
-        lookahead = ck_lookahead_of(isa)
+        lookahead = ck_lookahead_of(isa, 1)
+        wideLookahead = ck_lookahead_of(isa, Panel.vectorWidths[0])
         resultsPass = ck_results_pass(isa)
         feedback = ck_feedback_of(isa)
         let ids = 0..<UInt32(CK_TYPE_COUNT)
