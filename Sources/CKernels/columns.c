@@ -155,7 +155,7 @@ CK_INLINE void pack(form form, CK_PACK_PARAMETERS) {
     }
 }
 
-/* ---- One vector ------------------------------------------------------------------------------- */
+/* ---- One vector, or two ------------------------------------------------------------------------ */
 
 /* The first `count` of four numbers, or of four pairs of them. */
 #define PUT_SOME(count, value, address)                                                                              \
@@ -167,9 +167,6 @@ CK_INLINE void pack(form form, CK_PACK_PARAMETERS) {
             memcpy(address, &four, sizeof four / 4 * (count));                                                       \
         }                                                                                                            \
     } while (0)
-
-/* Numbers of the one and of the other by turns. */
-#define INTERLEAVE_FOUR(first, second) __builtin_shufflevector(first, second, 0, 4, 1, 5, 2, 6, 3, 7)
 
 /* 32 integers of a vector that has no other beside it. */
 CK_INLINE void store_one(form form, const ints16 values[2], uint8_t *out) {
@@ -190,21 +187,67 @@ CK_INLINE void store_one(form form, const ints16 values[2], uint8_t *out) {
     }
 }
 
-/* As `pack`, for one vector, the case of decode, where nothing is scattered: with few stores, see claim_columns. */
-CK_INLINE void pack_one(
-    form form, const float *x, size_t columns, void *values, float *scales, int32_t *totals, float *sums) {
-    const size_t count = columns / 32;
-    for (size_t c = 0; c < count; c += 4 * CK_MOST_FOURS) {
+/* 32 integers of each of two vectors: words of the one and of the other by turns. */
+CK_INLINE void store_two(form form, const ck_rounded *rounded, int first, uint8_t *out) {
+    typedef int64_t longs8 __attribute__((vector_size(64)));
+    const ints16 *const values[2] = {rounded->values[first], rounded->values[first + 1]};
+    if (form == SHORTS) {
+        longs8 words[2];
+        take_shorts(values[0], (uint8_t *)&words[0]);
+        take_shorts(values[1], (uint8_t *)&words[1]);
+        const longs8 start = __builtin_shufflevector(words[0], words[1], 0, 8, 1, 9, 2, 10, 3, 11);
+        const longs8 end = __builtin_shufflevector(words[0], words[1], 4, 12, 5, 13, 6, 14, 7, 15);
+        memcpy(out, &start, sizeof start);
+        memcpy(out + sizeof start, &end, sizeof end);
+        return;
+    }
+    CK_UNROLL
+    for (int plane = form == PLANES ? 0 : 1; plane < 2; plane++) {
+        ints8 words[2];
+        take_bytes(values[0], plane == 0, &words[0]);
+        take_bytes(values[1], plane == 0, &words[1]);
+        const ints16 both = __builtin_shufflevector(
+            words[0], words[1], 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+        memcpy(out, &both, sizeof both);
+        out += sizeof both;
+    }
+}
+
+/* Numbers of the first sixteen columns and of the second, for four entries, in the order of n vectors. */
+#define PUT_HALVES(some, n, first, second, address)                                                                  \
+    do {                                                                                                             \
+        if ((n) == 1) {                                                                                              \
+            PUT_SOME(some, __builtin_shufflevector(first, second, 0, 4, 1, 5, 2, 6, 3, 7), address);                 \
+        } else {                                                                                                     \
+            PUT_SOME(some, __builtin_shufflevector(first, second, 0, 1, 4, 5, 2, 3, 6, 7), address);                 \
+        }                                                                                                            \
+    } while (0)
+
+/* As `pack`, for n vectors, 1 or 2: with few stores, see claim_columns. Entries are blocks of all vectors, in the order
+ * in which they lie; four of them are rounded at a time. */
+CK_INLINE void pack_few(form form, CK_PACK_PARAMETERS) {
+    const size_t count = columns / 32 * n;
+    for (size_t start = 0; start < count; start += 4 * CK_MOST_FOURS) {
         ck_fours all;
-        const size_t left = (count - c + 3) / 4 * 4, n = left < 4 * CK_MOST_FOURS ? left : 4 * CK_MOST_FOURS;
-        ck_take_fours(2, x + 32 * c, 32, count - c, n, limit_of(form), &all);
-        for (size_t i = 0; i < CK_MOST_FOURS && c + 4 * i < count; i++) {
-            const size_t whole = c + 4 * i, half = count + 2 * whole;
+        const size_t left = (count - start + 3) / 4, fours = left < CK_MOST_FOURS ? left : CK_MOST_FOURS;
+        for (size_t i = 0; i < 4 * fours; i++) {
+            const size_t entry = start + i < count ? start + i : count - 1;
+            const size_t row = entry % n < rows ? entry % n : rows - 1;
+            all.start[i / 4][i % 4] = x + row * stride + 32 * (entry / n);
+        }
+        ck_find_roundings(2, fours, limit_of(form), &all);
+        for (size_t i = 0; i < fours; i++) {
+            const size_t whole = start + 4 * i, half = count + 2 * whole;
             const size_t some = count - whole < 4 ? count - whole : 4;
             ck_rounded rounded;
             ck_round(2, all.start[i], &all.rounding[i], &rounded);
-            for (size_t k = 0; k < some; k++) {
-                store_one(form, rounded.values[k], (uint8_t *)values + bytes_of(form) * (whole + k));
+            for (size_t k = 0; k < some; k += n) {
+                uint8_t *const out = (uint8_t *)values + bytes_of(form) * (whole + k);
+                if (n == 1) {
+                    store_one(form, rounded.values[k], out);
+                } else {
+                    store_two(form, &rounded, (int)k, out);
+                }
             }
             const ck_four_integers sum = rounded.sums[0] + rounded.sums[1];
             const ck_four_floats scale = all.rounding[i].scale;
@@ -212,9 +255,9 @@ CK_INLINE void pack_one(
             const ck_four_floats second = scale * __builtin_convertvector(rounded.sums[1], ck_four_floats);
             PUT_SOME(some, scale, scales + whole);
             PUT_SOME(some, -128 * sum, totals + whole);
-            PUT_SOME(some, INTERLEAVE_FOUR(-128 * rounded.sums[0], -128 * rounded.sums[1]), totals + half);
+            PUT_HALVES(some, n, -128 * rounded.sums[0], -128 * rounded.sums[1], totals + half);
             PUT_SOME(some, scale * __builtin_convertvector(sum, ck_four_floats), sums + whole);
-            PUT_SOME(some, INTERLEAVE_FOUR(first, second), sums + half);
+            PUT_HALVES(some, n, first, second, sums + half);
         }
     }
 }
@@ -232,22 +275,28 @@ CK_INLINE void claim(void *memory, size_t bytes) {
  * wait in its queue. With threads on two dies Zen 4 packs 5504 activations of 16 bits in 13.2 us with a store for each
  * number, in 8.4 with wide ones, and in 4.4 with one store to a line before all others; on one die in 4.1, 2.4 and
  * 2.3 us. */
-CK_INLINE void claim_columns(
-    size_t columns, size_t value_bytes, const float *x, void *values, float *scales, int32_t *totals, float *sums) {
-    ck_prefetch((uintptr_t)x, 4 * columns);
-    claim(values, value_bytes);
-    claim(scales, columns / 8);
-    claim(totals, 3 * columns / 8);
-    claim(sums, 3 * columns / 8);
+CK_INLINE void claim_columns(form form, CK_PACK_PARAMETERS) {
+    for (size_t row = 0; row < rows; row++) {
+        ck_prefetch((uintptr_t)(x + row * stride), 4 * columns);
+    }
+    const size_t count = columns / 32 * n;
+    claim(values, bytes_of(form) * count);
+    claim(scales, 4 * count);
+    claim(totals, 12 * count);
+    claim(sums, 12 * count);
 }
 
 #define DEFINE(FORM, S, TARGET)                                                                                      \
     TARGET static void pack_##FORM##_##S(CK_PACK_PARAMETERS) {                                                       \
-        if (n == 1) {                                                                                                \
-            claim_columns(columns, bytes_of(FORM) * (columns / 32), x, values, scales, totals, sums);                \
-            pack_one(FORM, x, columns, values, scales, totals, sums);                                                \
-        } else {                                                                                                     \
+        if (n > 2) {                                                                                                 \
             pack(FORM, x, stride, rows, columns, n, values, scales, totals, sums);                                   \
+            return;                                                                                                  \
+        }                                                                                                            \
+        claim_columns(FORM, x, stride, rows, columns, n, values, scales, totals, sums);                              \
+        if (n == 1) {                                                                                                \
+            pack_few(FORM, x, stride, 1, columns, 1, values, scales, totals, sums);                                  \
+        } else {                                                                                                     \
+            pack_few(FORM, x, stride, rows, columns, 2, values, scales, totals, sums);                               \
         }                                                                                                            \
     }
 

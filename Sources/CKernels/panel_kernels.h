@@ -34,6 +34,8 @@
 #define CK_DEFINE_PANEL_PRODUCTS(S, TARGET, ISA)                                                                     \
     CK_DEFINE_PANEL_PRODUCT(panel_one_int8_##S, TARGET, ISA, ck_vectors_product, 1, 1)                               \
     CK_DEFINE_PANEL_PRODUCT(panel_one_int16_##S, TARGET, ISA, ck_vectors_product, 2, 1)                              \
+    CK_DEFINE_PANEL_PRODUCT(panel_two_int8_##S, TARGET, ISA, ck_vectors_product, 1, 2)                               \
+    CK_DEFINE_PANEL_PRODUCT(panel_two_int16_##S, TARGET, ISA, ck_vectors_product, 2, 2)                              \
     CK_DEFINE_PANEL_PRODUCT(panel_four_int8_##S, TARGET, ISA, ck_vectors_product, 1, 4)                              \
     CK_DEFINE_PANEL_PRODUCT(panel_four_int16_##S, TARGET, ISA, ck_vectors_product, 2, 4)                             \
     CK_DEFINE_PANEL_PRODUCT(tile_4_int8_##S, TARGET, ISA, ck_tile_product, 1, 4)                                     \
@@ -58,6 +60,7 @@
         .tile_bytes[CK_PRECISION_INT16] = CK_WORD_BYTES_##WORDS16,                                                   \
         .tile_bytes[CK_PRECISION_INT8] = CK_WORD_BYTES_bytes,                                                        \
         .one[CK_PRECISION_INT16] = panel_one_int16_##S, .one[CK_PRECISION_INT8] = panel_one_int8_##S,                \
+        .two[CK_PRECISION_INT16] = panel_two_int16_##S, .two[CK_PRECISION_INT8] = panel_two_int8_##S,                \
         .four[CK_PRECISION_INT16] = panel_four_int16_##S, .four[CK_PRECISION_INT8] = panel_four_int8_##S,            \
         .tile_narrow[CK_PRECISION_INT16] = tile_4_int16_##S, .tile_narrow[CK_PRECISION_INT8] = tile_4_int8_##S,      \
         .narrow_vectors[CK_PRECISION_INT16] = 4, .narrow_vectors[CK_PRECISION_INT8] = 4,                             \
@@ -75,7 +78,8 @@
         }                                                                                                            \
     }
 #define CK_AVX2_ENTRIES                                                                                              \
-    .one[CK_PRECISION_SPLIT_INT16] = panel_one_split, .four[CK_PRECISION_SPLIT_INT16] = panel_four_split,            \
+    .one[CK_PRECISION_SPLIT_INT16] = panel_one_split, .two[CK_PRECISION_SPLIT_INT16] = panel_two_split,              \
+    .four[CK_PRECISION_SPLIT_INT16] = panel_four_split,                                                              \
     CK_AVX2_TILES(CK_PRECISION_WIDE_INT8, wide_avx2), CK_AVX2_TILES(CK_PRECISION_RAISED_INT8, raised),               \
     CK_AVX2_TILES(CK_PRECISION_INT11, int11)
 #define CK_AVX2_TILES(PRECISION, FORM)                                                                               \
@@ -160,6 +164,7 @@
     CK_DEFINE_PANEL_PRODUCTS(avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI)                                     \
     CK_DEFINE_UNPACK(unpack_shorts_avx2, CK_AVX2, CK_PANEL_ISA_AVX2, 2)                                              \
     CK_DEFINE_SPLIT_PRODUCT(panel_one_split, 1)                                                                      \
+    CK_DEFINE_SPLIT_PRODUCT(panel_two_split, 2)                                                                      \
     CK_DEFINE_SPLIT_PRODUCT(panel_four_split, 4)                                                                     \
     CK_DEFINE_PANEL_PRODUCT(tile_6_int16_avx2, CK_AVX2, CK_PANEL_ISA_AVX2, ck_tile_product, 2, 6)                    \
     CK_DEFINE_PANEL_PRODUCT(tile_6_int8_avxvnni, CK_AVXVNNI, CK_PANEL_ISA_AVXVNNI, ck_tile_product, 1, 6)            \

@@ -155,7 +155,9 @@ ck_panel_kernels ck_panels(ck_type type, ck_isa isa) {
     found.tile_bytes[CK_PRECISION_INT16] += ck_tile_scale_bytes32(format);
     found.tile_bytes[CK_PRECISION_INT8] += ck_tile_scale_bytes32(format);
     if (!ck_splits_int16(format)) {
-        found.one[CK_PRECISION_SPLIT_INT16] = found.four[CK_PRECISION_SPLIT_INT16] = NULL;
+        found.one[CK_PRECISION_SPLIT_INT16] = NULL;
+        found.two[CK_PRECISION_SPLIT_INT16] = NULL;
+        found.four[CK_PRECISION_SPLIT_INT16] = NULL;
     }
     const bool has_wide_tiles = isa == CK_ISA_AVX2 ? ck_has_wide_tiles_avx2(format) : ck_has_wide_tiles(format);
     if (found.unpack[CK_PRECISION_WIDE_INT8] != NULL && has_wide_tiles) {

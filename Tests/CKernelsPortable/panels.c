@@ -287,23 +287,29 @@ static void check_products(
         const guarded tile = guarded_allocate(length / 32 * kernels.tile_bytes[precision]); /* which 64 divides */
         kernels.unpack[precision](panel.start, length, tile.start);
         const columns one = columns_make(values, length, 1, precision, isa);
+        const columns two = columns_make(values, length, 2, precision, isa);
         const columns four = columns_make(values, length, 4, precision, isa);
         const columns many = columns_make(values, length, most, precision, isa);
         check_product(type, isa, kernels.one[precision], panel.start, weights, rows, &one, exactly);
+        check_product(type, isa, kernels.two[precision], panel.start, weights, rows, &two, exactly);
         check_product(type, isa, kernels.four[precision], panel.start, weights, rows, &four, exactly);
         check_product(type, isa, kernels.tile_narrow[precision], tile.start, weights, rows, &four, exactly);
         check_product(type, isa, kernels.tile[precision], tile.start, weights, rows, &many, exactly);
         columns_free(one);
+        columns_free(two);
         columns_free(four);
         columns_free(many);
         guarded_free(tile);
     }
     if (kernels.one[CK_PRECISION_SPLIT_INT16] != NULL) {
         const columns one = columns_make(values, length, 1, CK_PRECISION_SPLIT_INT16, isa);
+        const columns two = columns_make(values, length, 2, CK_PRECISION_SPLIT_INT16, isa);
         const columns four = columns_make(values, length, 4, CK_PRECISION_SPLIT_INT16, isa);
         check_product(type, isa, kernels.one[CK_PRECISION_SPLIT_INT16], panel.start, weights, rows, &one, exactly);
+        check_product(type, isa, kernels.two[CK_PRECISION_SPLIT_INT16], panel.start, weights, rows, &two, exactly);
         check_product(type, isa, kernels.four[CK_PRECISION_SPLIT_INT16], panel.start, weights, rows, &four, exactly);
         columns_free(one);
+        columns_free(two);
         columns_free(four);
     }
     if (kernels.unpack[CK_PRECISION_WIDE_INT8] != NULL) {
@@ -358,40 +364,46 @@ static void check_panel(ck_type type, size_t rows, size_t length, const uint8_t 
     free(floats);
 }
 
-/* Whether number i of one vector and number i of the first of four are the same bits. */
-static bool is_same(const void *one, const void *four, size_t i) {
-    return memcmp((const uint8_t *)one + 4 * i, (const uint8_t *)four + 16 * i, 4) == 0;
+/* Whether number i of vector t, of n, and number i of that vector of four are the same bits. */
+static bool is_same(const void *few, size_t n, const void *four, size_t i, size_t t) {
+    return memcmp((const uint8_t *)few + 4 * (n * i + t), (const uint8_t *)four + 4 * (4 * i + t), 4) == 0;
 }
 
-/* One vector, which is packed in another way, is what it is beside others, however many blocks are left in the end, and
- * where one of them has no numbers. */
-static void check_one_vector(ck_precision precision, ck_isa isa) {
+/* One vector, or two, which are packed in another way, are what they are beside others, however many blocks are left in
+ * the end, and where one of them has no numbers. Where there is one row for two vectors, it stands for both. */
+static void check_few_vectors(ck_precision precision, ck_isa isa, size_t n, size_t rows) {
     for (size_t blocks = 1; blocks <= 17; blocks++) {
-        float values[17 * 32];
-        random_floats(values, 32 * blocks, 1);
+        float values[2 * 17 * 32];
+        random_floats(values, 32 * blocks * rows, 1);
         values[32 * (blocks / 2) + 5] = blocks % 2 == 0 ? -INFINITY : NAN;
-        const columns one = columns_pack(values, 32 * blocks, 1, 1, precision, isa);
-        const columns four = columns_pack(values, 32 * blocks, 1, 4, precision, isa);
-        for (size_t i = 0; i < 32 * blocks; i++) {
-            check(
-                integer(&one, precision, isa, i, 0) == integer(&four, precision, isa, i, 0),
-                "activation %zu of %zu blocks on %s", i, blocks, ck_isa_name(isa));
+        const columns few = columns_pack(values, 32 * blocks, rows, n, precision, isa);
+        const columns four = columns_pack(values, 32 * blocks, rows, 4, precision, isa);
+        for (size_t t = 0; t < n; t++) {
+            for (size_t i = 0; i < 32 * blocks; i++) {
+                check(
+                    integer(&few, precision, isa, i, t) == integer(&four, precision, isa, i, t),
+                    "activation %zu of vector %zu, %zu blocks on %s", i, t, blocks, ck_isa_name(isa));
+            }
+            for (size_t i = 0; i < 3 * blocks; i++) {
+                check(
+                    (i >= blocks || is_same(few.scales.start, n, four.scales.start, i, t)) &&
+                        is_same(few.totals.start, n, four.totals.start, i, t) &&
+                        is_same(few.sums.start, n, four.sums.start, i, t),
+                    "scale or sum %zu of vector %zu, %zu blocks on %s", i, t, blocks, ck_isa_name(isa));
+            }
         }
-        for (size_t i = 0; i < 3 * blocks; i++) {
-            check(
-                (i >= blocks || is_same(one.scales.start, four.scales.start, i)) &&
-                    is_same(one.totals.start, four.totals.start, i) && is_same(one.sums.start, four.sums.start, i),
-                "scale or sum %zu of %zu blocks on %s", i, blocks, ck_isa_name(isa));
-        }
-        columns_free(one);
+        columns_free(few);
         columns_free(four);
     }
 }
 
 bool test_panels(void) {
     FOR_EACH_ISA(isa) {
-        check_one_vector(CK_PRECISION_INT16, isa);
-        check_one_vector(CK_PRECISION_INT8, isa);
+        for (ck_precision precision = CK_PRECISION_INT16; precision <= CK_PRECISION_INT8; precision++) {
+            check_few_vectors(precision, isa, 1, 1);
+            check_few_vectors(precision, isa, 2, 1);
+            check_few_vectors(precision, isa, 2, 2);
+        }
     }
     static const uint8_t fills[] = {0x00, 0x80, 0x7f, 0xff};
     for (ck_type type = 0; type < CK_TYPE_COUNT; type++) {

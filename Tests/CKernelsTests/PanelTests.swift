@@ -418,8 +418,10 @@ struct PanelTests {
     func splitsInt16(type: ck_type, isa: ck_isa) {
         let isAVX2 = isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512
         let kernels = ck_panels(type, isa)
-        let products = unsafe [kernels.one, kernels.four].map { unsafe entry(of: $0, CK_PRECISION_SPLIT_INT16) != nil }
-        #expect(products == [Bool](repeating: isAVX2 && !Self.fullBytes.contains(type.name), count: 2))
+        let products = unsafe [kernels.one, kernels.two, kernels.four].map { table in
+            unsafe entry(of: table, CK_PRECISION_SPLIT_INT16) != nil
+        }
+        #expect(products == [Bool](repeating: isAVX2 && !Self.fullBytes.contains(type.name), count: 3))
     }
 
     @Test("Planes of bytes are the same integers as those of 16 bits", arguments: supportedISAs)
@@ -556,7 +558,8 @@ struct PanelTests {
         let kernels = ck_panels(panel.type, isa)
         for precision in [CK_PRECISION_INT8, CK_PRECISION_INT16] {
             for unsafe(count, table, takesTile) in unsafe [
-                (1, kernels.one, false), (4, kernels.four, false), (4, kernels.tile_narrow, true),
+                (1, kernels.one, false), (2, kernels.two, false), (4, kernels.four, false),
+                (4, kernels.tile_narrow, true),
                 (Int(entry(of: kernels.tile_vectors, precision)), kernels.tile, true),
             ] {
                 let product = try unsafe #require(entry(of: table, precision))
@@ -570,7 +573,7 @@ struct PanelTests {
                 }
             }
         }
-        for unsafe(count, table) in unsafe [(1, kernels.one), (4, kernels.four)] {
+        for unsafe(count, table) in unsafe [(1, kernels.one), (2, kernels.two), (4, kernels.four)] {
             guard let product = unsafe entry(of: table, CK_PRECISION_SPLIT_INT16) else { continue }
             try unsafe #require(ck_pack_columns(CK_PRECISION_SPLIT_INT16, isa) != nil)
             try unsafe checkProduct(panel, product, Columns((0..<count).map(vector), CK_PRECISION_SPLIT_INT16, isa))

@@ -258,8 +258,8 @@ typedef struct ck_columns {
 
 /* `rows` rows of floats, `stride` apart, become n vectors side by side; the last row stands for what is missing.
  * Buffers are big enough, `columns` is a multiple of 32 (WIDE_INT8, INT11 and PAIRED_INT8: of 64), 1 <= rows <= n, and
- * n is from 4 to CK_TILE_VECTORS, or 1 where panels meet such columns, not tiles alone. AMX_INT16: n is 16 or 32, and
- * `columns` a multiple of 64. AMX_BF16: n is 32. */
+ * n is from 4 to CK_TILE_VECTORS, or 1 or 2 where panels meet such columns, not tiles alone. AMX_INT16: n is 16 or 32,
+ * and `columns` a multiple of 64. AMX_BF16: n is 32. */
 typedef void (*ck_pack_columns_fn)(
     const float *x, size_t stride, size_t rows, size_t columns, size_t n, void *values, float *scales, int32_t *totals,
     float *sums);
@@ -284,9 +284,10 @@ typedef struct ck_panel_kernels {
     /* By ck_precision: a panel -> a tile, 64-byte aligned. Forms beyond INT8 are NULL where they have no tiles;
      * SPLIT_INT16 has none. */
     void (*unpack[CK_PRECISION_COUNT])(const void *panel, size_t columns, void *tile);
-    /* By ck_precision: products of a panel with 1 vector, with 4. Of the forms beyond INT8, SPLIT_INT16 alone has any,
-     * and is NULL where it has none. */
+    /* By ck_precision: products of a panel with 1 vector, with 2, with 4. Of the forms beyond INT8, SPLIT_INT16 alone
+     * has any, and is NULL where it has none. */
     ck_panel_fn one[CK_PRECISION_COUNT];
+    ck_panel_fn two[CK_PRECISION_COUNT];
     ck_panel_fn four[CK_PRECISION_COUNT];
     /* By ck_precision: products of a tile with `narrow_vectors`, with `tile_vectors`. */
     ck_panel_fn tile_narrow[CK_PRECISION_COUNT];

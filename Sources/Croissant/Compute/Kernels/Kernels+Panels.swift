@@ -94,8 +94,9 @@ extension Kernels {
     ) {
         let kernels = panelKernels(matrix.type)
         let products = unsafe GroupProducts(
-            width: Panel.vectorWidths[0], narrowWidth: 1, widest: Self.product(kernels.four, x.form),
-            narrow: Self.product(kernels.one, x.form), many: nil)
+            width: Panel.vectorWidths[0], narrowWidth: Panel.vectorWidths[1],
+            widest: Self.product(kernels.four, x.form), narrow: Self.product(kernels.two, x.form),
+            single: Self.product(kernels.one, x.form), many: nil)
         multiply(
             matrix.panels(panels), bytes: matrix.panelBytes, products, rows: matrix.rowCount(of: panels), x, groups,
             columns: 0..<x.columns, before: nil, into: y, at: offset, stride: stride, passing: false)
@@ -103,13 +104,26 @@ extension Kernels {
 
     /// What multiplies groups of some widths.
     @safe fileprivate struct GroupProducts {
-        /// The width of the widest groups, and that of others.
+        /// The width of the widest groups, and that of narrower ones.
         let width: Int
         let narrowWidth: Int
-        /// The kernel for the widest groups, that for others, and one for the widest groups and several tiles, if any.
+        /// The kernels for these groups, that for a token alone, if any, and one for the widest groups and several tiles,
+        /// if any.
         let widest: ck_panel_fn
         let narrow: ck_panel_fn
+        let single: ck_panel_fn?
         let many: ck_tiles_fn?
+
+        /// The kernel for groups of `width`.
+        @inline(__always)
+        func one(_ width: Int) -> ck_panel_fn {
+            if width == self.width { return unsafe widest }
+            if width == narrowWidth { return unsafe narrow }
+            guard width == 1, let single = unsafe single else {
+                preconditionFailure("nothing multiplies groups of \(width)")
+            }
+            return unsafe single
+        }
     }
 
     /// Products of the tiles that ``unpack(_:for:into:)`` makes of some panels, looked up once for all groups that meet
@@ -144,7 +158,7 @@ extension Kernels {
             products: GroupProducts(
                 width: Int(form.entry(of: kernels.tile_vectors)),
                 narrowWidth: Int(form.entry(of: kernels.narrow_vectors)), widest: Self.product(kernels.tile, form),
-                narrow: Self.product(kernels.tile_narrow, form), many: form.entry(of: kernels.tiles)))
+                narrow: Self.product(kernels.tile_narrow, form), single: nil, many: form.entry(of: kernels.tiles)))
     }
 
     /// The same as with panels, with their tiles, one after the other. Products of columns that are not the first ones are
@@ -182,7 +196,7 @@ extension Kernels {
                         group.tokens.lowerBound >= first && group.tokens.upperBound <= last,
                         "\(group) is not between the first and the last")
                     let next = index + 1 < groups.endIndex ? groups[index + 1] : next
-                    let own = group.width > 1 ? wideLookahead : lookahead
+                    let own = group.width == Panel.vectorWidths[0] ? wideLookahead : lookahead
                     // What meets another group next shall stay.
                     let ahead = next != nil && own.is_passing ? ck_lookahead() : own
                     var arguments = unsafe x.arguments(for: group, before: next, ahead: ahead)
@@ -202,11 +216,9 @@ extension Kernels {
         into y: UnsafeMutablePointer<Float>, stride: Int, passing passes: Bool
     ) {
         let tokens = group.tokens.count
-        let isWide = group.width == products.width
-        precondition(isWide || group.width == products.narrowWidth, "nothing multiplies groups of \(group.width)")
         let adds = columns.lowerBound > 0
-        let many = unsafe isWide ? products.many : nil
-        let one = unsafe isWide ? products.widest : products.narrow
+        let many = unsafe group.width == products.width ? products.many : nil
+        let one = unsafe products.one(group.width)
         let step = unsafe many == nil ? Panel.rows : rows + (Panel.rows - rows % Panel.rows) % Panel.rows
         for row in Swift.stride(from: 0, to: rows, by: step) {
             let tiles = unsafe weights + row / Panel.rows * bytes
