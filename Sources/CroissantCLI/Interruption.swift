@@ -43,15 +43,14 @@ enum Interruption {
         }
     }
 
-    /// Throws where the system has no threads for Dispatch, which would wait for them without a word: one that waits for
-    /// events, and one that handles them.
+    /// Throws where the system has no threads for Dispatch, which would wait for them without a word: one that waits
+    /// for events, and one that handles them.
     private static func checkThreads() throws {
-        // To begin threads takes half a millisecond: only where the limit may be near.
-        guard let limit = HostProcessors.threadLimit, limit < 1 << 12 else { return }
-        guard ThreadPool(threadCount: 3).threadCount == 3 else {
-            throw Failure(
-                "no threads: the system allows \(limit) in all", hint: "'ulimit -u' says how many a user may have")
-        }
+        // To begin threads takes half a millisecond: only where there may be none.
+        guard HostProcessors.mayLackThreads, ThreadPool(threadCount: 3).threadCount < 3 else { return }
+        throw Failure(
+            "no threads: the system gave fewer than 2",
+            hint: "'ulimit -u', 'ulimit -v' or the container's limit of tasks is low")
     }
 
     /// Throws if the user has asked to stop.

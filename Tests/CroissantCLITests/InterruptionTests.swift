@@ -120,4 +120,25 @@ struct InterruptionTests {
             """, environment: ["FIFO": Fixture.newPath("fifo"), "MODEL": Fixture.tiny])
         #expect(result.status == 143)
     }
+
+    #if os(Linux)
+    /// Runs the program as a user who may have so many threads: limits do not hold for the superuser.
+    private static func runAsNobody(threads: Int) throws -> RunResult {
+        try CLI.shell(
+            #"exec prlimit --nproc=\#(threads) setpriv --reuid=65534 --regid=65534 --clear-groups "$BIN" --version"#,
+            environment: ["OPENBLAS_NUM_THREADS": "1"])
+    }
+
+    private static let runsAsNobody = (try? runAsNobody(threads: 100))?.status == 0
+
+    @Test(
+        "Where the system has no threads to wait for signals, one line says so, instead of waiting for ever",
+        .enabled(if: runsAsNobody, "needs root, prlimit, setpriv, and folders that others may read"))
+    func noThreads() throws {
+        let run = try Self.runAsNobody(threads: 2)
+        #expect(run.status == 1 && run.output.isEmpty)
+        #expect(run.errorLines.first == "error: no threads: the system gave fewer than 2")
+        #expect(run.errorLines.count == 2 && run.errorLines.last?.hasPrefix("hint: 'ulimit -u'") == true)
+    }
+    #endif
 }

@@ -97,13 +97,20 @@ package enum HostProcessors {
         return threads
     }
 
-    /// The most threads that the user, or a control group of this process, may have: the least limit; nil where there is
-    /// none, or the kernel does not say.
-    package static var threadLimit: Int? {
-        let limits = SystemFile.text("/proc/self/limits")?.split(separator: "\n") ?? []
-        let name = "Max processes"
-        let own = limits.first { $0.hasPrefix(name) }?.dropFirst(name.count).split(separator: " ").first
-        return (ControlGroup.all(with: "pids").map(\.threadLimit) + [own.flatMap { Int($0) }]).compactMap { $0 }.min()
+    /// Whether a limit may be near that new threads count against: one of 4095 of them or fewer, for the user or for a
+    /// control group of this process, or any of the address space, which their stacks are in.
+    package static var mayLackThreads: Bool {
+        let limits = SystemFile.text("/proc/self/limits") ?? ""
+        if limit("Max address space", in: limits) != nil { return true }
+        let counts = ControlGroup.all(with: "pids").map(\.threadLimit) + [limit("Max processes", in: limits)]
+        return counts.contains { $0 ?? .max < 1 << 12 }
+    }
+
+    /// The limit of that name in a text like that of `/proc/self/limits`: lines with a limit, and what it may be raised
+    /// to; nil for none.
+    package static func limit(_ name: String, in text: String) -> Int? {
+        let line = text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+        return line?.dropFirst(name.count).split(separator: " ").first.flatMap { Int($0) }
     }
 
     /// The model name that the kernel gives.
