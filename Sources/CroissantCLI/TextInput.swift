@@ -38,23 +38,31 @@ package enum TextInput {
 
     /// All of standard input, when it is not a person at a terminal; `missing` says what to do instead.
     ///
-    /// Other programs leave a pipe open that they never write to: unless `isQuiet`, the user hears what is waited for.
+    /// Where that takes long, the user hears what is waited for, unless `isQuiet`: some programs leave a pipe open that
+    /// they never write to.
     static func standardInput(missing: String, isQuiet: Bool = false) throws -> String {
         guard isatty(STDIN_FILENO) == 0 else {
             throw Failure(missing, hint: "'--help' says how", status: 64)
         }
-        let reminder = DispatchWorkItem {
-            Console.hint("waiting for the end of standard input ('--help' says how else to give a text)")
-        }
-        if !isQuiet { DispatchQueue.global().asyncAfter(deadline: .now() + 2, execute: reminder) }
-        defer { reminder.cancel() }
         do {
-            return text(try bytes(of: .standardInput, "standard input", limit: limit), of: "standard input")
+            let data = try reminding(isQuiet ? nil : "waiting for the end of standard input") {
+                try bytes(of: .standardInput, "standard input", limit: limit)
+            }
+            return text(data, of: "standard input")
         } catch let failure as Failure {
             throw failure
         } catch {
             throw unreadable("standard input", error)
         }
+    }
+
+    /// What `wait` returns; where that takes longer than two seconds, `hint` is printed meanwhile.
+    private static func reminding<Result>(_ hint: String?, _ wait: () throws -> Result) rethrows -> Result {
+        guard let hint else { return try wait() }
+        let reminder = DispatchWorkItem { Console.hint(hint) }
+        DispatchQueue.global().asyncAfter(deadline: .now() + 2, execute: reminder)
+        defer { reminder.cancel() }
+        return try wait()
     }
 
     /// Everything up to the end, some of it at a time.

@@ -99,19 +99,34 @@ struct PipeTests {
         #expect(try CLI.shell(#""$BIN" -m "$MODEL" --ids 1 -n 2 -q <&-"#, environment: model).status == 0)
     }
 
+    /// A run whose standard input is open to be written, too, so that it has no end.
+    private func waiting(_ command: String) throws -> Running {
+        let open = #"mkfifo "$PIPE"; exec 3<>"$PIPE"; exec "$BIN" \#(command) <&3"#
+        let environment = ["BIN": CLI.executable.path(), "PIPE": Fixture.newPath("pipe")].merging(model) { $1 }
+        return try Running(["-c", open], executable: URL(filePath: "/bin/sh"), environment: environment)
+    }
+
     @Test(
         "Whoever leaves standard input open hears what is waited for",
-        arguments: ["generate -m \"$MODEL\"", "perplexity -m \"$MODEL\"", "tokenize -m \"$MODEL\"", ""])
+        arguments: [#"generate -m "$MODEL""#, #"perplexity -m "$MODEL""#, #"tokenize -m "$MODEL""#, ""])
     func openInput(command: String) throws {
-        let hint = "hint: waiting for the end of standard input ('--help' says how else to give a text)\n"
-        // Open to be written, too, so that it has no end.
-        let open = #"mkfifo "$PIPE"; exec 3<>"$PIPE"; exec "$BIN" "# + command
-        let environment = ["BIN": CLI.executable.path(), "PIPE": Fixture.newPath("pipe")].merging(model) { $1 }
-        let shell = URL(filePath: "/bin/sh")
-        let running = try Running(["-c", open + " <&3"], executable: shell, environment: environment)
-        try waitUntil("the hint") { running.error.current == Data(hint.utf8) }
+        let running = try waiting(command)
+        defer { running.signal(SIGKILL) }
+        try waitUntil("the hint") {
+            running.error.current == Data("hint: waiting for the end of standard input\n".utf8)
+        }
         running.signal(SIGINT)
         #expect(try running.finish().status == 130)
+    }
+
+    @Test("With -q nothing is said while standard input is open", arguments: [#"generate -m "$MODEL" -q"#, "-q"])
+    func quietInput(command: String) throws {
+        let running = try waiting(command)
+        defer { running.signal(SIGKILL) }
+        Thread.sleep(forTimeInterval: 4)
+        #expect(running.error.current.isEmpty)
+        running.signal(SIGINT)
+        #expect(try running.finish().error == "error: interrupted\n")
     }
 
     @Test("An empty standard input is an empty prompt")
