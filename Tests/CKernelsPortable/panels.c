@@ -376,8 +376,9 @@ static void check_few_vectors(ck_precision precision, ck_isa isa, size_t n, size
         float values[2 * 17 * 32];
         random_floats(values, 32 * blocks * rows, 1);
         values[32 * (blocks / 2) + 5] = blocks % 2 == 0 ? -INFINITY : NAN;
-        const columns few = columns_pack(values, 32 * blocks, rows, n, precision, isa);
-        const columns four = columns_pack(values, 32 * blocks, rows, 4, precision, isa);
+        const guarded x = guarded_copy(values, 32 * blocks * rows * sizeof(float));
+        const columns few = columns_pack(x.start, 32 * blocks, rows, n, precision, isa);
+        const columns four = columns_pack(x.start, 32 * blocks, rows, 4, precision, isa);
         for (size_t t = 0; t < n; t++) {
             for (size_t i = 0; i < 32 * blocks; i++) {
                 check(
@@ -394,6 +395,7 @@ static void check_few_vectors(ck_precision precision, ck_isa isa, size_t n, size
         }
         columns_free(few);
         columns_free(four);
+        guarded_free(x);
     }
 }
 

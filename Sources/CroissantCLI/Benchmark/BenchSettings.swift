@@ -41,7 +41,7 @@ struct BenchSettings: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Where weights are: auto, resident where there is room; mapped; resident. (default: auto)",
+            "Where weights are: auto (resident where there is room), mapped, resident. (default: auto)",
             valueName: "list"),
         transform: choices)
     var weights: [WeightPlacement?] = [nil]

@@ -15,8 +15,8 @@ struct MatrixMultiplyTests {
         [(.q8_0, 40), (.iq4_xs, 33)], [(.q4_0, 40), (.q5_1, 33), (.mxfp4, 17)],
     ]
 
-    /// Batches around the widths that kernels have: vectors of 1 and 4, tiles of a few, up to 32.
-    private static let batches = [1, 2, 3, 5, 8, 9, 12, 13, 31, 45]
+    /// Batches around the widths that kernels have: vectors of 1, 2 and 4, tiles of a few, up to 32.
+    private static let batches = [1, 2, 3, 5, 6, 8, 9, 12, 13, 31, 45]
 
     /// The largest error of any element, as a share of the length of its row times the length of its input: the rounding
     /// of floats, of 16 and of 8 bits.
@@ -49,7 +49,7 @@ struct MatrixMultiplyTests {
             for layout in [WeightLayout.rows, .panels] {
                 for batch in ActivationPrecision.allCases {
                     let product = try weights.product(layout, instructionSet, decode: .int16, batch: batch, threads: 2)
-                    for tokens in [4, 9, 12, 13, 32, 45] {
+                    for tokens in [2, 6, 9, 12, 13, 32, 45] {
                         let used = tokens <= CPUBackend.vectorProducts ? .int16 : batch
                         let error = try product.error(tokens: tokens)
                         #expect(

@@ -96,7 +96,7 @@ extension Kernels {
         let products = unsafe GroupProducts(
             width: Panel.vectorWidths[0], narrowWidth: Panel.vectorWidths[1],
             widest: Self.product(kernels.four, x.form), narrow: Self.product(kernels.two, x.form),
-            single: Self.product(kernels.one, x.form), many: nil)
+            single: Self.product(kernels.one, x.form), many: nil, ahead: lookahead, wideAhead: wideLookahead)
         multiply(
             matrix.panels(panels), bytes: matrix.panelBytes, products, rows: matrix.rowCount(of: panels), x, groups,
             columns: 0..<x.columns, before: nil, into: y, at: offset, stride: stride, passing: false)
@@ -107,12 +107,16 @@ extension Kernels {
         /// The width of the widest groups, and that of narrower ones.
         let width: Int
         let narrowWidth: Int
-        /// The kernels for these groups, that for a token alone, if any, and one for the widest groups and several tiles,
-        /// if any.
+        /// The kernels for these groups, that for a token alone, if any, and one for the widest groups and several
+        /// tiles, if any.
         let widest: ck_panel_fn
         let narrow: ck_panel_fn
         let single: ck_panel_fn?
         let many: ck_tiles_fn?
+        /// How far ahead of use weights are asked for, and those of the widest groups: not at all for tiles, which a
+        /// cache holds.
+        var ahead = ck_lookahead()
+        var wideAhead = ck_lookahead()
 
         /// The kernel for groups of `width`.
         @inline(__always)
@@ -196,7 +200,7 @@ extension Kernels {
                         group.tokens.lowerBound >= first && group.tokens.upperBound <= last,
                         "\(group) is not between the first and the last")
                     let next = index + 1 < groups.endIndex ? groups[index + 1] : next
-                    let own = group.width == Panel.vectorWidths[0] ? wideLookahead : lookahead
+                    let own = group.width == products.width ? products.wideAhead : products.ahead
                     // What meets another group next shall stay.
                     let ahead = next != nil && own.is_passing ? ck_lookahead() : own
                     var arguments = unsafe x.arguments(for: group, before: next, ahead: ahead)

@@ -26,7 +26,7 @@ package import GGUF
     private let integerAttention: ck_attention_tile_kernels
     /// By type id; nil for a type that stays in the layout of the file.
     private let panels: [ck_panel_kernels?]
-    /// How far ahead of use memory is asked for that meets one vector or two, and that as many as a panel can meet.
+    /// How far ahead of use memory is asked for: what meets one vector or two, and what meets as many as a panel can.
     let lookahead: ck_lookahead
     let wideLookahead: ck_lookahead
     /// Whether what batches yield goes past the caches. Only what a step of a ``ThreadPool`` does may ask for that: the
