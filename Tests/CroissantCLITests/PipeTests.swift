@@ -122,11 +122,11 @@ struct PipeTests {
     @Test("With -q nothing is said while standard input is open", arguments: [#"generate -m "$MODEL" -q"#, "-q"])
     func quietInput(command: String) throws {
         let running = try waiting(command)
-        defer { running.signal(SIGKILL) }
         Thread.sleep(forTimeInterval: 4)
-        #expect(running.error.current.isEmpty)
-        running.signal(SIGINT)
-        #expect(try running.finish().error == "error: interrupted\n")
+        // Not by Ctrl-C, which a program that has hardly begun on a busy machine does not know yet.
+        running.signal(SIGKILL)
+        let run = try running.finish()
+        #expect(run.status == -SIGKILL && run.output.isEmpty && run.error.isEmpty)
     }
 
     @Test("An empty standard input is an empty prompt")
