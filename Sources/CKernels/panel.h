@@ -93,11 +93,42 @@ CK_INLINE void ck_find_codes(const uint8_t codebook[16], size_t count, uint8_t *
     }
 }
 
-/* ---- Packing ------------------------------------------------------------------------------- */
+/* ---- Vectors of 64 bytes, which every compiler splits as the machine needs ------------------ */
 
-CK_INLINE void ck_put_u32(uint8_t *address, uint32_t value) {
-    memcpy(address, &value, sizeof value);
+typedef uint8_t ck_bytes64 __attribute__((vector_size(64)));
+typedef uint16_t ck_shorts32 __attribute__((vector_size(64)));
+typedef int16_t ck_signed_shorts32 __attribute__((vector_size(64)));
+typedef uint32_t ck_words8 __attribute__((vector_size(32)));
+
+/* Moves the bits of `mask` from bit `from` of every byte to bit `to`, and clears the others. Wider lanes shift what the
+ * mask takes away again: no instruction set shifts bytes. */
+CK_INLINE void ck_move_bits64(const ck_bytes64 *bytes, int from, int to, uint8_t mask, ck_bytes64 *out) {
+    const ck_shorts32 lanes = (ck_shorts32)*bytes;
+    *out = (ck_bytes64)(from < to ? lanes << (to - from) : lanes >> (from - to)) & (uint8_t)(mask << to);
 }
+
+/* Word j of eight rows, in lane r of words[j]; `rows` has a row in each vector. */
+CK_INLINE void ck_transpose_words(const ck_words8 rows[8], ck_words8 words[8]) {
+    ck_words8 pairs[8], fours[8];
+    CK_UNROLL
+    for (int r = 0; r < 8; r += 2) {
+        pairs[r] = __builtin_shufflevector(rows[r], rows[r + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        pairs[r + 1] = __builtin_shufflevector(rows[r], rows[r + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+    CK_UNROLL
+    for (int i = 0; i < 8; i++) {
+        const ck_words8 a = pairs[i / 4 * 4 + i / 2 % 2], b = pairs[i / 4 * 4 + i / 2 % 2 + 2];
+        fours[i] = i % 2 == 0 ? __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
+                              : __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+    CK_UNROLL
+    for (int j = 0; j < 4; j++) {
+        words[j] = __builtin_shufflevector(fours[j], fours[j + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        words[j + 4] = __builtin_shufflevector(fours[j], fours[j + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+}
+
+/* ---- Packing ------------------------------------------------------------------------------- */
 
 /* Bits of a word that lie together in a plane: `width` of them, from bit `bit` of the plane's bytes on, are those from
  * bit `to` on of the word's. */
@@ -156,21 +187,39 @@ CK_INLINE int ck_word_fields(int bits, int count, int j, ck_field fields[3]) {
 /* Words of sixteen rows in their planes, of 64 bytes each: `q` points at the first byte of row 0, rows are `stride`
  * apart. */
 CK_INLINE void ck_pack_words(int bits, int count, const uint8_t *q, size_t stride, uint8_t *out) {
-    for (size_t r = 0; r < CK_PANEL_ROWS; r++, q += stride) {
-        uint32_t planes[8] = {0};
+    ck_bytes64 words[8];
+    CK_UNROLL
+    for (size_t half = 0; half < 2; half++) {
+        ck_words8 rows[8], columns[8];
+        CK_UNROLL
+        for (size_t r = 0; r < 8; r++) {
+            rows[r] = (ck_words8){0};
+            memcpy(&rows[r], q + (8 * half + r) * stride, 4 * (size_t)count);
+        }
+        ck_transpose_words(rows, columns);
+        CK_UNROLL
         for (int j = 0; j < count; j++) {
-            const uint32_t word = ck_load_u32(q + 4 * j);
+            memcpy((uint8_t *)&words[j] + 32 * half, &columns[j], 32);
+        }
+    }
+    CK_UNROLL
+    for (int i = 0; i < count * bits / 8; i++) {
+        ck_bytes64 plane = {0};
+        CK_UNROLL
+        for (int j = 0; j < count; j++) {
             ck_field fields[3];
             const int number = ck_word_fields(bits, count, j, fields);
+            CK_UNROLL
             for (int k = 0; k < number; k++) {
-                const ck_field field = fields[k];
-                const uint32_t mask = 0x01010101u * ((1u << field.width) - 1);
-                planes[field.plane] |= (word >> field.to & mask) << field.bit;
+                if (fields[k].plane == i) {
+                    const uint8_t mask = (uint8_t)((1 << fields[k].width) - 1);
+                    ck_bytes64 moved;
+                    ck_move_bits64(&words[j], fields[k].to, fields[k].bit, mask, &moved);
+                    plane |= moved;
+                }
             }
         }
-        for (int i = 0; i < count * bits / 8; i++) {
-            ck_put_u32(out + 64 * i + 4 * r, planes[i]);
-        }
+        memcpy(out + 64 * i, &plane, sizeof plane);
     }
 }
 
@@ -201,18 +250,7 @@ CK_INLINE void ck_pack_panel(
     }
 }
 
-/* ---- Unpacking, with vectors of 64 bytes that every compiler splits as the machine needs ------ */
-
-typedef uint8_t ck_bytes64 __attribute__((vector_size(64)));
-typedef uint16_t ck_shorts32 __attribute__((vector_size(64)));
-typedef int16_t ck_signed_shorts32 __attribute__((vector_size(64)));
-
-/* Moves the bits of `mask` from bit `from` of every byte to bit `to`, and clears the others. Wider lanes shift what the
- * mask takes away again: no instruction set shifts bytes. */
-CK_INLINE void ck_move_bits64(const ck_bytes64 *bytes, int from, int to, uint8_t mask, ck_bytes64 *out) {
-    const ck_shorts32 lanes = (ck_shorts32)*bytes;
-    *out = (ck_bytes64)(from < to ? lanes << (to - from) : lanes >> (from - to)) & (uint8_t)(mask << to);
-}
+/* ---- Unpacking ------------------------------------------------------------------------------- */
 
 /* Word j of the `count` that ck_pack_words made planes of. */
 CK_INLINE void ck_unpack_word(int bits, int count, int j, const uint8_t *planes, ck_bytes64 *word) {
