@@ -90,7 +90,7 @@ CK_AVX2 CK_INLINE void ck_gemv256_256(
         }
         const uintptr_t ahead = ck_ahead(weights, row_bytes, first);
         for (size_t b = 0; b < columns / 256; b++) {
-            ck_prefetch(ahead + CK_ROWS * format.bytes * b, CK_ROWS * format.bytes);
+            ck_prefetch_far(ahead + CK_ROWS * format.bytes * b, CK_ROWS * format.bytes);
             const uint8_t *values = (const uint8_t *)x->values + 256 * width * b;
             __m256 activation_scales[2], activation_sums[2];
             for (size_t half = 0; half < 2; half++) {

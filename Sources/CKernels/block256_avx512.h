@@ -123,7 +123,7 @@ CK_AVX512 CK_INLINE void ck_gemv256_512(
         }
         const uintptr_t ahead = ck_ahead(weights, row_bytes, first);
         for (size_t b = 0; b < columns / 256; b++) {
-            ck_prefetch(ahead + CK_ROWS * format.bytes * b, CK_ROWS * format.bytes);
+            ck_prefetch_far(ahead + CK_ROWS * format.bytes * b, CK_ROWS * format.bytes);
             const uint8_t *values = (const uint8_t *)x->values + 256 * width * b;
             const __m512 eight = _mm512_castps256_ps512(_mm256_loadu_ps(x->scales + 8 * b));
             const __m512 activation_scales =

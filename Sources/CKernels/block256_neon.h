@@ -64,7 +64,7 @@ CK_NEON CK_INLINE void ck_gemv256_neon(
         }
         const uintptr_t ahead = ck_ahead(weights, row_bytes, first);
         for (size_t b = 0; b < columns / 256; b++) {
-            ck_prefetch(ahead + CK_ROWS * format.bytes * b, CK_ROWS * format.bytes);
+            ck_prefetch_far(ahead + CK_ROWS * format.bytes * b, CK_ROWS * format.bytes);
             /* The activations' scales for each group, and the sums of the activations as floats. */
             ck_sixteen_neon activation_scales, activation_sums;
             for (size_t k = 0; k < 4; k++) {

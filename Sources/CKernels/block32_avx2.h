@@ -147,7 +147,7 @@ CK_AVX2 CK_INLINE void ck_gemv32_256(
         }
         const uintptr_t ahead = ck_ahead(weights, row_bytes, first);
         for (size_t b = 0; b < columns / 32; b++) {
-            ck_prefetch(ahead + CK_ROWS * format.bytes * b, CK_ROWS * format.bytes);
+            ck_prefetch_far(ahead + CK_ROWS * format.bytes * b, CK_ROWS * format.bytes);
             const uint8_t *values = (const uint8_t *)x->values + 32 * width * b;
             ck_columns256 a = {.low = _mm256_loadu_si256((const void *)values)};
             a.high = width == 2 ? _mm256_loadu_si256((const void *)(values + 32)) : a.low;

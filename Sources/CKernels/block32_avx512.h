@@ -89,7 +89,7 @@ CK_AVX512 CK_INLINE void ck_gemv32_512(
         }
         const uintptr_t ahead = ck_ahead(weights, row_bytes, first);
         for (size_t b = 0; b < columns / 32; b++) {
-            ck_prefetch(ahead + CK_ROWS * format.bytes * b, CK_ROWS * format.bytes);
+            ck_prefetch_far(ahead + CK_ROWS * format.bytes * b, CK_ROWS * format.bytes);
             const uint8_t *values = (const uint8_t *)x->values + 32 * width * b;
             const __m512i a = width == 2 ? _mm512_loadu_si512(values)
                                          : _mm512_broadcast_i64x4(_mm256_loadu_si256((const void *)values));

@@ -14,7 +14,8 @@
 
 /* The memory to ask for while a group of rows is multiplied: the next group, but at least so many bytes ahead. The
  * processor does not foresee the next rows by itself, because each group begins four new short streams: without this
- * hint weights come from memory two to four times slower. */
+ * hint weights come from memory two to four times slower. It is asked for in the second-level cache: beside the
+ * activations the first one may have no room for so much. */
 CK_INLINE uintptr_t ck_ahead(const void *weights, size_t row_bytes, size_t first) {
     const size_t group = CK_ROWS * row_bytes;
     return (uintptr_t)weights + first * row_bytes + (group < 12288 ? 12288 : group);
@@ -141,7 +142,7 @@ CK_AVX2 CK_INLINE void ck_multiply_rows_avx2(
         const uintptr_t ahead = ck_ahead(rows, row_bytes, first);
         size_t i = 0;
         for (; i + 16 <= columns; i += 16) {
-            ck_prefetch(ahead + i / 16 * CK_ROWS * 16 * size, CK_ROWS * 16 * size);
+            ck_prefetch_far(ahead + i / 16 * CK_ROWS * 16 * size, CK_ROWS * 16 * size);
             const __m256 x0 = _mm256_loadu_ps(x + i), x1 = _mm256_loadu_ps(x + i + 8);
             for (size_t r = 0; r < CK_ROWS; r++) {
                 sums[r] = _mm256_fmadd_ps(load(row[r], i), x0, sums[r]);
@@ -178,7 +179,7 @@ CK_AVX512 CK_INLINE void ck_multiply_rows_avx512(
         const uintptr_t ahead = ck_ahead(rows, row_bytes, first);
         size_t i = 0;
         for (; i + 32 <= columns; i += 32) {
-            ck_prefetch(ahead + i / 32 * CK_ROWS * 32 * size, CK_ROWS * 32 * size);
+            ck_prefetch_far(ahead + i / 32 * CK_ROWS * 32 * size, CK_ROWS * 32 * size);
             const __m512 x0 = _mm512_loadu_ps(x + i), x1 = _mm512_loadu_ps(x + i + 16);
             for (size_t r = 0; r < CK_ROWS; r++) {
                 sums[r] = _mm512_fmadd_ps(load(row[r], i, 0xffff), x0, sums[r]);
@@ -213,7 +214,7 @@ CK_NEON CK_INLINE void ck_multiply_rows_neon(
         const uintptr_t ahead = ck_ahead(rows, row_bytes, first);
         size_t i = 0;
         for (; i + 8 <= columns; i += 8) {
-            ck_prefetch(ahead + i / 8 * CK_ROWS * 8 * size, CK_ROWS * 8 * size);
+            ck_prefetch_far(ahead + i / 8 * CK_ROWS * 8 * size, CK_ROWS * 8 * size);
             const float32x4_t x0 = vld1q_f32(x + i), x1 = vld1q_f32(x + i + 4);
             for (size_t r = 0; r < CK_ROWS; r++) {
                 sums[r] = vfmaq_f32(sums[r], load(row[r], i), x0);

@@ -63,7 +63,7 @@ CK_NEON CK_INLINE void ck_gemv_group_neon(
         }
         const uintptr_t ahead = ck_ahead(weights, row_bytes, first);
         for (size_t b = 0; b < columns / format.columns; b++) {
-            ck_prefetch(ahead + CK_ROWS * format.bytes * b, CK_ROWS * format.bytes);
+            ck_prefetch_far(ahead + CK_ROWS * format.bytes * b, CK_ROWS * format.bytes);
             for (size_t g = 0; g < format.columns / 32; g++) {
                 const size_t i = b * format.columns + 32 * g;
                 const uint8_t *a = (const uint8_t *)x->values + width * i;
