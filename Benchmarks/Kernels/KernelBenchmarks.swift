@@ -90,9 +90,10 @@ struct KernelBenchmarks: ParsableCommand {
         _ file: WeightFile, _ instructionSet: InstructionSet, _ layout: WeightLayout
     ) throws -> [BenchmarkRow] {
         var rows: [BenchmarkRow] = []
-        // Weights that are floats meet floats, whatever is asked for.
+        // Weights that are floats meet floats, whatever is asked for: f32 asks for the BLAS.
         let kernels = Kernels(instructionSet)
-        for precision in unique(activations.elements.map { kernels.precision(for: file.type, wanted: $0) }) {
+        let isAlike = kernels.multipliesFloats(file.type)
+        for precision in unique(activations.elements.map { isAlike && $0 != .f32 ? .int8 : $0 }) {
             let benchmark = try ProductBenchmark(
                 file, layout: layout, precision: precision, instructionSet: instructionSet,
                 threads: threads ?? HostProcessors.recommendedThreads, tokens: tokens.elements.max() ?? 1)

@@ -64,7 +64,9 @@ struct ProductBenchmark {
     ) throws {
         self.weights = weights
         self.layout = layout
-        backend = CPUBackend(instructionSet: instructionSet, threads: threads, activations: precision)
+        backend = CPUBackend(
+            instructionSet: instructionSet, threads: threads,
+            activations: Kernels(instructionSet).precision(for: weights.type, wanted: precision))
         let plans = weights.file.tensors.map { WeightPlan(tensor: $0, layout: layout) }
         let store = try WeightStore(file: weights.file, resident: plans, kernels: backend.kernels, pool: backend.pool)
         self.store = store

@@ -23,7 +23,7 @@ TARGET CK_INLINE lanes load_f32(const void *row, size_t i) {
 
 TARGET CK_INLINE lanes load_f16(const void *row, size_t i) {
 #if LANES == 16
-    return (lanes)ck_load_f16_avx512(row, i, 0xffff);
+    return (lanes)ck_load_f16_avx512(row, i);
 #elif LANES == 8
     return (lanes)ck_load_f16_avx2(row, i);
 #elif defined(__aarch64__)

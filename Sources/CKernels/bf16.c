@@ -1,5 +1,5 @@
 /* BF16: the upper halves of floats, little-endian, one after the other. */
-#include "float_rows.h"
+#include "float_products.h"
 #include "registry.h"
 
 CK_INLINE void dequantize_from(size_t first, const void *blocks, float *out, size_t columns) {
@@ -23,9 +23,7 @@ static void quantize_scalar(const float *values, void *blocks, size_t columns) {
     quantize_from(0, values, blocks, columns);
 }
 
-static void gemv_scalar(CK_GEMV_PARAMETERS) {
-    ck_multiply_rows_scalar(ck_load_bf16_scalar, weights, row_bytes, rows, columns, x->values, 1, y);
-}
+CK_FLOAT_PRODUCTS(scalar, , ck_load_bf16_scalar)
 
 #if defined(__x86_64__)
 
@@ -41,7 +39,7 @@ CK_AVX2 static void dequantize_avx2(const void *blocks, float *out, size_t colum
 CK_AVX512 static void dequantize_avx512(const void *blocks, float *out, size_t columns) {
     size_t i = 0;
     for (; i + 16 <= columns; i += 16) {
-        _mm512_storeu_ps(out + i, ck_load_bf16_avx512(blocks, i, 0xffff));
+        _mm512_storeu_ps(out + i, ck_load_bf16_avx512(blocks, i));
     }
     dequantize_from(i, blocks, out, columns);
 }
@@ -50,32 +48,23 @@ CK_AVX2 static void quantize_avx2(const float *values, void *blocks, size_t colu
     quantize_from(0, values, blocks, columns); /* integer operations only: the compiler widens them */
 }
 
-CK_AVX2 static void gemv_avx2(CK_GEMV_PARAMETERS) {
-    ck_multiply_rows_avx2(
-        ck_load_bf16_avx2, ck_load_bf16_scalar, sizeof(uint16_t), weights, row_bytes, rows, columns, x->values, 1, y);
-}
+CK_FLOAT_PRODUCTS(avx2, CK_AVX2, ck_load_bf16_avx2, ck_load_bf16_scalar, sizeof(uint16_t))
 
-CK_AVX512 static void gemv_avx512(CK_GEMV_PARAMETERS) {
-    ck_multiply_rows_avx512(
-        ck_load_bf16_avx512, sizeof(uint16_t), weights, row_bytes, rows, columns, x->values, 1, y);
-}
+CK_FLOAT_PRODUCTS(avx512, CK_AVX512, ck_load_bf16_avx512, ck_load_bf16_scalar, sizeof(uint16_t))
 #endif
 
 #if defined(__aarch64__)
 
 /* Conversions are integer operations only: the compiler widens those of any machine. */
-CK_NEON static void gemv_neon(CK_GEMV_PARAMETERS) {
-    ck_multiply_rows_neon(
-        ck_load_bf16_neon, ck_load_bf16_scalar, sizeof(uint16_t), weights, row_bytes, rows, columns, x->values, 1, y);
-}
+CK_FLOAT_PRODUCTS(neon, CK_NEON, ck_load_bf16_neon, ck_load_bf16_scalar, sizeof(uint16_t))
 #endif
 
 const ck_type_kernels ck_bf16_kernels[CK_ISA_COUNT] = {
-    [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, {gemv_scalar}},
+    [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, {gemv_scalar}, gemm_scalar},
 #if defined(__x86_64__)
-    [CK_ISA_AVX2] = {dequantize_avx2, quantize_avx2, {gemv_avx2}},
-    [CK_ISA_AVX512] = {dequantize_avx512, NULL, {gemv_avx512}},
+    [CK_ISA_AVX2] = {dequantize_avx2, quantize_avx2, {gemv_avx2}, gemm_avx2},
+    [CK_ISA_AVX512] = {dequantize_avx512, NULL, {gemv_avx512}, gemm_avx512},
 #elif defined(__aarch64__)
-    [CK_ISA_NEON] = {.gemv = {gemv_neon}},
+    [CK_ISA_NEON] = {.gemv = {gemv_neon}, .gemm = gemm_neon},
 #endif
 };

@@ -194,19 +194,21 @@ CK_INLINE uint32_t ck_pack_fifth32(const uint8_t q[32]) {
 
 /* The rows of a type's table. */
 #define CK_TABLE_PRODUCTS_SCALAR \
-    [CK_ISA_SCALAR] = {dequantize_scalar, NULL, {gemv_f32_scalar, gemv_int16_scalar, gemv_int8_scalar}}
-#define CK_TABLE_SCALAR32 \
-    [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, {gemv_f32_scalar, gemv_int16_scalar, gemv_int8_scalar}}
+    [CK_ISA_SCALAR] = {dequantize_scalar, NULL, .gemv = {gemv_f32_scalar, gemv_int16_scalar, gemv_int8_scalar}}
+#define CK_TABLE_SCALAR32                                                    \
+    [CK_ISA_SCALAR] = {                                                      \
+        dequantize_scalar, quantize_scalar,                                  \
+        .gemv = {gemv_f32_scalar, gemv_int16_scalar, gemv_int8_scalar}}
 #if defined(__x86_64__)
 #define CK_TABLE_PRODUCTS_X86                                                                                    \
-    [CK_ISA_AVX2] = {dequantize_avx2, NULL, {gemv_f32_avx2, gemv_int16_avx2, gemv_int8_avx2}},                   \
+    [CK_ISA_AVX2] = {dequantize_avx2, NULL, .gemv = {gemv_f32_avx2, gemv_int16_avx2, gemv_int8_avx2}},           \
     [CK_ISA_AVXVNNI] = {.gemv = {NULL, gemv_int16_avxvnni, gemv_int8_avxvnni}},                                  \
-    [CK_ISA_AVX512] = {dequantize_avx512, NULL, {gemv_f32_avx512}},                                              \
+    [CK_ISA_AVX512] = {dequantize_avx512, NULL, .gemv = {gemv_f32_avx512}},                                      \
     [CK_ISA_AVX512VNNI] = {.gemv = {NULL, gemv_int16_avx512vnni, gemv_int8_avx512vnni}}
 #define CK_TABLE_X86_32                                                                                          \
-    [CK_ISA_AVX2] = {dequantize_avx2, quantize_avx2, {gemv_f32_avx2, gemv_int16_avx2, gemv_int8_avx2}},          \
+    [CK_ISA_AVX2] = {dequantize_avx2, quantize_avx2, .gemv = {gemv_f32_avx2, gemv_int16_avx2, gemv_int8_avx2}},  \
     [CK_ISA_AVXVNNI] = {.gemv = {NULL, gemv_int16_avxvnni, gemv_int8_avxvnni}},                                  \
-    [CK_ISA_AVX512] = {dequantize_avx512, quantize_avx512, {gemv_f32_avx512}},                                   \
+    [CK_ISA_AVX512] = {dequantize_avx512, quantize_avx512, .gemv = {gemv_f32_avx512}},                           \
     [CK_ISA_AVX512VNNI] = {.gemv = {NULL, gemv_int16_avx512vnni, gemv_int8_avx512vnni}}
 #else
 #define CK_TABLE_PRODUCTS_X86

@@ -1,5 +1,5 @@
 /* F64: IEEE 754 binary64, little-endian, one after the other. Weights are rounded to floats as they are read. */
-#include "float_rows.h"
+#include "float_products.h"
 #include "registry.h"
 
 CK_INLINE float load_scalar(const void *row, size_t i) {
@@ -21,9 +21,7 @@ static void quantize_scalar(const float *values, void *blocks, size_t columns) {
     }
 }
 
-static void gemv_scalar(CK_GEMV_PARAMETERS) {
-    ck_multiply_rows_scalar(load_scalar, weights, row_bytes, rows, columns, x->values, 1, y);
-}
+CK_FLOAT_PRODUCTS(scalar, , load_scalar)
 
 #if defined(__x86_64__)
 
@@ -32,9 +30,7 @@ CK_AVX2 CK_INLINE __m256 load_avx2(const void *row, size_t i) {
     return _mm256_set_m128(_mm256_cvtpd_ps(_mm256_loadu_pd(values + 4)), _mm256_cvtpd_ps(_mm256_loadu_pd(values)));
 }
 
-CK_AVX2 static void gemv_avx2(CK_GEMV_PARAMETERS) {
-    ck_multiply_rows_avx2(load_avx2, load_scalar, sizeof(double), weights, row_bytes, rows, columns, x->values, 1, y);
-}
+CK_FLOAT_PRODUCTS(avx2, CK_AVX2, load_avx2, load_scalar, sizeof(double))
 #endif
 
 #if defined(__aarch64__)
@@ -45,16 +41,14 @@ CK_NEON CK_INLINE float32x4_t load_neon(const void *row, size_t i) {
     return vcvt_high_f32_f64(first, vreinterpretq_f64_u8(vld1q_u8(values + 16)));
 }
 
-CK_NEON static void gemv_neon(CK_GEMV_PARAMETERS) {
-    ck_multiply_rows_neon(load_neon, load_scalar, sizeof(double), weights, row_bytes, rows, columns, x->values, 1, y);
-}
+CK_FLOAT_PRODUCTS(neon, CK_NEON, load_neon, load_scalar, sizeof(double))
 #endif
 
 const ck_type_kernels ck_f64_kernels[CK_ISA_COUNT] = {
-    [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, {gemv_scalar}},
+    [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, {gemv_scalar}, gemm_scalar},
 #if defined(__x86_64__)
-    [CK_ISA_AVX2] = {.gemv = {gemv_avx2}},
+    [CK_ISA_AVX2] = {.gemv = {gemv_avx2}, .gemm = gemm_avx2},
 #elif defined(__aarch64__)
-    [CK_ISA_NEON] = {.gemv = {gemv_neon}},
+    [CK_ISA_NEON] = {.gemv = {gemv_neon}, .gemm = gemm_neon},
 #endif
 };

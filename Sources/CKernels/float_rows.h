@@ -1,5 +1,5 @@
-/* Products of rows of floats of any kind (F32, F16, BF16) with a vector of floats: gemv for those types, and the
- * scores of attention. A kind is a function that loads some of a row's elements as floats. */
+/* Rows of floats of any kind (F32, F16, BF16), and what every product of rows with a vector has in common. A kind is a
+ * function that loads some of a row's elements as floats. */
 #pragma once
 
 #include "isa.h"
@@ -61,19 +61,19 @@ CK_AVX2 CK_INLINE __m256 ck_load_bf16_avx2(const void *row, size_t i) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
 }
 
-/* Elements i to i + 15 where `mask` has a bit, 0 elsewhere. */
-typedef __m512 (*ck_load_avx512)(const void *row, size_t i, __mmask16 mask);
+/* Elements i to i + 15. */
+typedef __m512 (*ck_load_avx512)(const void *row, size_t i);
 
-CK_AVX512 CK_INLINE __m512 ck_load_f32_avx512(const void *row, size_t i, __mmask16 mask) {
-    return _mm512_maskz_loadu_ps(mask, (const uint8_t *)row + 4 * i);
+CK_AVX512 CK_INLINE __m512 ck_load_f32_avx512(const void *row, size_t i) {
+    return _mm512_loadu_ps((const float *)row + i);
 }
 
-CK_AVX512 CK_INLINE __m512 ck_load_f16_avx512(const void *row, size_t i, __mmask16 mask) {
-    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, (const uint8_t *)row + 2 * i));
+CK_AVX512 CK_INLINE __m512 ck_load_f16_avx512(const void *row, size_t i) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)((const uint8_t *)row + 2 * i)));
 }
 
-CK_AVX512 CK_INLINE __m512 ck_load_bf16_avx512(const void *row, size_t i, __mmask16 mask) {
-    const __m256i halves = _mm256_maskz_loadu_epi16(mask, (const uint8_t *)row + 2 * i);
+CK_AVX512 CK_INLINE __m512 ck_load_bf16_avx512(const void *row, size_t i) {
+    const __m256i halves = _mm256_loadu_si256((const void *)((const uint8_t *)row + 2 * i));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
 }
 
@@ -100,144 +100,30 @@ CK_NEON CK_INLINE float32x4_t ck_load_bf16_neon(const void *row, size_t i) {
 }
 #endif
 
-/* ---- y[r] = factor * dot(row r, x); `size` is that of an element ----------------------------- */
-
-CK_INLINE void ck_multiply_rows_scalar(
-    ck_load_scalar load, const void *rows, size_t row_bytes, size_t count, size_t columns, const float *x,
-    float factor, float *y) {
-    for (size_t r = 0; r < count; r++) {
-        const uint8_t *row = (const uint8_t *)rows + r * row_bytes;
-        /* As many as vectors have: an error of a unit in the last place for each term of a sum adds up where terms are
-         * alike. */
-        float sums[16] = {0};
-        size_t i = 0;
-        for (; i + 16 <= columns; i += 16) {
-            for (size_t lane = 0; lane < 16; lane++) {
-                sums[lane] += load(row, i + lane) * x[i + lane];
-            }
-        }
-        for (; i < columns; i++) {
-            sums[i % 16] += load(row, i) * x[i];
-        }
-        for (size_t width = 8; width > 0; width /= 2) {
-            for (size_t lane = 0; lane < width; lane++) {
-                sums[lane] += sums[lane + width];
-            }
-        }
-        y[r] = factor * sums[0];
-    }
-}
-
-#if defined(__x86_64__)
-CK_AVX2 CK_INLINE void ck_multiply_rows_avx2(
-    ck_load_avx2 load, ck_load_scalar load_one, size_t size, const void *rows, size_t row_bytes, size_t count,
-    size_t columns, const float *x, float factor, float *y) {
-    for (size_t first = 0; first < count; first += CK_ROWS) {
-        const uint8_t *row[CK_ROWS];
-        __m256 sums[CK_ROWS], more[CK_ROWS];
-        for (size_t r = 0; r < CK_ROWS; r++) {
-            row[r] = ck_row(rows, row_bytes, first + r, count);
-            sums[r] = more[r] = _mm256_setzero_ps();
-        }
-        const uintptr_t ahead = ck_ahead(rows, row_bytes, first);
-        size_t i = 0;
-        for (; i + 16 <= columns; i += 16) {
-            ck_prefetch_far(ahead + i / 16 * CK_ROWS * 16 * size, CK_ROWS * 16 * size);
-            const __m256 x0 = _mm256_loadu_ps(x + i), x1 = _mm256_loadu_ps(x + i + 8);
-            for (size_t r = 0; r < CK_ROWS; r++) {
-                sums[r] = _mm256_fmadd_ps(load(row[r], i), x0, sums[r]);
-                more[r] = _mm256_fmadd_ps(load(row[r], i + 8), x1, more[r]);
-            }
-        }
-        if (i + 8 <= columns) {
-            const __m256 x0 = _mm256_loadu_ps(x + i);
-            for (size_t r = 0; r < CK_ROWS; r++) {
-                sums[r] = _mm256_fmadd_ps(load(row[r], i), x0, sums[r]);
-            }
-            i += 8;
-        }
-        for (size_t r = 0; r < CK_ROWS && first + r < count; r++) {
-            float sum = ck_sum_avx2(_mm256_add_ps(sums[r], more[r]));
-            for (size_t tail = i; tail < columns; tail++) {
-                sum += load_one(row[r], tail) * x[tail];
-            }
-            y[first + r] = factor * sum;
-        }
-    }
-}
-
-CK_AVX512 CK_INLINE void ck_multiply_rows_avx512(
-    ck_load_avx512 load, size_t size, const void *rows, size_t row_bytes, size_t count, size_t columns, const float *x,
-    float factor, float *y) {
-    for (size_t first = 0; first < count; first += CK_ROWS) {
-        const uint8_t *row[CK_ROWS];
-        __m512 sums[CK_ROWS], more[CK_ROWS];
-        for (size_t r = 0; r < CK_ROWS; r++) {
-            row[r] = ck_row(rows, row_bytes, first + r, count);
-            sums[r] = more[r] = _mm512_setzero_ps();
-        }
-        const uintptr_t ahead = ck_ahead(rows, row_bytes, first);
-        size_t i = 0;
-        for (; i + 32 <= columns; i += 32) {
-            ck_prefetch_far(ahead + i / 32 * CK_ROWS * 32 * size, CK_ROWS * 32 * size);
-            const __m512 x0 = _mm512_loadu_ps(x + i), x1 = _mm512_loadu_ps(x + i + 16);
-            for (size_t r = 0; r < CK_ROWS; r++) {
-                sums[r] = _mm512_fmadd_ps(load(row[r], i, 0xffff), x0, sums[r]);
-                more[r] = _mm512_fmadd_ps(load(row[r], i + 16, 0xffff), x1, more[r]);
-            }
-        }
-        for (; i < columns; i += 16) {
-            const __mmask16 mask = ck_tail_mask(columns - i);
-            const __m512 x0 = _mm512_maskz_loadu_ps(mask, x + i);
-            for (size_t r = 0; r < CK_ROWS; r++) {
-                sums[r] = _mm512_fmadd_ps(load(row[r], i, mask), x0, sums[r]);
-            }
-        }
-        for (size_t r = 0; r < CK_ROWS && first + r < count; r++) {
-            y[first + r] = factor * _mm512_reduce_add_ps(_mm512_add_ps(sums[r], more[r]));
-        }
-    }
-}
-#endif
-
-#if defined(__aarch64__)
-CK_NEON CK_INLINE void ck_multiply_rows_neon(
-    ck_load_neon load, ck_load_scalar load_one, size_t size, const void *rows, size_t row_bytes, size_t count,
-    size_t columns, const float *x, float factor, float *y) {
-    for (size_t first = 0; first < count; first += CK_ROWS) {
-        const uint8_t *row[CK_ROWS];
-        float32x4_t sums[CK_ROWS], more[CK_ROWS];
-        for (size_t r = 0; r < CK_ROWS; r++) {
-            row[r] = ck_row(rows, row_bytes, first + r, count);
-            sums[r] = more[r] = vdupq_n_f32(0);
-        }
-        const uintptr_t ahead = ck_ahead(rows, row_bytes, first);
-        size_t i = 0;
-        for (; i + 8 <= columns; i += 8) {
-            ck_prefetch_far(ahead + i / 8 * CK_ROWS * 8 * size, CK_ROWS * 8 * size);
-            const float32x4_t x0 = vld1q_f32(x + i), x1 = vld1q_f32(x + i + 4);
-            for (size_t r = 0; r < CK_ROWS; r++) {
-                sums[r] = vfmaq_f32(sums[r], load(row[r], i), x0);
-                more[r] = vfmaq_f32(more[r], load(row[r], i + 4), x1);
-            }
-        }
-        for (size_t r = 0; r < CK_ROWS && first + r < count; r++) {
-            float sum = vaddvq_f32(vaddq_f32(sums[r], more[r]));
-            for (size_t tail = i; tail < columns; tail++) {
-                sum += load_one(row[r], tail) * x[tail];
-            }
-            y[first + r] = factor * sum;
-        }
-    }
-}
-#endif
-
 /* ---- Dot products of floats -------------------------------------------------------------- */
 
+CK_INLINE float ck_dot_row_scalar(ck_load_scalar load, const void *row, const float *x, size_t n) {
+    /* As many sums as vectors have: an error of a unit in the last place for each term adds up where they are alike. */
+    float sums[16] = {0};
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        for (size_t lane = 0; lane < 16; lane++) {
+            sums[lane] += load(row, i + lane) * x[i + lane];
+        }
+    }
+    for (; i < n; i++) {
+        sums[i % 16] += load(row, i) * x[i];
+    }
+    for (size_t width = 8; width > 0; width /= 2) {
+        for (size_t lane = 0; lane < width; lane++) {
+            sums[lane] += sums[lane + width];
+        }
+    }
+    return sums[0];
+}
+
 CK_INLINE float ck_dot_scalar(const float *a, const float *b, size_t n) {
-    float product;
-    ck_multiply_rows_scalar(ck_load_f32_scalar, a, 0, 1, n, b, 1, &product);
-    return product;
+    return ck_dot_row_scalar(ck_load_f32_scalar, a, b, n);
 }
 
 #if defined(__x86_64__)

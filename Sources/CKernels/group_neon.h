@@ -113,7 +113,7 @@ CK_NEON CK_INLINE void ck_gemv_group_neon(
 /* The rows of a type's table. I8mm has none of its own: its instruction multiplies two rows by two columns, and a
  * vector is only one. */
 #define CK_TABLE_NEON                                                                                                \
-    [CK_ISA_NEON] = {dequantize_neon, NULL, {gemv_f32_neon, gemv_int16_neon, gemv_int8_neon}},                       \
+    [CK_ISA_NEON] = {dequantize_neon, NULL, .gemv = {gemv_f32_neon, gemv_int16_neon, gemv_int8_neon}},               \
     [CK_ISA_NEON_DOTPROD] = {.gemv = {NULL, NULL, gemv_int8_neon_dotprod}}
 
 #else

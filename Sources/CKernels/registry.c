@@ -99,6 +99,9 @@ ck_type_kernels ck_kernels(ck_type type, ck_isa isa) {
         if (found.quantize == NULL) {
             found.quantize = below->quantize;
         }
+        if (found.gemm == NULL) {
+            found.gemm = below->gemm;
+        }
         for (int precision = 0; precision < CK_PRECISION_COUNT; precision++) {
             if (found.gemv[precision] == NULL) {
                 found.gemv[precision] = below->gemv[precision];

@@ -15,7 +15,7 @@
         ck_gemv_unpacked_scalar(FORMAT, UNPACK, true, CK_GEMV_ARGUMENTS);                                            \
     }
 #define CK_ROWS_UNPACKED_SCALAR(QUANTIZE) \
-    [CK_ISA_SCALAR] = {dequantize_scalar, QUANTIZE, {gemv_f32_scalar, gemv_int16_scalar, gemv_int8_scalar}}
+    [CK_ISA_SCALAR] = {dequantize_scalar, QUANTIZE, .gemv = {gemv_f32_scalar, gemv_int16_scalar, gemv_int8_scalar}}
 
 #if defined(__x86_64__)
 #define CK_DEFINE_UNPACKED_SIMD(FORMAT, UNPACK)                                                                      \
@@ -25,9 +25,9 @@
     CK_DEFINE_UNPACKED_GEMV(avxvnni, CK_AVXVNNI, FORMAT, UNPACK)                                                     \
     CK_DEFINE_UNPACKED_GEMV(avx512vnni, CK_AVX512VNNI, FORMAT, UNPACK)
 #define CK_ROWS_UNPACKED_SIMD                                                                                        \
-    [CK_ISA_AVX2] = {dequantize_avx2, NULL, {gemv_f32_avx2, gemv_int16_avx2, gemv_int8_avx2}},                       \
+    [CK_ISA_AVX2] = {dequantize_avx2, NULL, .gemv = {gemv_f32_avx2, gemv_int16_avx2, gemv_int8_avx2}},               \
     [CK_ISA_AVXVNNI] = {.gemv = {NULL, gemv_int16_avxvnni, gemv_int8_avxvnni}},                                      \
-    [CK_ISA_AVX512] = {dequantize_avx512, NULL, {gemv_f32_avx512}},                                                  \
+    [CK_ISA_AVX512] = {dequantize_avx512, NULL, .gemv = {gemv_f32_avx512}},                                          \
     [CK_ISA_AVX512VNNI] = {.gemv = {NULL, gemv_int16_avx512vnni, gemv_int8_avx512vnni}}
 #else
 #define CK_DEFINE_UNPACKED_SIMD(FORMAT, UNPACK) CK_DEFINE_NEON(FORMAT, UNPACK)

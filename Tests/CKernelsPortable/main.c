@@ -213,6 +213,58 @@ static bool test_gemv(void) {
     return finish_suite("products");
 }
 
+/* Multiplies rows of floats by several vectors, on every instruction set, and compares as test_product does. */
+static void test_batch(ck_type type, size_t rows, size_t columns, size_t vectors) {
+    const size_t bytes = row_size(type, columns), stride = rows + 1;
+    const guarded weights = guarded_allocate(rows * bytes + rows % 2), x = guarded_allocate(vectors * columns * 4);
+    float *floats = allocate(rows * columns * sizeof(float)), *y = allocate(vectors * stride * sizeof(float));
+    random_blocks(type, rows * columns, weights.start);
+    random_floats(x.start, vectors * columns, 1);
+    ck_kernels(type, CK_ISA_SCALAR).dequantize(weights.start, floats, rows * columns);
+    FOR_EACH_ISA(isa) {
+        memset(y, 0xff, vectors * stride * sizeof(float));
+        ck_kernels(type, isa).gemm(weights.start, bytes, rows, columns, x.start, vectors, y, stride);
+        for (size_t v = 0; v < vectors; v++) {
+            for (size_t r = 0; r < rows; r++) {
+                double sum = 0, magnitude = 0;
+                for (size_t i = 0; i < columns; i++) {
+                    const double term = (double)floats[r * columns + i] * ((const float *)x.start)[v * columns + i];
+                    sum += term;
+                    magnitude += fabs(term);
+                }
+                check(
+                    fabs((double)y[v * stride + r] - sum) <= 1e-6 * magnitude,
+                    "%s, row %zu of %zu, vector %zu of %zu, %zu columns on %s: %.9g for %.9g", ck_traits(type).name, r,
+                    rows, v, vectors, columns, ck_isa_name(isa), (double)y[v * stride + r], sum);
+            }
+            check(
+                isnan(y[v * stride + rows]), "%s on %s: wrote beyond its rows", ck_traits(type).name, ck_isa_name(isa));
+        }
+    }
+    free(floats);
+    free(y);
+    guarded_free(weights);
+    guarded_free(x);
+}
+
+static bool test_gemm(void) {
+    static const size_t lengths[] = {1, 17, 40, 63, 257}, row_counts[] = {1, 4, 9};
+    FOR_EACH_TYPE(type) {
+        if (ck_kernels(type, CK_ISA_SCALAR).gemm == NULL) {
+            continue;
+        }
+        for (size_t k = 0; k < COUNT(lengths); k++) {
+            for (size_t j = 0; j < COUNT(row_counts); j++) {
+                for (size_t vectors = 1; vectors < 10; vectors++) {
+                    test_batch(type, row_counts[j], lengths[k], vectors);
+                }
+            }
+        }
+        test_batch(type, 6, 40000, 7); /* a cache has room for one group of such rows */
+    }
+    return finish_suite("products of batches");
+}
+
 /* The largest weights and activations do not overflow, and sums of equal terms are as accurate as others: blocks of
  * equal bytes. */
 static bool test_extremes(void) {
@@ -681,6 +733,7 @@ int main(int argc, char **argv) {
     passed = test_dequantize() && passed;
     passed = test_quantize() && passed;
     passed = test_gemv() && passed;
+    passed = test_gemm() && passed;
     passed = test_extremes() && passed;
     passed = test_panels() && passed;
     passed = test_vectors() && passed;

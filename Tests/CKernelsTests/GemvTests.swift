@@ -156,6 +156,44 @@ struct GemvTests {
         }
     }
 
+    @Test(
+        "Rows of floats meet any number of vectors, at odd addresses", arguments: types.filter { $0.block == 1 },
+        supportedISAs)
+    func multipliesBatches(type: ck_type, isa: ck_isa) throws {
+        var random = Random(5)
+        let gemm = try #require(unsafe ck_kernels(type, isa).gemm)
+        // Rows of 40000 columns leave the cache room for one group of them.
+        for (columns, rows) in [(1, 3), (17, 5), (40, 4), (96, 1), (257, 9), (40_000, 6)] {
+            for vectors in columns > 300 ? [7] : Array(1...8) + [13, 30] {
+                let rowBytes = type.rowBytes(columns)
+                // One byte more makes the address odd that the guard behind the copy gives it.
+                let weights = randomBlocks(type, rows * columns, &random)
+                let floats = dequantized(type, weights, rows * columns)
+                let x = random.floats(vectors * columns)
+                let stride = rows + 2
+                var y = [Float](repeating: .nan, count: vectors * stride)
+                try unsafe withGuardedCopy(weights + [UInt8](repeating: 0xff, count: rows % 2)) { weights in
+                    try unsafe withGuardedCopy(x) { x in
+                        let x = unsafe x.assumingMemoryBound(to: Float.self)
+                        unsafe gemm(weights, rowBytes, rows, columns, x, vectors, &y, stride)
+                    }
+                }
+                for (index, value) in y.enumerated() {
+                    let (v, r) = index.quotientAndRemainder(dividingBy: stride)
+                    guard r < rows else {
+                        try #require(value.isNaN, "wrote between the results of vectors")
+                        continue
+                    }
+                    let terms = (0..<columns).map { Double(floats[r * columns + $0]) * Double(x[v * columns + $0]) }
+                    let error = abs(Double(value) - terms.reduce(0, +))
+                    try #require(
+                        error <= 1e-6 * terms.reduce(0) { $0 + abs($1) },
+                        "row \(r) of \(rows), vector \(v) of \(vectors), \(columns) columns")
+                }
+            }
+        }
+    }
+
     @Test("Types that are not quantised keep their activations floats", arguments: supportedISAs)
     func floatTypesHaveNoIntegerProducts(isa: ck_isa) {
         for type in types where type.block == 1 {

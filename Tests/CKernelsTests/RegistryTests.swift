@@ -43,6 +43,7 @@ struct RegistryTests {
         #expect(unsafe kernels.gemv.0 != nil)
         #expect(unsafe (kernels.gemv.1 != nil) == (kernels.gemv.2 != nil))
         #expect(unsafe (kernels.gemv.1 != nil) == !floatTypes.contains(type))
+        #expect(unsafe (kernels.gemm != nil) == floatTypes.contains(type))
     }
 
     @Test(
@@ -53,6 +54,12 @@ struct RegistryTests {
         let found = products(type, isa)
         #expect(Set(found.keys) == (floatTypes.contains(type) ? ["f32"] : ["f32", "int16", "int8"]))
         for (precision, product) in found { #expect(product != scalar[precision], "\(precision)") }
+        if floatTypes.contains(type) {
+            let gemm = unsafe [ck_kernels(type, isa).gemm, ck_kernels(type, CK_ISA_SCALAR).gemm].map { gemm in
+                unsafe gemm.map { unsafe unsafeBitCast($0, to: UInt.self) }
+            }
+            #expect(gemm[0] != gemm[1], "batches")
+        }
     }
 
     @Test(

@@ -125,6 +125,11 @@ typedef void (*ck_quantize_rows_fn)(
 typedef void (*ck_gemv_fn)(
     const void *weights, size_t row_bytes, size_t rows, size_t columns, const ck_activations *x, float *y);
 
+/* y[v * stride + r] = dot(row r, x + v * columns) for `rows` rows as above and `vectors` vectors. */
+typedef void (*ck_gemm_fn)(
+    const void *weights, size_t row_bytes, size_t rows, size_t columns, const float *x, size_t vectors, float *y,
+    size_t stride);
+
 /* What a weight type can do on one instruction set. */
 typedef struct ck_type_kernels {
     ck_dequantize_fn dequantize;
@@ -132,6 +137,8 @@ typedef struct ck_type_kernels {
     /* By ck_precision. Entries for F32 are always there; those for INT16 and INT8 are NULL for the types that are not
      * quantised (F32, F16, BF16, F64): their activations stay floats. Rows meet no others. */
     ck_gemv_fn gemv[CK_PRECISION_COUNT];
+    /* NULL for the types that are quantised: a batch does not meet them as floats before they are dequantised. */
+    ck_gemm_fn gemm;
 } ck_type_kernels;
 
 /* What a weight type is. */

@@ -2,12 +2,13 @@
 public enum PrefillMethod: String, Sendable, CaseIterable {
     /// Tiles of weights are dequantised to floats and multiplied by OpenBLAS: exact.
     case sgemm
-    /// Integer tiles. Tiles of weights are unpacked to integers and multiplied with activations rounded to 8 bits, with a
-    /// scale for 32 of them. With AVX2 and with AVX-512 VNNI, weights in blocks of 256 meet activations with a scale for
-    /// 64, and scales of weights are rounded too, so that results differ a little from other instruction sets'. With
-    /// AVX2, layers all of whose weights become full bytes (Q8_0, IQ4) meet activations of 11 bits with a scale for 64,
-    /// or of 16 where 64 does not divide a row: faster there, and more exact. With AMX, weights and activations become
-    /// bfloat16: faster there, and off by two thirds as much.
+    /// Integer tiles. Tiles of quantised weights are unpacked to integers and multiplied with activations rounded to 8
+    /// bits, with a scale for 32 of them; weights that are floats meet floats as they are. With AVX2 and with AVX-512
+    /// VNNI, weights in blocks of 256 meet activations with a scale for 64, and scales of weights are rounded too, so
+    /// that results differ a little from other instruction sets'. With AVX2, layers all of whose weights become full
+    /// bytes (Q8_0, IQ4) meet activations of 11 bits with a scale for 64, or of 16 where 64 does not divide a row: faster
+    /// there, and more exact. With AMX, weights and activations become bfloat16: faster there, and off by two thirds as
+    /// much.
     case int8
     /// The same with activations rounded to 16 bits: about half as fast, and all but exact. With AMX, weights are rounded
     /// to 16 bits, too, with a scale for 256 of them, as activations have there; where 64 does not divide a row, they are

@@ -22,8 +22,10 @@ package struct Linear: Sendable {
     let integerTiles: RowTiles
     /// The columns that they are multiplied in.
     let columnParts: [Range<Int>]
-    /// What batches meet as floats: rows that one worker dequantises at a time; of a gated layer likewise.
+    /// What batches meet as floats: rows that one worker multiplies at a time; of a gated layer likewise.
     let floatTiles: RowTiles
+    /// Whether a batch meets a part, of those in `floatTiles`, through the BLAS.
+    let isDequantized: [Bool]
     /// What activations of a batch are rounded to for `integerTiles`.
     let batchPrecision: ActivationPrecision
     /// The types of the matrices in `integerTiles`, and of those in panels.
@@ -50,6 +52,7 @@ package struct Linear: Sendable {
     ) {
         precondition(!parts.isEmpty && parts.allSatisfy { $0.columns == parts[0].columns }, "parts of different inputs")
         precondition(!isGated || parts.count == 2 && parts[0].rows == parts[1].rows, "not a gate and what it gates")
+        isDequantized = parts.map { Self.isDequantized($0.type, batchPrecision: batchPrecision) }
         let batchPrecision =
             isGated && Self.gatesFloats(parts.map(\.type), batchPrecision: batchPrecision) ? .f32 : batchPrecision
         self.parts = parts
@@ -73,6 +76,13 @@ package struct Linear: Sendable {
         batchPrecision == .f32 || !types.allSatisfy(Panel.exists)
     }
 
+    /// Whether weights of `type`, where a batch meets them as floats, do so through the BLAS: where that was asked for,
+    /// and where a quantised gate, or what it gates, has to because the other one is not quantised. Those that are not
+    /// meet floats as they are (see float_products.h).
+    package static func isDequantized(_ type: GGMLType, batchPrecision: ActivationPrecision) -> Bool {
+        batchPrecision == .f32 || Panel.exists(for: type)
+    }
+
     /// What the activations of a batch are really rounded to where they meet `part`: f32 for a type without panels.
     func batchActivations(of part: WeightMatrix) -> ActivationPrecision {
         Self.batchActivations(of: part, wanted: batchPrecision)
@@ -88,7 +98,7 @@ package struct Linear: Sendable {
     /// the last one does not keep the other threads waiting.
     static func chunkRows(columns: Int) -> Int { wholePanels(of: 1 << 16, columns: columns, atMost: 128) }
 
-    /// Rows in a tile of dequantised weights: a mebibyte, which the second-level cache holds, or what makes up for the
+    /// Rows in a tile of weights that a batch meets as floats: dequantised, a mebibyte, which the second-level cache holds, or what makes up for the
     /// packing of all activations that a BLAS begins each product with.
     package static func floatRows(columns: Int) -> Int {
         max(

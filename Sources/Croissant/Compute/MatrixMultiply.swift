@@ -64,7 +64,11 @@ extension CPUBackend {
             var indices = indices
             while let tile = layer.chunks.first(of: &indices) {
                 let matrix = layer.parts[tile.part]
-                if let precision = precisions[tile.part] {
+                if kernels.multipliesFloats(matrix.type) {
+                    kernels.multiply(
+                        matrix, rows: tile.rows, x.extracting(0..<tokens * columns), into: y, at: tile.offset,
+                        stride: layer.rows)
+                } else if let precision = precisions[tile.part] {
                     for token in 0..<tokens {
                         let vector =
                             precision == .f32
@@ -176,7 +180,7 @@ extension CPUBackend {
         return end
     }
 
-    /// Each worker dequantises a tile of rows into its own memory and multiplies all tokens with it.
+    /// Each worker multiplies all tokens with a tile of rows.
     private func multiplyFloats(
         _ layer: Linear, _ x: Span<Float>, tokens: Int, into y: inout FloatBuffer, gates: inout FloatBuffer,
         tiles: inout FloatBuffer
@@ -192,16 +196,16 @@ extension CPUBackend {
             let start = worker * workerFloats
             guard layer.isGated else {
                 multiply(
-                    layer.parts[tile.part], tile.rows, x, tokens: tokens, floats: tiles, at: start, into: y,
+                    layer, part: tile.part, tile.rows, x, tokens: tokens, floats: tiles, at: start, into: y,
                     at: tile.offset, stride: layer.rows)
                 return
             }
             let height = tile.rows.count
             let place = worker * workerGates
-            for (index, matrix) in layer.parts.enumerated() {
+            for part in layer.parts.indices {
                 multiply(
-                    matrix, tile.rows, x, tokens: tokens, floats: tiles, at: start, into: gates,
-                    at: place + index * height, stride: 2 * height)
+                    layer, part: part, tile.rows, x, tokens: tokens, floats: tiles, at: start, into: gates,
+                    at: place + part * height, stride: 2 * height)
             }
             kernels.siluMultiply(
                 gates, at: place, stride: 2 * height, rows: tokens, length: height, into: y, at: tile.offset,
@@ -209,13 +213,19 @@ extension CPUBackend {
         }
     }
 
-    /// Products of some rows of a matrix, as floats from `start` on, with all tokens.
+    /// Products of some rows of a matrix with all tokens: as they are, or dequantised to `floats` from `start` on.
     private func multiply(
-        _ matrix: WeightMatrix, _ rows: Range<Int>, _ x: Span<Float>, tokens: Int,
+        _ layer: Linear, part: Int, _ rows: Range<Int>, _ x: Span<Float>, tokens: Int,
         floats: borrowing SharedBuffer<Float>, at start: Int, into y: borrowing SharedBuffer<Float>, at offset: Int,
         stride: Int
     ) {
+        let matrix = layer.parts[part]
         let columns = matrix.columns
+        guard layer.isDequantized[part] else {
+            kernels.multiply(
+                matrix, rows: rows, x.extracting(0..<tokens * columns), into: y, at: offset, stride: stride)
+            return
+        }
         switch matrix.layout {
         case .rows:
             var floats = floats.slice(start..<start + rows.count * columns)

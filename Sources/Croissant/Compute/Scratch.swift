@@ -1,9 +1,11 @@
-import GGUF
+package import GGUF
 
 /// The sizes of the memory that operations use and leave behind.
 package struct ScratchShape: Sendable {
     /// Threads, each with scratch of its own.
     private let threads: Int
+    /// Whether batches meet dequantised weights, which the BLAS multiplies.
+    package private(set) var usesBLAS = false
     /// Floats of one thread's tile of dequantised weights.
     private var tileFloats = 0
     /// Bytes of one thread's tiles of unpacked weights, and of the panel that rows become on their way there.
@@ -71,18 +73,29 @@ package struct ScratchShape: Sendable {
             }
             let staging = plan.layout == .rows ? Panel.byteCount(of: tensor.type, columns: columns) : 0
             stagingBytes = max(stagingBytes, staging)
-        } else {
-            let rows = Linear.panels(of: 0..<min(tensor.rows, Linear.floatRows(columns: columns))).count * Panel.rows
-            include(tileFloats: rows * columns)
+        } else if Linear.isDequantized(tensor.type, batchPrecision: batch) {
+            include(dequantizedRows: tensor.rows, columns: columns)
         }
+    }
+
+    /// Makes room for a tile of dequantised rows.
+    private mutating func include(dequantizedRows rows: Int, columns: Int) {
+        usesBLAS = true
+        let height = min(rows, Linear.floatRows(columns: columns))
+        include(tileFloats: Linear.panels(of: 0..<height).count * Panel.rows * columns)
     }
 
     /// Makes room for the products of up to `batchSize` tokens with a gate and what it gates, each (rows, columns).
     ///
     /// - Parameters:
-    ///   - isFloat: whether batches meet floats.
+    ///   - types: those of the gate and of what it gates.
+    ///   - precision: what activations of a batch are held in, where the types allow it.
     ///   - kernels: what multiplies.
-    package mutating func include(gateRows rows: Int, columns: Int, batchSize: Int, isFloat: Bool, kernels: Kernels) {
+    package mutating func include(
+        gateRows rows: Int, columns: Int, batchSize: Int, types: [GGMLType], batch precision: ActivationPrecision,
+        kernels: Kernels
+    ) {
+        let isFloat = Linear.gatesFloats(types, batchPrecision: precision)
         let few = min(batchSize, CPUBackend.vectorProducts) * 2 * rows
         let tokens = isFloat ? batchSize : Panel.mostVectors
         let height =
@@ -91,6 +104,9 @@ package struct ScratchShape: Sendable {
             : kernels.tileSize(for: .int8).rows(columns: columns, isGated: true)
         let batch = batchSize > CPUBackend.vectorProducts ? threads * tokens * 2 * min(rows, height) : 0
         gateFloats = max(gateFloats, few, batch)
+        if isFloat, batch > 0, types.contains(where: { Linear.isDequantized($0, batchPrecision: precision) }) {
+            include(dequantizedRows: rows, columns: columns)
+        }
     }
 
     /// Makes room for `tileFloats` floats a thread.

@@ -174,23 +174,17 @@ public struct MemoryPlan: Sendable {
     func checkAddressSpace() throws(ModelError) {
         // Freed at once, and never touched: it costs a system call or two.
         _ = try Buffer<UInt8>.allocate(ownBytes, purpose: "the model and a session")
-        if usesBLAS { try BLAS.checkAddressSpace(threads: promptThreads, beside: ownBytes) }
+        if scratch.usesBLAS { try BLAS.checkAddressSpace(threads: promptThreads, beside: ownBytes) }
     }
 
     /// Throws where a session needs what the plan that the model was `loaded` with did not: more than its container may
     /// have, or the BLAS, which then has room for its buffers or never returns.
     func check(beyond loaded: MemoryPlan) throws(ModelError) {
         if ownBytes > loaded.ownBytes { try check(containerLimit: HostMemory.containerLimit) }
-        if usesBLAS, !loaded.usesBLAS {
+        if scratch.usesBLAS, !loaded.scratch.usesBLAS {
             try BLAS.checkAddressSpace(
                 threads: promptThreads, beside: cache.byteCount + activations.byteCount + scratch.byteCount)
         }
-    }
-
-    /// Whether batches meet floats: all of them, or those of types without panels.
-    private var usesBLAS: Bool {
-        guard batchSize > CPUBackend.vectorProducts else { return false }
-        return prefill == .sgemm || matrices.contains { !Panel.exists(for: $0.tensor.type) }
     }
 
     /// Whether resident weights and everything else are within the budget and, where it is ours to choose, leave the
@@ -283,8 +277,7 @@ private struct PlacedWeights {
         scratch.include(
             gateRows: configuration.feedForwardLength, columns: configuration.embeddingLength,
             batchSize: options.batchSize,
-            isFloat: Linear.gatesFloats(
-                tensors.filter { gates.contains($0.name) }.map(\.type), batchPrecision: options.prefill.precision),
+            types: tensors.filter { gates.contains($0.name) }.map(\.type), batch: options.prefill.precision,
             kernels: kernels)
         self.scratch = scratch
         byteCount =

@@ -27,6 +27,32 @@ extension Kernels {
         }
     }
 
+    /// Whether weights of `type` meet floats as they are, however many: those that are not quantised do.
+    package func multipliesFloats(_ type: GGMLType) -> Bool { unsafe kernels(type).gemm != nil }
+
+    /// y[offset + token * stride + i] = dot(row i of `rows`, x[token]), x being (tokens, columns), for a type that
+    /// ``multipliesFloats(_:)``.
+    package func multiply(
+        _ matrix: WeightMatrix, rows: Range<Int>, _ x: Span<Float>, into y: borrowing SharedBuffer<Float>,
+        at offset: Int, stride: Int
+    ) {
+        let tokens = x.count / matrix.columns
+        precondition(x.count == tokens * matrix.columns, "\(x.count) activations for \(matrix.columns) columns")
+        precondition(
+            tokens > 0 && offset >= 0 && rows.count <= stride && (tokens - 1) * stride + rows.count <= y.count - offset,
+            "\(rows.count) results of \(tokens) tokens do not fit")
+        guard let gemm = unsafe kernels(matrix.type).gemm else {
+            preconditionFailure("\(matrix.type.name) does not meet floats")
+        }
+        unsafe matrix.bytes(ofRows: rows).withUnsafeBytes { weights in
+            unsafe x.withUnsafeBufferPointer { x in
+                unsafe gemm(
+                    weights.baseAddress, matrix.rowBytes, rows.count, matrix.columns, x.baseAddress, tokens,
+                    y.base + offset, stride)
+            }
+        }
+    }
+
     /// Weights of `rows` as floats: out (rows, columns).
     package func dequantize(_ matrix: WeightMatrix, rows: Range<Int>, into out: inout MutableSpan<Float>) {
         dequantize(matrix.bytes(ofRows: rows), as: matrix.type, count: rows.count * matrix.columns, into: &out)
