@@ -229,7 +229,9 @@ CK_INLINE void ck_pack_panel(
     size_t columns, uint8_t *panel) {
     const int factor_words = ck_factor_words(format);
     ck_panel_source source[CK_PANEL_ROWS] = {0};
+    const uintptr_t ahead = (uintptr_t)weights + CK_PANEL_ROWS * row_bytes;
     for (size_t b = 0; b < columns / format.block; b++) {
+        ck_prefetch_far(ahead + CK_PANEL_ROWS * block_bytes * b, CK_PANEL_ROWS * block_bytes);
         for (size_t r = 0; r < rows; r++) {
             take((const uint8_t *)weights + r * row_bytes + b * block_bytes, &source[r]);
         }

@@ -20,6 +20,7 @@ static const ck_format256 format = {
 
 CK_INLINE void unpack_scalar(const void *address, uint8_t q[256]) {
     const ck_block_q5_k *block = address;
+    CK_UNROLL /* shifts that are constant, for which compilers have vectors */
     for (size_t k = 0; k < 8; k++) {
         for (size_t i = 0; i < 32; i++) {
             const uint8_t low = block->low[32 * (k / 2) + i] >> 4 * (k % 2) & 15;

@@ -28,8 +28,9 @@ package struct Linear: Sendable {
     let isDequantized: [Bool]
     /// What activations of a batch are rounded to for `integerTiles`.
     let batchPrecision: ActivationPrecision
-    /// The types of the matrices in `integerTiles`, and of those in panels.
+    /// The types of the matrices in `integerTiles`, of those that are quantised, and of those of them in panels.
     let integerTypes: [GGMLType]
+    let quantizedTypes: [GGMLType]
     let panelTypes: [GGMLType]
     /// What the activations of a batch are rounded to: f32 where no matrix meets integers. Tiles may take a form with more
     /// bits than 8, see ``ColumnForm``.
@@ -62,6 +63,7 @@ package struct Linear: Sendable {
         rows = parts.reduce(0) { $0 + $1.rows }
         let isInteger = parts.map { Self.batchActivations(of: $0, wanted: batchPrecision) != .f32 }
         integerTypes = zip(parts, isInteger).filter(\.1).map(\.0.type)
+        quantizedTypes = parts.map(\.type).filter(Panel.exists)
         panelTypes = parts.filter { $0.layout == .panels }.map(\.type)
         let partRows = parts.map(\.rows)
         chunks = RowTiles(of: partRows, height: Self.chunkRows(columns: columns))

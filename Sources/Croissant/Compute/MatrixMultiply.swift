@@ -1,5 +1,5 @@
 extension CPUBackend {
-    /// Batches of up to this many tokens are multiplied vector by vector; larger ones tile by tile.
+    /// Batches of up to this many tokens meet weights as they are held, or packed on the way; larger ones tile by tile.
     package static let vectorProducts = 8
 
     /// y (tokens, outputs) = x (tokens, columns) * transpose(layer), gated where the layer is.
@@ -14,73 +14,106 @@ extension CPUBackend {
             multiplyFloats(
                 layer, x.span, tokens: tokens, into: &y, gates: &scratch.gates, tiles: &scratch.floats)
         } else if layer.isGated {
-            multiplyVectors(layer, x.span, tokens: tokens, into: &scratch.gates, &scratch.packed, &scratch.quantized)
+            multiplyVectors(
+                layer, x.span, tokens: tokens, into: &scratch.gates, &scratch.packed, &scratch.quantized,
+                tiles: &scratch.tiles)
             kernels.siluMultiply(
                 scratch.gates.shared, at: 0, stride: layer.rows, rows: tokens, length: layer.outputs, into: y.shared,
                 at: 0, stride: layer.outputs)
         } else {
-            multiplyVectors(layer, x.span, tokens: tokens, into: &y, &scratch.packed, &scratch.quantized)
+            multiplyVectors(
+                layer, x.span, tokens: tokens, into: &y, &scratch.packed, &scratch.quantized, tiles: &scratch.tiles)
         }
     }
 
     // MARK: Decode
 
+    /// What some tokens meet of a part.
+    private enum Meeting {
+        /// Floats as they are.
+        case floats
+        /// Panels, into which rows are packed on the way.
+        case panels
+        /// Rows, one token after the other.
+        case rows(ActivationPrecision)
+    }
+
+    private func meeting(_ matrix: WeightMatrix, tokens: Int) -> Meeting {
+        if kernels.multipliesFloats(matrix.type) { return .floats }
+        if matrix.layout == .panels || Self.packsRows(tokens: tokens, activations) { return .panels }
+        return .rows(activations)
+    }
+
+    /// Whether so many tokens meet rows side by side, as panels: to pack these takes about as long as a token takes that
+    /// meets rows.
+    static func packsRows(tokens: Int, _ activations: ActivationPrecision) -> Bool {
+        tokens > 1 && activations != .f32
+    }
+
     /// Weights as they are stored, against activations that are rounded once.
     private func multiplyVectors(
         _ layer: Linear, _ x: Span<Float>, tokens: Int, into y: inout FloatBuffer, _ packed: inout PackedColumns,
-        _ quantized: inout QuantizedColumns
+        _ quantized: inout QuantizedColumns, tiles: inout Buffer<UInt8>
     ) {
         let columns = layer.columns
         var panels: (groups: [TokenGroup], form: ColumnForm)?
-        if !layer.panelTypes.isEmpty {
+        let types = Self.packsRows(tokens: tokens, activations) ? layer.quantizedTypes : layer.panelTypes
+        if !types.isEmpty {
             let groups = TokenGroup.split(tokens, widths: Panel.vectorWidths)
-            let form = kernels.panelForm(of: layer.panelTypes, precision: activations)
+            let form = kernels.panelForm(of: types, precision: activations)
             packed.pack(x, columns: columns, groups: groups, form: form, kernels: kernels, pool: pool)
             panels = (groups, form)
         }
-        let precisions = layer.parts.map { rowPrecision($0) }
-        if activations != .f32, precisions.contains(activations) {
-            for token in 0..<tokens {
-                let row = x.extracting(token * columns..<(token + 1) * columns)
-                quantized.store(row, at: token, precision: activations, kernels: kernels)
-            }
+        let meetings = layer.parts.map { meeting($0, tokens: tokens) }
+        if types.count < layer.quantizedTypes.count {
+            quantized.store(x.extracting(0..<columns), precision: activations, kernels: kernels)
         }
         multiplyChunks(
-            layer, x, quantized, packed, tokens: tokens, panels: panels, precisions: precisions, into: y.shared)
-    }
-
-    /// What the activations that meet the rows of `matrix` are held in; nil for panels.
-    private func rowPrecision(_ matrix: WeightMatrix) -> ActivationPrecision? {
-        matrix.layout == .panels ? nil : kernels.precision(for: matrix.type, wanted: activations)
+            layer, x, quantized, packed, tokens: tokens, panels: panels, meetings: meetings, into: y.shared,
+            tiles: tiles.shared)
     }
 
     private func multiplyChunks(
         _ layer: Linear, _ x: Span<Float>, _ quantized: borrowing QuantizedColumns, _ packed: borrowing PackedColumns,
-        tokens: Int, panels: (groups: [TokenGroup], form: ColumnForm)?, precisions: [ActivationPrecision?],
-        into y: borrowing SharedBuffer<Float>
+        tokens: Int, panels: (groups: [TokenGroup], form: ColumnForm)?, meetings: [Meeting],
+        into y: borrowing SharedBuffer<Float>, tiles: borrowing SharedBuffer<UInt8>
     ) {
         let columns = layer.columns
-        pool.parallelRanges(layer.chunks.count) { indices, _ in
+        let workerBytes = tiles.count / pool.threadCount / 64 * 64
+        pool.parallelRanges(layer.chunks.count) { indices, worker in
             var indices = indices
             while let tile = layer.chunks.first(of: &indices) {
                 let matrix = layer.parts[tile.part]
-                if kernels.multipliesFloats(matrix.type) {
+                switch meetings[tile.part] {
+                case .floats:
                     kernels.multiply(
                         matrix, rows: tile.rows, x.extracting(0..<tokens * columns), into: y, at: tile.offset,
                         stride: layer.rows)
-                } else if let precision = precisions[tile.part] {
+                case .panels:
+                    guard let panels else { preconditionFailure("no activations for panels") }
+                    let x = packed.batch(columns: columns, form: panels.form)
+                    if matrix.layout == .panels {
+                        kernels.multiply(
+                            matrix, panels: tile.panels, x, panels.groups[...], into: y, at: tile.offset,
+                            stride: layer.rows)
+                        continue
+                    }
+                    let staging = worker * workerBytes..<worker * workerBytes + matrix.panelBytes
+                    for (index, panel) in tile.panels.enumerated() {
+                        var bytes = tiles.slice(staging)
+                        kernels.pack(matrix, panel: panel, columns: 0..<columns, into: &bytes)
+                        kernels.multiply(
+                            matrix, panel: panel, packed: tiles.bytes(of: staging), x, panels.groups[...], into: y,
+                            at: tile.offset + index * Panel.rows, stride: layer.rows)
+                    }
+                case .rows(let precision):
                     for token in 0..<tokens {
                         let vector =
                             precision == .f32
                             ? ActivationVector(x.extracting(token * columns..<(token + 1) * columns))
-                            : quantized.vector(token, count: columns, precision: precision)
+                            : quantized.vector(count: columns, precision: precision)
                         kernels.multiply(matrix, rows: tile.rows, vector, into: y, at: token * layer.rows + tile.offset)
                     }
-                } else if let panels {
-                    let x = packed.batch(columns: columns, form: panels.form)
-                    kernels.multiply(
-                        matrix, panels: tile.panels, x, panels.groups[...], into: y, at: tile.offset, stride: layer.rows
-                    )
                 }
             }
         }

@@ -17,9 +17,8 @@ package struct ScratchShape: Sendable {
     fileprivate let attentionFloats: Int
     /// Floats of the parts that attention of a few tokens is put together from.
     private let partFloats: Int
-    /// The longest rows that vectors are quantised for, and how many vectors.
+    /// The longest rows that a vector is quantised for.
     fileprivate var quantizedColumns = 0
-    fileprivate var quantizedVectors = 0
     fileprivate var packed = PackedColumns.Shape()
 
     /// Scratch for attention alone: what it needs does not depend on the context.
@@ -51,7 +50,11 @@ package struct ScratchShape: Sendable {
                 tokens: vectors, columns: columns, widths: Panel.vectorWidths, form: ColumnForm(decode))
         case .rows where kernels.precision(for: tensor.type, wanted: decode) != .f32:
             quantizedColumns = max(quantizedColumns, columns)
-            quantizedVectors = vectors
+            if CPUBackend.packsRows(tokens: vectors, decode) {
+                packed.include(
+                    tokens: vectors, columns: columns, widths: Panel.vectorWidths, form: ColumnForm(decode))
+                stagingBytes = max(stagingBytes, Panel.byteCount(of: tensor.type, columns: columns))
+            }
         case .rows: break
         }
         guard batchSize > CPUBackend.vectorProducts else { return }
@@ -125,7 +128,7 @@ package struct Scratch: ~Copyable {
     var attention: FloatBuffer
     /// Floats of one thread's set.
     let attentionFloats: Int
-    /// The input of a product with rows, quantised.
+    /// The input of a product of one vector with rows, quantised.
     var quantized: QuantizedColumns
     /// The input of a product with panels, quantised.
     var packed: PackedColumns
@@ -136,7 +139,7 @@ package struct Scratch: ~Copyable {
         let tiles = try Buffer<UInt8>.allocate(shape.tiles, purpose: "unpacked weights")
         let gates = try FloatBuffer.allocate(shape.gateFloats, purpose: "gates")
         let attention = try FloatBuffer.allocate(shape.attention, purpose: "attention tiles")
-        let quantized = try QuantizedColumns(capacity: shape.quantizedColumns, vectors: shape.quantizedVectors)
+        let quantized = try QuantizedColumns(capacity: shape.quantizedColumns)
         let packed = try PackedColumns(shape.packed)
         self.floats = floats
         self.tiles = tiles
@@ -163,6 +166,6 @@ extension ScratchShape {
     /// Bytes that ``Scratch`` will allocate.
     package var byteCount: Int {
         (floats + gateFloats + attention) * MemoryLayout<Float>.stride + tiles
-            + QuantizedColumns.byteCount(capacity: quantizedColumns, vectors: quantizedVectors) + packed.byteCount
+            + QuantizedColumns.byteCount(capacity: quantizedColumns) + packed.byteCount
     }
 }

@@ -92,14 +92,32 @@ extension Kernels {
         _ matrix: WeightMatrix, panels: Range<Int>, _ x: PackedBatch, _ groups: ArraySlice<TokenGroup>,
         into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
     ) {
-        let kernels = panelKernels(matrix.type)
-        let products = unsafe GroupProducts(
-            width: Panel.vectorWidths[0], narrowWidth: Panel.vectorWidths[1],
-            widest: Self.product(kernels.four, x.form), narrow: Self.product(kernels.two, x.form),
-            single: Self.product(kernels.one, x.form), many: nil, ahead: lookahead, wideAhead: wideLookahead)
+        var products = panelProducts(of: matrix.type, x.form)
+        products.ahead = lookahead
+        products.wideAhead = wideLookahead
         multiply(
             matrix.panels(panels), bytes: matrix.panelBytes, products, rows: matrix.rowCount(of: panels), x, groups,
             columns: 0..<x.columns, before: nil, into: y, at: offset, stride: stride, passing: false)
+    }
+
+    /// The same with one panel, which the rows of `matrix` have just been packed into.
+    func multiply(
+        _ matrix: WeightMatrix, panel index: Int, packed panel: RawSpan, _ x: PackedBatch,
+        _ groups: ArraySlice<TokenGroup>, into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
+    ) {
+        checkPanel(panel, matrix.type, x.columns)
+        multiply(
+            panel, bytes: panel.byteCount, panelProducts(of: matrix.type, x.form),
+            rows: matrix.rowCount(of: index..<index + 1), x, groups, columns: 0..<x.columns, before: nil, into: y,
+            at: offset, stride: stride, passing: false)
+    }
+
+    private func panelProducts(of type: GGMLType, _ form: ColumnForm) -> GroupProducts {
+        let kernels = panelKernels(type)
+        return unsafe GroupProducts(
+            width: Panel.vectorWidths[0], narrowWidth: Panel.vectorWidths[1],
+            widest: Self.product(kernels.four, form), narrow: Self.product(kernels.two, form),
+            single: Self.product(kernels.one, form), many: nil)
     }
 
     /// What multiplies groups of some widths.
@@ -113,8 +131,8 @@ extension Kernels {
         let narrow: ck_panel_fn
         let single: ck_panel_fn?
         let many: ck_tiles_fn?
-        /// How far ahead of use weights are asked for, and those of the widest groups: not at all for tiles, which a
-        /// cache holds.
+        /// How far ahead of use weights are asked for, and those of the widest groups: not at all where a cache holds
+        /// them, as tiles.
         var ahead = ck_lookahead()
         var wideAhead = ck_lookahead()
 
