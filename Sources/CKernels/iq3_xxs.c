@@ -121,7 +121,7 @@ CK_INLINE void codes_scalar(const void *block, uint8_t q[256]) {
 
 static const ck_panel_format panel_format = {
     .bits = 4, .group = 32, .block = 256, .offset = 128, .exponent = -2, .factor_bits = 8,
-    .codebook = codebook};
+    .codebook = codebook, .is_packed_slowly = true};
 CK_DEFINE_PANELS256(format, codes_scalar, groups_scalar)
 
 const ck_panel_row ck_iq3_xxs_panels = {&panel_format, {CK_TABLE_PANELS}};

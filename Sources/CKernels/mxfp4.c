@@ -56,7 +56,8 @@ static void quantize(const float *values, void *blocks, size_t columns) {
 CK_DEFINE_UNPACKED(mxfp4, format, unpack, quantize)
 
 static const ck_panel_format panel_format = {
-    .bits = 4, .group = 32, .block = 32, .offset = 128, .scale = CK_PANEL_BF16, .codebook = ck_e2m1_codebook};
+    .bits = 4, .group = 32, .block = 32, .offset = 128, .scale = CK_PANEL_BF16, .codebook = ck_e2m1_codebook,
+    .is_packed_slowly = true};
 
 CK_INLINE void take_header(const void *address, ck_panel_source *out) {
     const ck_block_mxfp4 *block = address;

@@ -29,7 +29,7 @@ CK_DEFINE_UNPACKED(nvfp4, format, unpack, NULL)
 
 static const ck_panel_format panel_format = {
     .bits = 4, .group = 16, .block = 64, .offset = 128, .scale = CK_PANEL_NONE, .exponent = -1, .factor_bits = 8,
-    .codebook = ck_e2m1_codebook};
+    .codebook = ck_e2m1_codebook, .is_packed_slowly = true};
 
 CK_INLINE void take_header(const void *address, ck_panel_source *out) {
     const ck_block_nvfp4 *block = address;

@@ -51,6 +51,7 @@ typedef struct ck_panel_format {
     uint8_t factor_offset;   /* subtracted from factors of scales */
     /* What q stands for: sixteen ascending bytes, 128 more than the weights, the rest 255; NULL: itself. */
     const uint8_t *codebook;
+    bool is_packed_slowly;   /* weights become codes one by one, see ck_panel_traits */
 } ck_panel_format;
 
 /* Words that hold the factors of a block. */
@@ -229,9 +230,14 @@ CK_INLINE void ck_pack_panel(
     size_t columns, uint8_t *panel) {
     const int factor_words = ck_factor_words(format);
     ck_panel_source source[CK_PANEL_ROWS] = {0};
+    /* Whole rows lie one behind the other, and the next panel's behind them: they are asked for in the second-level
+     * cache, from which sixteen short streams are no slower than a long one. */
     const uintptr_t ahead = (uintptr_t)weights + CK_PANEL_ROWS * row_bytes;
+    const bool is_whole = columns / format.block * block_bytes == row_bytes;
     for (size_t b = 0; b < columns / format.block; b++) {
-        ck_prefetch_far(ahead + CK_PANEL_ROWS * block_bytes * b, CK_PANEL_ROWS * block_bytes);
+        if (is_whole) {
+            ck_prefetch_far(ahead + CK_PANEL_ROWS * block_bytes * b, CK_PANEL_ROWS * block_bytes);
+        }
         for (size_t r = 0; r < rows; r++) {
             take((const uint8_t *)weights + r * row_bytes + b * block_bytes, &source[r]);
         }

@@ -134,6 +134,7 @@ ck_panel_traits ck_panel_sizes(uint32_t type) {
     return (ck_panel_traits){
         .block = format.block,
         .block_bytes = (uint32_t)ck_panel_block_bytes(format),
+        .is_packed_slowly = format.is_packed_slowly,
     };
 }
 

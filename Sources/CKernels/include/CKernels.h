@@ -125,7 +125,8 @@ typedef void (*ck_quantize_rows_fn)(
 typedef void (*ck_gemv_fn)(
     const void *weights, size_t row_bytes, size_t rows, size_t columns, const ck_activations *x, float *y);
 
-/* y[v * stride + r] = dot(row r, x + v * columns) for `rows` rows as above and `vectors` vectors. */
+/* y[v * stride + r] = dot(row r, x + v * columns) for `rows` rows as above and one vector or more. Rows may lie at any
+ * address; `stride` is `rows` or more, and nothing is written between the results of two vectors. */
 typedef void (*ck_gemm_fn)(
     const void *weights, size_t row_bytes, size_t rows, size_t columns, const float *x, size_t vectors, float *y,
     size_t stride);
@@ -134,10 +135,9 @@ typedef void (*ck_gemm_fn)(
 typedef struct ck_type_kernels {
     ck_dequantize_fn dequantize;
     ck_quantize_fn quantize;
-    /* By ck_precision. Entries for F32 are always there; those for INT16 and INT8 are NULL for the types that are not
-     * quantised (F32, F16, BF16, F64): their activations stay floats. Rows meet no others. */
+    /* By ck_precision; NULL for the types that are not quantised (F32, F16, BF16, F64). */
     ck_gemv_fn gemv[CK_PRECISION_COUNT];
-    /* NULL for the types that are quantised: a batch does not meet them as floats before they are dequantised. */
+    /* NULL for all others. */
     ck_gemm_fn gemm;
 } ck_type_kernels;
 
@@ -313,10 +313,11 @@ typedef struct ck_panel_kernels {
     bool favours_int16;
 } ck_panel_kernels;
 
-/* Sizes of a type's panels. */
+/* Sizes of a type's panels, and whether to pack rows takes several times as long as to multiply them. */
 typedef struct ck_panel_traits {
     uint32_t block;       /* columns in a block; 0 for a type that stays in the layout of the file */
     uint32_t block_bytes; /* bytes of a block of a panel */
+    bool is_packed_slowly;
 } ck_panel_traits;
 
 /* Sizes of the panels of `type`. Any integer may be asked for. */

@@ -25,13 +25,11 @@ package struct Linear: Sendable {
     /// What batches meet as floats: rows that one worker multiplies at a time; of a gated layer likewise.
     let floatTiles: RowTiles
     /// Whether a batch meets a part, of those in `floatTiles`, through the BLAS.
-    let isDequantized: [Bool]
+    let meetsBLAS: [Bool]
     /// What activations of a batch are rounded to for `integerTiles`.
     let batchPrecision: ActivationPrecision
-    /// The types of the matrices in `integerTiles`, of those that are quantised, and of those of them in panels.
+    /// The types of the matrices in `integerTiles`.
     let integerTypes: [GGMLType]
-    let quantizedTypes: [GGMLType]
-    let panelTypes: [GGMLType]
     /// What the activations of a batch are rounded to: f32 where no matrix meets integers. Tiles may take a form with more
     /// bits than 8, see ``ColumnForm``.
     var batchActivations: ActivationPrecision { integerTiles.isEmpty ? .f32 : batchPrecision }
@@ -53,7 +51,7 @@ package struct Linear: Sendable {
     ) {
         precondition(!parts.isEmpty && parts.allSatisfy { $0.columns == parts[0].columns }, "parts of different inputs")
         precondition(!isGated || parts.count == 2 && parts[0].rows == parts[1].rows, "not a gate and what it gates")
-        isDequantized = parts.map { Self.isDequantized($0.type, batchPrecision: batchPrecision) }
+        meetsBLAS = parts.map { Self.meetsBLAS($0.type, batchPrecision: batchPrecision) }
         let batchPrecision =
             isGated && Self.gatesFloats(parts.map(\.type), batchPrecision: batchPrecision) ? .f32 : batchPrecision
         self.parts = parts
@@ -63,8 +61,6 @@ package struct Linear: Sendable {
         rows = parts.reduce(0) { $0 + $1.rows }
         let isInteger = parts.map { Self.batchActivations(of: $0, wanted: batchPrecision) != .f32 }
         integerTypes = zip(parts, isInteger).filter(\.1).map(\.0.type)
-        quantizedTypes = parts.map(\.type).filter(Panel.exists)
-        panelTypes = parts.filter { $0.layout == .panels }.map(\.type)
         let partRows = parts.map(\.rows)
         chunks = RowTiles(of: partRows, height: Self.chunkRows(columns: columns))
         let tiled = isGated ? [partRows[0]] : partRows
@@ -78,10 +74,10 @@ package struct Linear: Sendable {
         batchPrecision == .f32 || !types.allSatisfy(Panel.exists)
     }
 
-    /// Whether weights of `type`, where a batch meets them as floats, do so through the BLAS: where that was asked for,
-    /// and where a quantised gate, or what it gates, has to because the other one is not quantised. Those that are not
-    /// meet floats as they are (see float_products.h).
-    package static func isDequantized(_ type: GGMLType, batchPrecision: ActivationPrecision) -> Bool {
+    /// Whether a batch meets weights of `type` through the BLAS, where it meets them as floats: where that was asked for,
+    /// and where they are quantised and what gates them, or what they gate, is not. Weights that are not quantised meet
+    /// floats as they are otherwise (see float_products.h).
+    package static func meetsBLAS(_ type: GGMLType, batchPrecision: ActivationPrecision) -> Bool {
         batchPrecision == .f32 || Panel.exists(for: type)
     }
 
@@ -100,8 +96,8 @@ package struct Linear: Sendable {
     /// the last one does not keep the other threads waiting.
     static func chunkRows(columns: Int) -> Int { wholePanels(of: 1 << 16, columns: columns, atMost: 128) }
 
-    /// Rows in a tile of weights that a batch meets as floats: dequantised, a mebibyte, which the second-level cache holds, or what makes up for the
-    /// packing of all activations that a BLAS begins each product with.
+    /// Rows in a tile of weights that a batch meets as floats. Dequantised, they are a mebibyte, which the second-level
+    /// cache holds, or what makes up for the packing of all activations that a BLAS begins each product with.
     package static func floatRows(columns: Int) -> Int {
         max(
             wholePanels(of: 1 << 18, columns: columns, atMost: 256),

@@ -1,3 +1,5 @@
+import GGUF
+
 extension CPUBackend {
     /// Batches of up to this many tokens meet weights as they are held, or packed on the way; larger ones tile by tile.
     package static let vectorProducts = 8
@@ -28,45 +30,48 @@ extension CPUBackend {
 
     // MARK: Decode
 
-    /// What some tokens meet of a part.
+    /// How a few tokens meet a part.
     private enum Meeting {
         /// Floats as they are.
         case floats
         /// Panels, into which rows are packed on the way.
         case panels
-        /// Rows, one token after the other.
-        case rows(ActivationPrecision)
+        /// Rows as they are in the file, one token after the other.
+        case rows
     }
 
     private func meeting(_ matrix: WeightMatrix, tokens: Int) -> Meeting {
-        if kernels.multipliesFloats(matrix.type) { return .floats }
-        if matrix.layout == .panels || Self.packsRows(tokens: tokens, activations) { return .panels }
-        return .rows(activations)
+        if !Panel.exists(for: matrix.type) { return .floats }
+        let isPanel = matrix.layout == .panels || Self.packsRows(of: matrix.type, tokens: tokens, activations)
+        return isPanel ? .panels : .rows
     }
 
-    /// Whether so many tokens meet rows side by side, as panels: to pack these takes about as long as a token takes that
-    /// meets rows.
-    static func packsRows(tokens: Int, _ activations: ActivationPrecision) -> Bool {
-        tokens > 1 && activations != .f32
+    /// Whether so many tokens meet rows side by side, as panels: to pack these takes about as long as one or two tokens
+    /// take that meet rows.
+    static func packsRows(of type: GGMLType, tokens: Int, _ activations: ActivationPrecision) -> Bool {
+        tokens > 2 && activations != .f32 && !Panel.isPackedSlowly(type)
     }
 
-    /// Weights as they are stored, against activations that are rounded once.
+    /// Weights as they are held, or packed on the way, against activations that are rounded once.
     private func multiplyVectors(
         _ layer: Linear, _ x: Span<Float>, tokens: Int, into y: inout FloatBuffer, _ packed: inout PackedColumns,
         _ quantized: inout QuantizedColumns, tiles: inout Buffer<UInt8>
     ) {
         let columns = layer.columns
+        let meetings = layer.parts.map { meeting($0, tokens: tokens) }
         var panels: (groups: [TokenGroup], form: ColumnForm)?
-        let types = Self.packsRows(tokens: tokens, activations) ? layer.quantizedTypes : layer.panelTypes
-        if !types.isEmpty {
+        if meetings.contains(.panels) {
+            let types = zip(layer.parts, meetings).compactMap { $1 == .panels ? $0.type : nil }
             let groups = TokenGroup.split(tokens, widths: Panel.vectorWidths)
             let form = kernels.panelForm(of: types, precision: activations)
             packed.pack(x, columns: columns, groups: groups, form: form, kernels: kernels, pool: pool)
             panels = (groups, form)
         }
-        let meetings = layer.parts.map { meeting($0, tokens: tokens) }
-        if types.count < layer.quantizedTypes.count {
-            quantized.store(x.extracting(0..<columns), precision: activations, kernels: kernels)
+        if meetings.contains(.rows) {
+            for token in 0..<tokens {
+                let row = x.extracting(token * columns..<(token + 1) * columns)
+                quantized.store(row, at: token, precision: activations, kernels: kernels)
+            }
         }
         multiplyChunks(
             layer, x, quantized, packed, tokens: tokens, panels: panels, meetings: meetings, into: y.shared,
@@ -106,12 +111,12 @@ extension CPUBackend {
                             matrix, panel: panel, packed: tiles.bytes(of: staging), x, panels.groups[...], into: y,
                             at: tile.offset + index * Panel.rows, stride: layer.rows)
                     }
-                case .rows(let precision):
+                case .rows:
                     for token in 0..<tokens {
                         let vector =
-                            precision == .f32
+                            activations == .f32
                             ? ActivationVector(x.extracting(token * columns..<(token + 1) * columns))
-                            : quantized.vector(count: columns, precision: precision)
+                            : quantized.vector(token, count: columns, precision: activations)
                         kernels.multiply(matrix, rows: tile.rows, vector, into: y, at: token * layer.rows + tile.offset)
                     }
                 }
@@ -254,7 +259,7 @@ extension CPUBackend {
     ) {
         let matrix = layer.parts[part]
         let columns = matrix.columns
-        guard layer.isDequantized[part] else {
+        guard layer.meetsBLAS[part] else {
             kernels.multiply(
                 matrix, rows: rows, x.extracting(0..<tokens * columns), into: y, at: offset, stride: stride)
             return

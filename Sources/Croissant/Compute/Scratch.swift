@@ -8,7 +8,8 @@ package struct ScratchShape: Sendable {
     package private(set) var usesBLAS = false
     /// Floats of one thread's tile of dequantised weights.
     private var tileFloats = 0
-    /// Bytes of one thread's tiles of unpacked weights, and of the panel that rows become on their way there.
+    /// Bytes of one thread's tiles of unpacked weights, and of the panel that rows become on their way there, or to a few
+    /// tokens.
     private var tileBytes = 0
     private var stagingBytes = 0
     /// Floats of what a gate and its up yield.
@@ -17,8 +18,9 @@ package struct ScratchShape: Sendable {
     fileprivate let attentionFloats: Int
     /// Floats of the parts that attention of a few tokens is put together from.
     private let partFloats: Int
-    /// The longest rows that a vector is quantised for.
+    /// The longest rows that vectors are quantised for, and how many vectors.
     fileprivate var quantizedColumns = 0
+    fileprivate var quantizedVectors = 0
     fileprivate var packed = PackedColumns.Shape()
 
     /// Scratch for attention alone: what it needs does not depend on the context.
@@ -50,7 +52,8 @@ package struct ScratchShape: Sendable {
                 tokens: vectors, columns: columns, widths: Panel.vectorWidths, form: ColumnForm(decode))
         case .rows where kernels.precision(for: tensor.type, wanted: decode) != .f32:
             quantizedColumns = max(quantizedColumns, columns)
-            if CPUBackend.packsRows(tokens: vectors, decode) {
+            quantizedVectors = vectors
+            if CPUBackend.packsRows(of: tensor.type, tokens: vectors, decode) {
                 packed.include(
                     tokens: vectors, columns: columns, widths: Panel.vectorWidths, form: ColumnForm(decode))
                 stagingBytes = max(stagingBytes, Panel.byteCount(of: tensor.type, columns: columns))
@@ -76,7 +79,7 @@ package struct ScratchShape: Sendable {
             }
             let staging = plan.layout == .rows ? Panel.byteCount(of: tensor.type, columns: columns) : 0
             stagingBytes = max(stagingBytes, staging)
-        } else if Linear.isDequantized(tensor.type, batchPrecision: batch) {
+        } else if Linear.meetsBLAS(tensor.type, batchPrecision: batch) {
             include(dequantizedRows: tensor.rows, columns: columns)
         }
     }
@@ -107,7 +110,7 @@ package struct ScratchShape: Sendable {
             : kernels.tileSize(for: .int8).rows(columns: columns, isGated: true)
         let batch = batchSize > CPUBackend.vectorProducts ? threads * tokens * 2 * min(rows, height) : 0
         gateFloats = max(gateFloats, few, batch)
-        if isFloat, batch > 0, types.contains(where: { Linear.isDequantized($0, batchPrecision: precision) }) {
+        if isFloat, batch > 0, types.contains(where: { Linear.meetsBLAS($0, batchPrecision: precision) }) {
             include(dequantizedRows: rows, columns: columns)
         }
     }
@@ -120,7 +123,7 @@ package struct ScratchShape: Sendable {
 package struct Scratch: ~Copyable {
     /// Tiles of dequantised weights, one a thread.
     var floats: FloatBuffer
-    /// Tiles of unpacked weights, some a thread.
+    /// Tiles of unpacked weights, or a panel of rows, some a thread.
     var tiles: Buffer<UInt8>
     /// What gates and ups yield: for a few tokens, or for a tile and some of a batch, one a thread.
     var gates: FloatBuffer
@@ -128,7 +131,7 @@ package struct Scratch: ~Copyable {
     var attention: FloatBuffer
     /// Floats of one thread's set.
     let attentionFloats: Int
-    /// The input of a product of one vector with rows, quantised.
+    /// The input of a product with rows, quantised.
     var quantized: QuantizedColumns
     /// The input of a product with panels, quantised.
     var packed: PackedColumns
@@ -139,7 +142,7 @@ package struct Scratch: ~Copyable {
         let tiles = try Buffer<UInt8>.allocate(shape.tiles, purpose: "unpacked weights")
         let gates = try FloatBuffer.allocate(shape.gateFloats, purpose: "gates")
         let attention = try FloatBuffer.allocate(shape.attention, purpose: "attention tiles")
-        let quantized = try QuantizedColumns(capacity: shape.quantizedColumns)
+        let quantized = try QuantizedColumns(capacity: shape.quantizedColumns, vectors: shape.quantizedVectors)
         let packed = try PackedColumns(shape.packed)
         self.floats = floats
         self.tiles = tiles
@@ -166,6 +169,6 @@ extension ScratchShape {
     /// Bytes that ``Scratch`` will allocate.
     package var byteCount: Int {
         (floats + gateFloats + attention) * MemoryLayout<Float>.stride + tiles
-            + QuantizedColumns.byteCount(capacity: quantizedColumns) + packed.byteCount
+            + QuantizedColumns.byteCount(capacity: quantizedColumns, vectors: quantizedVectors) + packed.byteCount
     }
 }

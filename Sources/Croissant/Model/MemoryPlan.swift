@@ -273,12 +273,13 @@ private struct PlacedWeights {
                 scratch.include(tileFloats: Panel.rows * plan.tensor.columns)
             }
         }
-        let gates = Set(TensorLayout(configuration).blocks.flatMap { [$0.gate.name, $0.up.name] })
-        scratch.include(
-            gateRows: configuration.feedForwardLength, columns: configuration.embeddingLength,
-            batchSize: options.batchSize,
-            types: tensors.filter { gates.contains($0.name) }.map(\.type), batch: options.prefill.precision,
-            kernels: kernels)
+        let types = Dictionary(tensors.map { ($0.name, $0.type) }) { first, _ in first }
+        for block in TensorLayout(configuration).blocks {
+            scratch.include(
+                gateRows: configuration.feedForwardLength, columns: configuration.embeddingLength,
+                batchSize: options.batchSize, types: [block.gate, block.up].compactMap { types[$0.name] },
+                batch: options.prefill.precision, kernels: kernels)
+        }
         self.scratch = scratch
         byteCount =
             residence.placement == .resident

@@ -134,11 +134,29 @@ struct MatrixMultiplyTests {
     func fewerThreads(instructionSet: InstructionSet) throws {
         for (type, columns): (GGMLType, Int) in [(.q4_K, 512), (.q4_K, 768), (.q8_0, 512), (.q4_0, 544)] {
             let weights = try PackedWeights([(type, 130)], columns: columns, tokens: 13)
-            for batch in [ActivationPrecision.int8, .int16] {
-                let all = try weights.product(.panels, instructionSet, decode: .int16, batch: batch, threads: 4)
+            for (layout, batch) in [(WeightLayout.rows, .int8), (.panels, .int8), (.panels, ActivationPrecision.int16)]
+            {
+                let all = try weights.product(layout, instructionSet, decode: .int16, batch: batch, threads: 4)
                 let some = try weights.product(
-                    .panels, instructionSet, decode: .int16, batch: batch, threads: 3, plannedThreads: 4)
-                #expect(try all.results(tokens: 13) == some.results(tokens: 13))
+                    layout, instructionSet, decode: .int16, batch: batch, threads: 3, plannedThreads: 4)
+                for tokens in [2, 5, 8, 13] {
+                    #expect(try all.results(tokens: tokens) == some.results(tokens: tokens))
+                }
+            }
+        }
+    }
+
+    @Test("memory planned for a few tokens is enough for them", arguments: InstructionSet.supported, [1, 2, 3, 8, 9])
+    func fewTokens(instructionSet: InstructionSet, tokens: Int) throws {
+        for parts in Self.mixes {
+            let weights = try PackedWeights(parts, columns: 512, tokens: tokens)
+            for layout in [WeightLayout.rows, .panels] {
+                for decode in [ActivationPrecision.int8, .int16] {
+                    let product = try weights.product(
+                        layout, instructionSet, decode: decode, batch: decode, threads: 2, batchSize: tokens)
+                    let error = try product.error(tokens: tokens)
+                    #expect(error <= (Self.tolerance[decode] ?? 0), "\(parts), \(layout), \(decode)")
+                }
             }
         }
     }
@@ -147,21 +165,24 @@ struct MatrixMultiplyTests {
     func threads(layer: Int) throws {
         let weights = try PackedWeights(
             layer == 0 ? Self.parts : Self.mixes[0], columns: layer == 0 ? 96 : 512, tokens: 45)
-        for batch in ActivationPrecision.allCases {
-            let results = try [1, 2, 3].map { threads in
-                try Self.batches.flatMap { tokens in
-                    try weights.product(
-                        .panels, Kernels.bestInstructionSet, decode: .int16, batch: batch, threads: threads
-                    ).results(tokens: tokens)
+        for layout in [WeightLayout.rows, .panels] {
+            for batch in ActivationPrecision.allCases {
+                let results = try [1, 2, 3].map { threads in
+                    try Self.batches.flatMap { tokens in
+                        try weights.product(
+                            layout, Kernels.bestInstructionSet, decode: .int16, batch: batch, threads: threads
+                        ).results(tokens: tokens)
+                    }
                 }
+                #expect(results[0] == results[1] && results[1] == results[2])
             }
-            #expect(results[0] == results[1] && results[1] == results[2])
         }
     }
 
     /// Gates and what they gate: of one type, of two, of two that do not both meet integers.
     private static let gates: [[(type: GGMLType, rows: Int)]] = [
-        [(.q4_0, 150), (.q4_0, 150)], [(.q8_0, 70), (.q5_1, 70)], [(.q4_0, 70), (.f16, 70)], [(.f32, 7), (.bf16, 7)],
+        [(.q4_0, 150), (.q4_0, 150)], [(.q8_0, 70), (.q5_1, 70)], [(.q4_0, 70), (.f16, 70)], [(.f16, 40), (.q8_0, 40)],
+        [(.f32, 7), (.bf16, 7)],
         [(.q5_1, 70), (.q8_0, 70)], [(.q4_0, 7), (.q4_0, 7)], [(.q8_0, 20), (.q8_0, 20)], [(.q4_K, 40), (.q6_K, 40)],
         [(.q6_K, 20), (.iq4_xs, 20)],
     ]
@@ -175,11 +196,12 @@ struct MatrixMultiplyTests {
         // Beside a quantised matrix, one of floats meets a batch as it is, and alone, as asked here, through the BLAS,
         // whose sums are rounded in another order.
         let longest = try #require(weights.lengths.rows.max())
-        let rounding = weights.lengths.input.map { index == 2 ? 1e-6 * $0 * longest : 0 }
+        let isMixed = Set(parts.map { Panel.exists(for: $0.type) }).count == 2
+        let rounding = weights.lengths.input.map { isMixed ? 1e-6 * $0 * longest : 0 }
         for layout in [WeightLayout.rows, .panels] {
             for batch in ActivationPrecision.allCases {
                 let plain = try weights.product(
-                    layout, instructionSet, decode: .int16, batch: index == 2 ? .f32 : batch, threads: 1)
+                    layout, instructionSet, decode: .int16, batch: isMixed ? .f32 : batch, threads: 1)
                 let gated = try weights.product(
                     layout, instructionSet, decode: .int16, batch: batch, threads: 3, isGated: true)
                 for tokens in [1, 3, 8, 9, 31, 45] {
@@ -285,7 +307,8 @@ private struct PackedWeights {
     /// The matrices as one layer.
     func product(
         _ layout: WeightLayout, _ instructionSet: InstructionSet, decode: ActivationPrecision,
-        batch: ActivationPrecision, threads: Int, plannedThreads: Int? = nil, isGated: Bool = false
+        batch: ActivationPrecision, threads: Int, plannedThreads: Int? = nil, batchSize: Int = 64,
+        isGated: Bool = false
     ) throws -> Product {
         let backend = CPUBackend(instructionSet: instructionSet, threads: threads, activations: decode)
         let plans = file.tensors.map { tensor in
@@ -293,16 +316,17 @@ private struct PackedWeights {
         }
         let store = try WeightStore(file: file, resident: plans, kernels: backend.kernels, pool: backend.pool)
         var scratch = ScratchShape(
-            AttentionShape(heads: 1, keyValueHeads: 1, headSize: 16), batchSize: 64, threads: plannedThreads ?? threads)
+            AttentionShape(heads: 1, keyValueHeads: 1, headSize: 16), batchSize: batchSize,
+            threads: plannedThreads ?? threads)
         for plan in plans {
-            scratch.include(plan, batchSize: 64, decode: decode, batch: batch, kernels: backend.kernels)
+            scratch.include(plan, batchSize: batchSize, decode: decode, batch: batch, kernels: backend.kernels)
         }
         let layer = Linear(
             file.tensors.map { store.matrix($0) }, batchPrecision: batch, isGated: isGated,
             tileSize: backend.kernels.tileSize(for: batch))
         if isGated {
             scratch.include(
-                gateRows: layer.outputs, columns: columns, batchSize: 64,
+                gateRows: layer.outputs, columns: columns, batchSize: batchSize,
                 types: file.tensors.map(\.type), batch: batch, kernels: backend.kernels)
         }
         return Product(weights: self, layer: layer, backend: backend, scratch: scratch)

@@ -187,6 +187,31 @@ struct MemoryPlanTests {
         }
     }
 
+    @Test("the BLAS is planned for where it multiplies: asked for, or for a quantised matrix beside a gate of floats")
+    func blas() throws {
+        /// Whether a batch of `tokens` needs it where gates are of one type and what they gate of another.
+        func usesBLAS(_ gate: GGMLType, _ up: GGMLType, tokens: Int, _ prefill: PrefillMethod) throws -> Bool {
+            var file = try ModelFile(shape: .tiny, type: gate)
+            let other = try ModelFile(shape: .tiny, type: up)
+            file.tensors = file.tensors.map { tensor in
+                tensor.name.hasSuffix("ffn_up.weight")
+                    ? other.tensors.first { $0.name == tensor.name } ?? tensor : tensor
+            }
+            var options = RuntimeOptions.small
+            (options.batchSize, options.prefill) = (tokens, prefill)
+            let plan = try file.load(options).plan
+            return plan.scratch.usesBLAS
+        }
+        #expect(try !usesBLAS(.f16, .f16, tokens: 9, .int8))
+        #expect(try !usesBLAS(.f16, .bf16, tokens: 9, .int16))
+        #expect(try !usesBLAS(.q8_0, .q4_0, tokens: 9, .int8))
+        #expect(try usesBLAS(.f16, .q8_0, tokens: 9, .int8))
+        #expect(try usesBLAS(.q8_0, .f16, tokens: 9, .int16))
+        #expect(try usesBLAS(.f16, .f16, tokens: 9, .sgemm))
+        #expect(try !usesBLAS(.f16, .q8_0, tokens: 8, .int8))
+        #expect(try !usesBLAS(.f16, .f16, tokens: 8, .sgemm))
+    }
+
     @Test("weights pass through buffers that the plan counts where they are larger than a session")
     func staging() throws {
         var shape = ModelShape.tiny

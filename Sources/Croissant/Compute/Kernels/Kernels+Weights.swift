@@ -1,7 +1,7 @@
 internal import CKernels
 package import GGUF
 
-/// Weights in the layout of the file: their products with a vector, and their floats there and back.
+/// Weights in the layout of the file: their products with vectors, and their floats there and back.
 extension Kernels {
     /// What the activations that meet weights of `type` are held in, when `wanted` is asked for: weights that are not
     /// quantised meet floats.
@@ -27,11 +27,8 @@ extension Kernels {
         }
     }
 
-    /// Whether weights of `type` meet floats as they are, however many: those that are not quantised do.
-    package func multipliesFloats(_ type: GGMLType) -> Bool { unsafe kernels(type).gemm != nil }
-
     /// y[offset + token * stride + i] = dot(row i of `rows`, x[token]), x being (tokens, columns), for a type that
-    /// ``multipliesFloats(_:)``.
+    /// is not quantised.
     package func multiply(
         _ matrix: WeightMatrix, rows: Range<Int>, _ x: Span<Float>, into y: borrowing SharedBuffer<Float>,
         at offset: Int, stride: Int
@@ -42,7 +39,7 @@ extension Kernels {
             tokens > 0 && offset >= 0 && rows.count <= stride && (tokens - 1) * stride + rows.count <= y.count - offset,
             "\(rows.count) results of \(tokens) tokens do not fit")
         guard let gemm = unsafe kernels(matrix.type).gemm else {
-            preconditionFailure("\(matrix.type.name) does not meet floats")
+            preconditionFailure("\(matrix.type.name) is quantised")
         }
         unsafe matrix.bytes(ofRows: rows).withUnsafeBytes { weights in
             unsafe x.withUnsafeBufferPointer { x in

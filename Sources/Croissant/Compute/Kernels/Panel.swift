@@ -15,6 +15,9 @@ package enum Panel {
     /// Whether weights of `type` can be panels.
     package static func exists(for type: GGMLType) -> Bool { ck_panel_sizes(type.rawValue).block != 0 }
 
+    /// Whether to pack rows of `type` takes several times as long as to multiply them: what is packed once does not mind.
+    static func isPackedSlowly(_ type: GGMLType) -> Bool { ck_panel_sizes(type.rawValue).is_packed_slowly }
+
     /// Bytes of a panel with rows of `columns` weights.
     package static func byteCount(of type: GGMLType, columns: Int) -> Int {
         let sizes = ck_panel_sizes(type.rawValue)
