@@ -29,7 +29,9 @@ struct KernelBenchmarks: ParsableCommand {
     var tokens = List([1, 512])
 
     @Option(
-        help: ArgumentHelp("What activations are held in. (default: int8,int16)", valueName: "list"),
+        help: ArgumentHelp(
+            "What activations are held in; batches in f32 go through the BLAS. (default: int8,int16)", valueName: "list"
+        ),
         transform: precisionList)
     var activations = List([ActivationPrecision.int8, .int16])
 
@@ -90,16 +92,15 @@ struct KernelBenchmarks: ParsableCommand {
         _ file: WeightFile, _ instructionSet: InstructionSet, _ layout: WeightLayout
     ) throws -> [BenchmarkRow] {
         var rows: [BenchmarkRow] = []
-        // Weights that are floats meet floats, whatever is asked for: f32 asks for the BLAS.
-        let kernels = Kernels(instructionSet)
-        let isAlike = kernels.multipliesFloats(file.type)
-        for precision in unique(activations.elements.map { isAlike && $0 != .f32 ? .int8 : $0 }) {
+        // Weights that are not quantised meet floats, whatever is asked for; f32 asks for the BLAS.
+        let isQuantized = Panel.exists(for: file.type)
+        for precision in unique(activations.elements.map { isQuantized || $0 == .f32 ? $0 : .int8 }) {
             let benchmark = try ProductBenchmark(
                 file, layout: layout, precision: precision, instructionSet: instructionSet,
                 threads: threads ?? HostProcessors.recommendedThreads, tokens: tokens.elements.max() ?? 1)
-            // A few vectors of floats meet rows only.
-            let isFloat = precision == .f32 && layout == .panels
-            for count in tokens.elements where !isFloat || count > CPUBackend.vectorProducts {
+            // A few vectors of floats meet rows only, and those that are not quantised without the BLAS.
+            let isBatch = precision == .f32 && (layout == .panels || !isQuantized)
+            for count in tokens.elements where !isBatch || count > CPUBackend.vectorProducts {
                 rows.append(try benchmark.measure(tokens: count, seconds: seconds))
             }
         }

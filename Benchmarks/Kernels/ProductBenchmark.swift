@@ -50,6 +50,7 @@ struct ProductBenchmark {
     private let store: WeightStore
     private let layers: [Linear]
     private let layout: WeightLayout
+    private let batchPrecision: ActivationPrecision
     private let bytes: Int
     private let scratch: ScratchShape
 
@@ -64,6 +65,7 @@ struct ProductBenchmark {
     ) throws {
         self.weights = weights
         self.layout = layout
+        batchPrecision = precision
         backend = CPUBackend(
             instructionSet: instructionSet, threads: threads,
             activations: Kernels(instructionSet).precision(for: weights.type, wanted: precision))
@@ -121,6 +123,7 @@ struct ProductBenchmark {
         }
         let weightBytes = bytes / layers.count
         let operations = 2 * Double(shape.rows * shape.columns * tokens)
+        let isBLAS = batchPrecision == .f32 && tokens > CPUBackend.vectorProducts
         /// The median share that a speed is of the roof just before and just after.
         func share(_ units: Double, _ roof: (Roofline) -> Double) -> Double {
             median(parts.enumerated().map { units / $1 / roof(Roofline.best(of: roofs[$0...$0 + 1])) })
@@ -128,7 +131,7 @@ struct ProductBenchmark {
         return BenchmarkRow(
             type: weights.type.name, rows: shape.rows, columns: shape.columns,
             layout: layout == .panels ? "panels" : "rows",
-            kernels: backend.kernels.instructionSet.rawValue, threads: backend.pool.threadCount,
+            kernels: isBLAS ? "BLAS" : backend.kernels.instructionSet.rawValue, threads: backend.pool.threadCount,
             activations: backend.activations.rawValue, tokens: tokens, samples: all.count, seconds: median(all),
             weightBytes: weightBytes, roofline: Roofline.best(of: roofs),
             readShare: share(Double(weightBytes), \.typicalReadBytes),

@@ -23,7 +23,7 @@ static void quantize_scalar(const float *values, void *blocks, size_t columns) {
     quantize_from(0, values, blocks, columns);
 }
 
-CK_FLOAT_PRODUCTS(scalar, , ck_load_bf16_scalar)
+CK_FLOAT_PRODUCTS(scalar, CK_SCALAR, ck_load_bf16_scalar)
 
 #if defined(__x86_64__)
 
@@ -60,11 +60,11 @@ CK_FLOAT_PRODUCTS(neon, CK_NEON, ck_load_bf16_neon, ck_load_bf16_scalar, sizeof(
 #endif
 
 const ck_type_kernels ck_bf16_kernels[CK_ISA_COUNT] = {
-    [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, {gemv_scalar}, gemm_scalar},
+    [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, .gemm = gemm_scalar},
 #if defined(__x86_64__)
-    [CK_ISA_AVX2] = {dequantize_avx2, quantize_avx2, {gemv_avx2}, gemm_avx2},
-    [CK_ISA_AVX512] = {dequantize_avx512, NULL, {gemv_avx512}, gemm_avx512},
+    [CK_ISA_AVX2] = {dequantize_avx2, quantize_avx2, .gemm = gemm_avx2},
+    [CK_ISA_AVX512] = {dequantize_avx512, NULL, .gemm = gemm_avx512},
 #elif defined(__aarch64__)
-    [CK_ISA_NEON] = {.gemv = {gemv_neon}, .gemm = gemm_neon},
+    [CK_ISA_NEON] = {.gemm = gemm_neon},
 #endif
 };

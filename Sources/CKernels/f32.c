@@ -10,7 +10,7 @@ static void quantize_scalar(const float *values, void *blocks, size_t columns) {
     memcpy(blocks, values, columns * sizeof *values);
 }
 
-CK_FLOAT_PRODUCTS(scalar, , ck_load_f32_scalar)
+CK_FLOAT_PRODUCTS(scalar, CK_SCALAR, ck_load_f32_scalar)
 
 #if defined(__x86_64__)
 
@@ -25,11 +25,11 @@ CK_FLOAT_PRODUCTS(neon, CK_NEON, ck_load_f32_neon, ck_load_f32_scalar, sizeof(fl
 #endif
 
 const ck_type_kernels ck_f32_kernels[CK_ISA_COUNT] = {
-    [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, {gemv_scalar}, gemm_scalar},
+    [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, .gemm = gemm_scalar},
 #if defined(__x86_64__)
-    [CK_ISA_AVX2] = {.gemv = {gemv_avx2}, .gemm = gemm_avx2},
-    [CK_ISA_AVX512] = {.gemv = {gemv_avx512}, .gemm = gemm_avx512},
+    [CK_ISA_AVX2] = {.gemm = gemm_avx2},
+    [CK_ISA_AVX512] = {.gemm = gemm_avx512},
 #elif defined(__aarch64__)
-    [CK_ISA_NEON] = {.gemv = {gemv_neon}, .gemm = gemm_neon},
+    [CK_ISA_NEON] = {.gemm = gemm_neon},
 #endif
 };

@@ -21,7 +21,7 @@ static void quantize_scalar(const float *values, void *blocks, size_t columns) {
     }
 }
 
-CK_FLOAT_PRODUCTS(scalar, , load_scalar)
+CK_FLOAT_PRODUCTS(scalar, CK_SCALAR, load_scalar)
 
 #if defined(__x86_64__)
 
@@ -45,10 +45,10 @@ CK_FLOAT_PRODUCTS(neon, CK_NEON, load_neon, load_scalar, sizeof(double))
 #endif
 
 const ck_type_kernels ck_f64_kernels[CK_ISA_COUNT] = {
-    [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, {gemv_scalar}, gemm_scalar},
+    [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, .gemm = gemm_scalar},
 #if defined(__x86_64__)
-    [CK_ISA_AVX2] = {.gemv = {gemv_avx2}, .gemm = gemm_avx2},
+    [CK_ISA_AVX2] = {.gemm = gemm_avx2},
 #elif defined(__aarch64__)
-    [CK_ISA_NEON] = {.gemv = {gemv_neon}, .gemm = gemm_neon},
+    [CK_ISA_NEON] = {.gemm = gemm_neon},
 #endif
 };

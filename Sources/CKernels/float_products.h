@@ -74,12 +74,8 @@ CK_INLINE void ck_multiply_rows_scalar(ck_load_scalar load, CK_GEMM_PARAMETERS) 
 #include "float_group.h"
 #endif
 
-/* Defines a type's products on S from the arguments of ck_multiply_rows_S that come before CK_GEMM_PARAMETERS: gemm_S,
- * and gemv_S. */
-#define CK_FLOAT_PRODUCTS(S, TARGET, ...)                                                  \
-    TARGET static void gemm_##S(CK_GEMM_PARAMETERS) {                                      \
-        ck_multiply_rows_##S(__VA_ARGS__, CK_GEMM_ARGUMENTS);                              \
-    }                                                                                      \
-    TARGET static void gemv_##S(CK_GEMV_PARAMETERS) {                                      \
-        gemm_##S(weights, row_bytes, rows, columns, x->values, 1, y, 0);                   \
+/* Defines gemm_S from the arguments of ck_multiply_rows_S that come before CK_GEMM_PARAMETERS. */
+#define CK_FLOAT_PRODUCTS(S, TARGET, ...)                     \
+    TARGET static void gemm_##S(CK_GEMM_PARAMETERS) {         \
+        ck_multiply_rows_##S(__VA_ARGS__, CK_GEMM_ARGUMENTS); \
     }

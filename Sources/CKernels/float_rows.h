@@ -1,5 +1,5 @@
-/* Rows of floats of any kind (F32, F16, BF16), and what every product of rows with a vector has in common. A kind is a
- * function that loads some of a row's elements as floats. */
+/* Rows of floats of any kind (F32, F16, BF16, F64), and what every product of rows with a vector has in common. A kind
+ * is a function that loads some of a row's elements as floats. */
 #pragma once
 
 #include "isa.h"
@@ -65,7 +65,7 @@ CK_AVX2 CK_INLINE __m256 ck_load_bf16_avx2(const void *row, size_t i) {
 typedef __m512 (*ck_load_avx512)(const void *row, size_t i);
 
 CK_AVX512 CK_INLINE __m512 ck_load_f32_avx512(const void *row, size_t i) {
-    return _mm512_loadu_ps((const float *)row + i);
+    return _mm512_loadu_ps((const uint8_t *)row + 4 * i);
 }
 
 CK_AVX512 CK_INLINE __m512 ck_load_f16_avx512(const void *row, size_t i) {
