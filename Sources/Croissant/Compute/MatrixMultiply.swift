@@ -67,7 +67,7 @@ extension CPUBackend {
             packed.pack(x, columns: columns, groups: groups, form: form, kernels: kernels, pool: pool)
             panels = (groups, form)
         }
-        if meetings.contains(.rows) {
+        if meetings.contains(.rows), activations != .f32 {
             for token in 0..<tokens {
                 let row = x.extracting(token * columns..<(token + 1) * columns)
                 quantized.store(row, at: token, precision: activations, kernels: kernels)
