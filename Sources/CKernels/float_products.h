@@ -4,7 +4,7 @@
 #include "float_rows.h"
 
 /* Those of ck_gemm_fn. */
-#define CK_GEMM_PARAMETERS                                                                                   \
+#define CK_GEMM_PARAMETERS                                                                                        \
     const void *weights, size_t row_bytes, size_t rows, size_t columns, const float *x, size_t vectors, float *y, \
         size_t stride
 #define CK_GEMM_ARGUMENTS weights, row_bytes, rows, columns, x, vectors, y, stride
@@ -32,6 +32,8 @@ CK_INLINE void ck_multiply_rows_scalar(ck_load_scalar load, CK_GEMM_PARAMETERS) 
 }
 
 #if defined(__x86_64__)
+#include "float_tile_avx2.h"
+
 #define SET avx2
 #define TARGET CK_AVX2
 #define VECTOR __m256
@@ -43,6 +45,8 @@ CK_INLINE void ck_multiply_rows_scalar(ck_load_scalar load, CK_GEMM_PARAMETERS) 
 #define MULTIPLY_ADD _mm256_fmadd_ps
 #define SUM ck_sum_avx2
 #define HOLD(x) __asm__ volatile("" : "+x"(x) : : "memory")
+#define MANY CK_TILED_VECTORS
+#define MULTIPLY_MANY ck_multiply_tiled_avx2
 #include "float_group.h"
 
 #define SET avx512

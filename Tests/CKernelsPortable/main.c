@@ -268,6 +268,12 @@ static bool test_gemm(void) {
         /* A cache has room for several groups of rows, and a rest is left, or for one group. */
         test_batch(type, 279, 1000, 7);
         test_batch(type, 6, 40000, 7);
+        /* Many vectors may meet tiles, of sixteen rows and 256 columns: whole ones and rests. */
+        for (size_t vectors = 48; vectors < 54; vectors++) {
+            test_batch(type, 37, 300, vectors);
+            test_batch(type, 32, 512, vectors - 28);
+            test_batch(type, 3, 5, vectors);
+        }
     }
     return finish_suite("products of batches");
 }

@@ -161,9 +161,12 @@ struct GemvTests {
             Issue.record("no product with batches")
             return
         }
-        // What a cache holds is several groups of rows of 1000 columns and a rest, or a group of 40000 columns.
-        for (columns, rows) in [(1, 3), (3, 1), (17, 5), (40, 4), (96, 1), (257, 9), (1000, 279), (40_000, 6)] {
-            for vectors in columns > 300 ? [7] : Array(1...8) + [13, 30] {
+        // What a cache holds is several groups of rows of 1000 columns and a rest, or a group of 40000 columns. From 20
+        // or 48 vectors on rows may become tiles, of sixteen rows and 256 columns.
+        for (columns, rows) in [
+            (1, 3), (3, 1), (17, 5), (40, 4), (96, 1), (257, 9), (300, 37), (1000, 279), (40_000, 6),
+        ] {
+            for vectors in columns > 300 ? [7] : Array(1...8) + [13, 20, 21, 30, 48, 51] {
                 let length = type.rowBytes(columns)
                 let blocks = randomBlocks(type, rows * columns, &random)
                 let floats = dequantized(type, blocks, rows * columns)
