@@ -237,8 +237,7 @@ typedef struct ck_lookahead {
     bool is_passing; /* whether what is near is not wanted again, so that it stays out of the caches behind the first */
 } ck_lookahead;
 
-/* What is best for panels that meet `vectors` vectors at a time, on `isa` on this machine. Attention to a cache in
- * memory asks for the farther one only, that of one vector. */
+/* What is best for panels that meet `vectors` vectors at a time, on `isa` on this machine. */
 ck_lookahead ck_lookahead_of(ck_isa isa, size_t vectors);
 
 /* `n` activation vectors side by side, as the panels of an instruction set take them: the four activations that meet a
@@ -389,6 +388,9 @@ typedef struct ck_attention_kernels {
         const float *probabilities, size_t heads, size_t stride, const void *values, size_t n, size_t head_size,
         size_t ahead, float *out);
 } ck_attention_kernels;
+
+/* The best `ahead` for a cache in memory, on `isa` on this machine. */
+size_t ck_cache_lookahead(ck_isa isa);
 
 /* Attention over a cache of `type` on `isa`; both entries are NULL for a type that no cache can have. */
 ck_attention_kernels ck_attention(ck_type type, ck_isa isa);

@@ -17,7 +17,7 @@ extension Kernels {
             unsafe keys.withUnsafeBytes { keys in
                 unsafe scores.withUnsafeMutableBufferPointer { scores in
                     unsafe attentionKernels(type).scores(
-                        queries.baseAddress, heads, keys.baseAddress, positions, headSize, lookahead.far,
+                        queries.baseAddress, heads, keys.baseAddress, positions, headSize, cacheLookahead,
                         scores.baseAddress, stride)
                 }
             }
@@ -40,7 +40,7 @@ extension Kernels {
                 unsafe out.withUnsafeMutableBufferPointer { out in
                     unsafe attentionKernels(type).accumulate(
                         probabilities.baseAddress, heads, stride, values.baseAddress, positions, headSize,
-                        lookahead.far, out.baseAddress)
+                        cacheLookahead, out.baseAddress)
                 }
             }
         }

@@ -29,6 +29,8 @@ package import GGUF
     /// How far ahead of use memory is asked for: what meets one vector or two, and what meets as many as a panel can.
     let lookahead: ck_lookahead
     let wideLookahead: ck_lookahead
+    /// The same, in bytes, of a cache that few queries attend to.
+    let cacheLookahead: Int
     /// Whether what batches yield goes past the caches. Only what a step of a ``ThreadPool`` does may ask for that: the
     /// pool fences, operations do not.
     let resultsPass: Bool
@@ -46,6 +48,7 @@ package import GGUF
         roofline = ck_roofline(isa)
         lookahead = ck_lookahead_of(isa, 1)
         wideLookahead = ck_lookahead_of(isa, Panel.vectorWidths[0])
+        cacheLookahead = ck_cache_lookahead(isa)
         resultsPass = ck_results_pass(isa)
         feedback = ck_feedback_of(isa)
         let ids = 0..<UInt32(CK_TYPE_COUNT)
