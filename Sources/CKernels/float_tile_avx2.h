@@ -2,7 +2,8 @@
  * first-level cache, and a product of a column with an element of a vector adds to sixteen results.
  *
  * float_group.h loads as much for as many products, but its rows and its vectors are together more than that cache
- * holds: what comes from the second-level cache takes longer than the products. */
+ * holds: of F16, prompts of 512 tokens are 1.15 times as fast here (Zen 3). What is left: 96 vectors of 2048 elements
+ * meet four tiles at 95 of 102 GFLOP/s, and at 100 where they lie side by side, column by column. */
 #pragma once
 
 #include "float_rows.h"
@@ -22,8 +23,9 @@
 #define CK_FLOAT_BLOCK 96
 
 /* From so many vectors on they make up for what it takes to turn rows into tiles, whose elements have `size` bytes: the
- * wider these are, the more the other way waits for them. At least 20, of which five or six are always left. */
+ * wider these are, the more the other way waits for them. */
 #define CK_TILED_VECTORS(size) ((size) < sizeof(float) ? 48 : 20)
+_Static_assert(CK_TILED_VECTORS(sizeof(float)) >= 20, "of fewer, parts have others than five vectors and six");
 
 /* Columns start to start + columns - 1 of the rows of a tile -> its floats, column by column. */
 CK_AVX2 CK_INLINE void ck_tile_floats_avx2(
@@ -51,8 +53,30 @@ CK_AVX2 CK_INLINE void ck_tile_floats_avx2(
     }
 }
 
+/* sums[v] += the products of `columns` columns of a tile with vector v, for constant numbers of columns and vectors:
+ * the first three are at `near`, the others at `far`. */
+CK_AVX2 CK_INLINE void ck_add_columns_avx2(
+    const float *tile, size_t columns, const float *near, const float *far, size_t distance, size_t vectors,
+    __m256 sums[CK_FLOAT_TILE_VECTORS][2]) {
+    CK_UNROLL
+    for (size_t i = 0; i < columns; i++) {
+        const __m256 low = _mm256_load_ps(tile + CK_FLOAT_TILE_ROWS * i);
+        const __m256 high = _mm256_load_ps(tile + CK_FLOAT_TILE_ROWS * i + 8);
+        CK_UNROLL
+        for (size_t v = 0; v < vectors; v++) {
+            const __m256 element = _mm256_broadcast_ss((v < 3 ? near + v * distance : far + (v - 3) * distance) + i);
+            sums[v][0] = _mm256_fmadd_ps(low, element, sums[v][0]);
+            sums[v][1] = _mm256_fmadd_ps(high, element, sums[v][1]);
+        }
+    }
+}
+
 /* y[v * stride + r] (+)= the product of row r of a tile of `columns` columns with the vector at x + v * distance, for a
- * constant number of vectors. */
+ * constant number of vectors.
+ *
+ * Two pointers and a distance address six vectors with no instructions of their own, of which compilers spend one on
+ * every third product otherwise. So F16 meets 512 vectors 1.02 times as fast, four columns at a time, and 1.16 times in
+ * minutes when the processor has much else to do (Zen 3). */
 CK_AVX2 CK_INLINE void ck_multiply_tile_avx2(
     const float *tile, size_t columns, const float *x, size_t distance, size_t vectors, bool adds, float *y,
     size_t stride) {
@@ -61,15 +85,14 @@ CK_AVX2 CK_INLINE void ck_multiply_tile_avx2(
     for (size_t v = 0; v < vectors; v++) {
         sums[v][0] = sums[v][1] = _mm256_setzero_ps();
     }
-    for (size_t i = 0; i < columns; i++) {
-        const __m256 low = _mm256_load_ps(tile + CK_FLOAT_TILE_ROWS * i);
-        const __m256 high = _mm256_load_ps(tile + CK_FLOAT_TILE_ROWS * i + 8);
-        CK_UNROLL
-        for (size_t v = 0; v < vectors; v++) {
-            const __m256 element = _mm256_broadcast_ss(x + v * distance + i);
-            sums[v][0] = _mm256_fmadd_ps(low, element, sums[v][0]);
-            sums[v][1] = _mm256_fmadd_ps(high, element, sums[v][1]);
-        }
+    const float *near = x, *far = x + 3 * distance;
+    size_t i = 0;
+    for (; i + 4 <= columns; i += 4, near += 4, far += 4) {
+        __asm__("" : "+r"(near), "+r"(far)); /* or the one would be computed from the other */
+        ck_add_columns_avx2(tile + CK_FLOAT_TILE_ROWS * i, 4, near, far, distance, vectors, sums);
+    }
+    for (; i < columns; i++, near++, far++) {
+        ck_add_columns_avx2(tile + CK_FLOAT_TILE_ROWS * i, 1, near, far, distance, vectors, sums);
     }
     CK_UNROLL
     for (size_t v = 0; v < vectors; v++) {
