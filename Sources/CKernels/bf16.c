@@ -1,5 +1,6 @@
 /* BF16: the upper halves of floats, little-endian, one after the other. */
 #include "float_products.h"
+#include "float_tile_avx2.h"
 #include "registry.h"
 
 CK_INLINE void dequantize_from(size_t first, const void *blocks, float *out, size_t columns) {
@@ -50,6 +51,8 @@ CK_AVX2 static void quantize_avx2(const float *values, void *blocks, size_t colu
 
 CK_FLOAT_PRODUCTS(avx2, CK_AVX2, ck_load_bf16_avx2, ck_load_bf16_scalar, sizeof(uint16_t))
 
+CK_TILED_PRODUCTS_AVX2(ck_load_bf16_avx2, ck_load_bf16_scalar, sizeof(uint16_t))
+
 CK_FLOAT_PRODUCTS(avx512, CK_AVX512, ck_load_bf16_avx512, ck_load_bf16_scalar, sizeof(uint16_t))
 #endif
 
@@ -62,7 +65,8 @@ CK_FLOAT_PRODUCTS(neon, CK_NEON, ck_load_bf16_neon, ck_load_bf16_scalar, sizeof(
 const ck_type_kernels ck_bf16_kernels[CK_ISA_COUNT] = {
     [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, .gemm = gemm_scalar},
 #if defined(__x86_64__)
-    [CK_ISA_AVX2] = {dequantize_avx2, quantize_avx2, .gemm = gemm_avx2},
+    [CK_ISA_AVX2] = {
+        dequantize_avx2, quantize_avx2, .gemm = gemm_avx2, .tiled = tiled_avx2, .least_tiled = CK_LEAST_TILED_F16},
     [CK_ISA_AVX512] = {dequantize_avx512, NULL, .gemm = gemm_avx512},
 #elif defined(__aarch64__)
     [CK_ISA_NEON] = {.gemm = gemm_neon},

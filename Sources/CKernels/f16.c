@@ -1,5 +1,6 @@
 /* F16: IEEE 754 binary16, little-endian, one after the other. */
 #include "float_products.h"
+#include "float_tile_avx2.h"
 #include "registry.h"
 
 CK_INLINE void dequantize_from(size_t first, const void *blocks, float *out, size_t columns) {
@@ -55,6 +56,8 @@ CK_AVX2 static void quantize_avx2(const float *values, void *blocks, size_t colu
 
 CK_FLOAT_PRODUCTS(avx2, CK_AVX2, ck_load_f16_avx2, ck_load_f16_scalar, sizeof(uint16_t))
 
+CK_TILED_PRODUCTS_AVX2(ck_load_f16_avx2, ck_load_f16_scalar, sizeof(uint16_t))
+
 CK_FLOAT_PRODUCTS(avx512, CK_AVX512, ck_load_f16_avx512, ck_load_f16_scalar, sizeof(uint16_t))
 #endif
 
@@ -83,7 +86,8 @@ CK_FLOAT_PRODUCTS(neon, CK_NEON, ck_load_f16_neon, ck_load_f16_scalar, sizeof(ui
 const ck_type_kernels ck_f16_kernels[CK_ISA_COUNT] = {
     [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, .gemm = gemm_scalar},
 #if defined(__x86_64__)
-    [CK_ISA_AVX2] = {dequantize_avx2, quantize_avx2, .gemm = gemm_avx2},
+    [CK_ISA_AVX2] = {
+        dequantize_avx2, quantize_avx2, .gemm = gemm_avx2, .tiled = tiled_avx2, .least_tiled = CK_LEAST_TILED_F16},
     [CK_ISA_AVX512] = {dequantize_avx512, NULL, .gemm = gemm_avx512},
 #elif defined(__aarch64__)
     [CK_ISA_NEON] = {dequantize_neon, quantize_neon, .gemm = gemm_neon},

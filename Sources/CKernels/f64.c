@@ -1,5 +1,6 @@
 /* F64: IEEE 754 binary64, little-endian, one after the other. Weights are rounded to floats as they are read. */
 #include "float_products.h"
+#include "float_tile_avx2.h"
 #include "registry.h"
 
 CK_INLINE float load_scalar(const void *row, size_t i) {
@@ -31,6 +32,8 @@ CK_AVX2 CK_INLINE __m256 load_avx2(const void *row, size_t i) {
 }
 
 CK_FLOAT_PRODUCTS(avx2, CK_AVX2, load_avx2, load_scalar, sizeof(double))
+
+CK_TILED_PRODUCTS_AVX2(load_avx2, load_scalar, sizeof(double))
 #endif
 
 #if defined(__aarch64__)
@@ -47,7 +50,7 @@ CK_FLOAT_PRODUCTS(neon, CK_NEON, load_neon, load_scalar, sizeof(double))
 const ck_type_kernels ck_f64_kernels[CK_ISA_COUNT] = {
     [CK_ISA_SCALAR] = {dequantize_scalar, quantize_scalar, .gemm = gemm_scalar},
 #if defined(__x86_64__)
-    [CK_ISA_AVX2] = {.gemm = gemm_avx2},
+    [CK_ISA_AVX2] = {.gemm = gemm_avx2, .tiled = tiled_avx2, .least_tiled = CK_LEAST_TILED_F32},
 #elif defined(__aarch64__)
     [CK_ISA_NEON] = {.gemm = gemm_neon},
 #endif

@@ -7,11 +7,7 @@
  *                         multiplied, have to fit into the registers
  *   ZERO, LOAD, ADD       0; floats at any address; a + b
  *   MULTIPLY_ADD, SUM     a * b + c; the sum of the lanes
- *   HOLD                  makes compilers have a sum before they load anything that comes later
- *
- * and, where there is another way for many vectors,
- *
- *   MANY, MULTIPLY_MANY   from how many on, for elements of a size, and what multiplies them */
+ *   HOLD                  makes compilers have a sum before they load anything that comes later */
 
 #define NAME_(prefix, set) prefix##_##set
 #define NAME(prefix, set) NAME_(prefix, set)
@@ -94,12 +90,6 @@ TARGET CK_INLINE void NAME(ck_multiply_vectors, SET)(
 /* The same for any number of vectors. */
 TARGET CK_INLINE void NAME(ck_multiply_rows, SET)(
     LOAD_ROW load, ck_load_scalar load_one, size_t size, CK_GEMM_PARAMETERS) {
-#if defined(MULTIPLY_MANY)
-    if (vectors >= MANY(size)) {
-        MULTIPLY_MANY(load, load_one, size, CK_GEMM_ARGUMENTS);
-        return;
-    }
-#endif
     const size_t block = ck_block_rows(row_bytes);
     for (size_t start = 0; start < rows; start += block) {
         const size_t count = rows - start < block ? rows - start : block;
@@ -143,5 +133,3 @@ TARGET CK_INLINE void NAME(ck_multiply_rows, SET)(
 #undef MULTIPLY_ADD
 #undef SUM
 #undef HOLD
-#undef MANY
-#undef MULTIPLY_MANY

@@ -9,13 +9,6 @@
         size_t stride
 #define CK_GEMM_ARGUMENTS weights, row_bytes, rows, columns, x, vectors, y, stride
 
-/* Vectors for the next pass over some rows, when `left` are left: about as many each time, since one alone takes
- * nearly as long as two. */
-CK_INLINE size_t ck_some_vectors(size_t left, size_t most) {
-    const size_t passes = (left + most - 1) / most;
-    return (left + passes - 1) / passes;
-}
-
 /* Rows that all vectors meet before the next ones do: they stay in the second-level cache meanwhile. */
 CK_INLINE size_t ck_block_rows(size_t row_bytes) {
     const size_t groups = row_bytes > 0 ? ((size_t)1 << 19) / (CK_ROWS * row_bytes) : 0;
@@ -32,8 +25,6 @@ CK_INLINE void ck_multiply_rows_scalar(ck_load_scalar load, CK_GEMM_PARAMETERS) 
 }
 
 #if defined(__x86_64__)
-#include "float_tile_avx2.h"
-
 #define SET avx2
 #define TARGET CK_AVX2
 #define VECTOR __m256
@@ -45,8 +36,6 @@ CK_INLINE void ck_multiply_rows_scalar(ck_load_scalar load, CK_GEMM_PARAMETERS) 
 #define MULTIPLY_ADD _mm256_fmadd_ps
 #define SUM ck_sum_avx2
 #define HOLD(x) __asm__ volatile("" : "+x"(x) : : "memory")
-#define MANY CK_TILED_VECTORS
-#define MULTIPLY_MANY ck_multiply_tiled_avx2
 #include "float_group.h"
 
 #define SET avx512

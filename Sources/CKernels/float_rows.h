@@ -12,6 +12,13 @@
 /* Rows that are multiplied at a time: they share the loads of x, and their sums hide each other's latency. */
 #define CK_ROWS 4
 
+/* Vectors for the next pass over some rows, when `left` are left: about as many each time, since one alone takes
+ * nearly as long as two. */
+CK_INLINE size_t ck_some_vectors(size_t left, size_t most) {
+    const size_t passes = (left + most - 1) / most;
+    return (left + passes - 1) / passes;
+}
+
 /* The memory to ask for while a group of rows is multiplied: the next group, but at least so many bytes ahead. The
  * processor does not foresee the next rows by itself, because each group begins four new short streams: without this
  * hint weights come from memory two to four times slower. It is asked for in the second-level cache: beside the

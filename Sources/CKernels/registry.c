@@ -101,6 +101,8 @@ ck_type_kernels ck_kernels(ck_type type, ck_isa isa) {
         }
         if (found.gemm == NULL) {
             found.gemm = below->gemm;
+            found.tiled = below->tiled;
+            found.least_tiled = below->least_tiled;
         }
         for (int precision = 0; precision < CK_PRECISION_COUNT; precision++) {
             if (found.gemv[precision] == NULL) {

@@ -212,44 +212,78 @@ static bool test_gemv(void) {
     return finish_suite("products");
 }
 
-/* Multiplies rows of floats by several vectors, on every instruction set, and compares as test_product does. */
+/* What rows and vectors of floats yield, in double precision. */
+typedef struct products {
+    ck_type type;
+    size_t rows, columns, vectors;
+    double *sums, *magnitudes; /* [vectors][rows] */
+} products;
+
+/* Compares y[v * stride + r], one NaN for each vector behind its results, as test_product does. */
+static void check_products(products exact, const float *y, size_t stride, const char *what, ck_isa isa) {
+    const char *const name = ck_traits(exact.type).name;
+    for (size_t v = 0; v < exact.vectors; v++) {
+        for (size_t r = 0; r < exact.rows; r++) {
+            const double sum = exact.sums[v * exact.rows + r], magnitude = exact.magnitudes[v * exact.rows + r];
+            check(
+                fabs((double)y[v * stride + r] - sum) <= 1e-6 * magnitude,
+                "%s %s, row %zu of %zu, vector %zu of %zu, %zu columns on %s: %.9g for %.9g", name, what, r, exact.rows,
+                v, exact.vectors, exact.columns, ck_isa_name(isa), (double)y[v * stride + r], sum);
+        }
+        check(isnan(y[v * stride + exact.rows]), "%s %s on %s: wrote beyond its rows", name, what, ck_isa_name(isa));
+    }
+}
+
+/* Multiplies rows of floats by several vectors, on every instruction set in every way that it has for so many. */
 static void test_batch(ck_type type, size_t rows, size_t columns, size_t vectors) {
+    static _Alignas(64) float tiles[CK_TILED_FLOATS];
     const size_t bytes = row_size(type, columns), gap = rows % 3, distance = bytes + gap, stride = rows + 1;
     const guarded weights = guarded_allocate(rows * distance - gap + rows % 2);
     const guarded x = guarded_allocate(vectors * columns * sizeof(float));
+    const guarded slabs = guarded_allocate(vectors * columns * sizeof(float));
     uint8_t *blocks = allocate(rows * bytes);
     float *floats = allocate(rows * columns * sizeof(float)), *y = allocate(vectors * stride * sizeof(float));
+    const products exact = {
+        .type = type, .rows = rows, .columns = columns, .vectors = vectors,
+        .sums = allocate(vectors * rows * sizeof(double)), .magnitudes = allocate(vectors * rows * sizeof(double))};
     random_blocks(type, rows * columns, blocks);
     random_floats(x.start, vectors * columns, 1);
+    for (size_t start = 0; start < columns; start += CK_SLAB_COLUMNS) {
+        const size_t depth = columns - start < CK_SLAB_COLUMNS ? columns - start : CK_SLAB_COLUMNS;
+        ck_lay_slab(x.start, vectors, columns, start, depth, (float *)slabs.start + start * vectors);
+    }
     ck_kernels(type, CK_ISA_SCALAR).dequantize(blocks, floats, rows * columns);
     for (size_t r = 0; r < rows; r++) {
         memcpy((uint8_t *)weights.start + r * distance, blocks + r * bytes, bytes);
     }
+    for (size_t i = 0; i < vectors * rows; i++) {
+        const float *const vector = (const float *)x.start + i / rows * columns;
+        const float *const row = floats + i % rows * columns;
+        exact.sums[i] = exact.magnitudes[i] = 0;
+        for (size_t k = 0; k < columns; k++) {
+            exact.sums[i] += (double)row[k] * vector[k];
+            exact.magnitudes[i] += fabs((double)row[k] * vector[k]);
+        }
+    }
     FOR_EACH_ISA(isa) {
+        const ck_type_kernels kernels = ck_kernels(type, isa);
         memset(y, 0xff, vectors * stride * sizeof(float));
-        ck_kernels(type, isa).gemm(weights.start, distance, rows, columns, x.start, vectors, y, stride);
-        for (size_t v = 0; v < vectors; v++) {
-            for (size_t r = 0; r < rows; r++) {
-                double sum = 0, magnitude = 0;
-                for (size_t i = 0; i < columns; i++) {
-                    const double term = (double)floats[r * columns + i] * ((const float *)x.start)[v * columns + i];
-                    sum += term;
-                    magnitude += fabs(term);
-                }
-                check(
-                    fabs((double)y[v * stride + r] - sum) <= 1e-6 * magnitude,
-                    "%s, row %zu of %zu, vector %zu of %zu, %zu columns on %s: %.9g for %.9g", ck_traits(type).name, r,
-                    rows, v, vectors, columns, ck_isa_name(isa), (double)y[v * stride + r], sum);
-            }
-            check(
-                isnan(y[v * stride + rows]), "%s on %s: wrote beyond its rows", ck_traits(type).name, ck_isa_name(isa));
+        kernels.gemm(weights.start, distance, rows, columns, x.start, vectors, y, stride);
+        check_products(exact, y, stride, "as it is", isa);
+        if (kernels.tiled != NULL && vectors >= kernels.least_tiled) {
+            memset(y, 0xff, vectors * stride * sizeof(float));
+            kernels.tiled(weights.start, distance, rows, columns, slabs.start, vectors, y, stride, tiles);
+            check_products(exact, y, stride, "in tiles", isa);
         }
     }
     free(blocks);
     free(floats);
     free(y);
+    free(exact.sums);
+    free(exact.magnitudes);
     guarded_free(weights);
     guarded_free(x);
+    guarded_free(slabs);
 }
 
 static bool test_gemm(void) {
@@ -268,12 +302,14 @@ static bool test_gemm(void) {
         /* A cache has room for several groups of rows, and a rest is left, or for one group. */
         test_batch(type, 279, 1000, 7);
         test_batch(type, 6, 40000, 7);
-        /* Many vectors may meet tiles, of sixteen rows and 256 columns: whole ones and rests. */
-        for (size_t vectors = 48; vectors < 54; vectors++) {
+        /* Many vectors may meet tiles, of sixteen rows and 256 columns, in groups of four to six, sixteen of which stay
+         * in a cache: whole ones and rests. */
+        for (size_t vectors = 40; vectors < 46; vectors++) {
             test_batch(type, 37, 300, vectors);
-            test_batch(type, 32, 512, vectors - 28);
+            test_batch(type, 32, 512, vectors - 30);
             test_batch(type, 3, 5, vectors);
         }
+        test_batch(type, 70, 40, 103);
     }
     return finish_suite("products of batches");
 }

@@ -152,54 +152,112 @@ struct GemvTests {
         }
     }
 
+    /// Rows of floats with gaps between them and some vectors, and their products in float64.
+    private struct Batch {
+        let rows: Int
+        let columns: Int
+        let vectors: Int
+        let rowBytes: Int
+        let weights: [UInt8]
+        let x: [Float]
+        let exact: [(sum: Double, magnitude: Double)]
+        /// Floats from one vector's results to the next one's.
+        var stride: Int { rows + 2 }
+
+        init(_ type: ck_type, rows: Int, columns: Int, vectors: Int, _ random: inout Random) {
+            (self.rows, self.columns, self.vectors) = (rows, columns, vectors)
+            let length = type.rowBytes(columns)
+            let blocks = randomBlocks(type, rows * columns, &random)
+            let floats = dequantized(type, blocks, rows * columns)
+            let gap = rows % 3
+            rowBytes = length + gap
+            var weights: [UInt8] = []
+            for r in 0..<rows {
+                weights += blocks[r * length..<(r + 1) * length]
+                // The copy ends at a guard: a byte more behind the last row makes its address odd.
+                weights += [UInt8](repeating: 0xff, count: r + 1 < rows ? gap : rows % 2)
+            }
+            let x = random.floats(vectors * columns)
+            exact = (0..<vectors * rows).map { index in
+                let (v, r) = index.quotientAndRemainder(dividingBy: rows)
+                let terms = (0..<columns).map { Double(floats[r * columns + $0]) * Double(x[v * columns + $0]) }
+                return (terms.reduce(0, +), terms.reduce(0) { $0 + abs($1) })
+            }
+            (self.weights, self.x) = (weights, x)
+        }
+
+        /// What `multiply` makes of a guarded copy of the weights agrees with float64.
+        func check(_ way: String, _ multiply: (UnsafeRawPointer, inout [Float]) throws -> Void) throws {
+            var y = [Float](repeating: .nan, count: vectors * stride)
+            try unsafe withGuardedCopy(weights) { weights in try unsafe multiply(weights, &y) }
+            for (index, value) in y.enumerated() {
+                let (v, r) = index.quotientAndRemainder(dividingBy: stride)
+                guard r < rows else {
+                    try #require(value.isNaN, "wrote between the results of vectors")
+                    continue
+                }
+                let (sum, magnitude) = exact[v * rows + r]
+                try #require(
+                    abs(Double(value) - sum) <= 1e-6 * magnitude,
+                    "\(way), row \(r) of \(rows), vector \(v) of \(vectors), \(columns) columns")
+            }
+        }
+    }
+
     @Test(
         "Rows of floats meet any number of vectors, at odd addresses", arguments: types.filter { $0.block == 1 },
         supportedISAs)
     func multipliesBatches(type: ck_type, isa: ck_isa) throws {
         var random = Random(5)
-        guard let gemm = unsafe ck_kernels(type, isa).gemm else {
+        let kernels = ck_kernels(type, isa)
+        guard let gemm = unsafe kernels.gemm else {
             Issue.record("no product with batches")
             return
         }
-        // What a cache holds is several groups of rows of 1000 columns and a rest, or a group of 40000 columns. From 20
-        // or 48 vectors on rows may become tiles, of sixteen rows and 256 columns.
+        // What a cache holds is several groups of rows of 1000 columns and a rest, or a group of 40000 columns. From 10
+        // or 40 vectors on rows may become tiles, of sixteen rows and 256 columns.
         for (columns, rows) in [
             (1, 3), (3, 1), (17, 5), (40, 4), (96, 1), (257, 9), (300, 37), (1000, 279), (40_000, 6),
         ] {
-            for vectors in columns > 300 ? [7] : Array(1...8) + [13, 20, 21, 30, 48, 51] {
-                let length = type.rowBytes(columns)
-                let blocks = randomBlocks(type, rows * columns, &random)
-                let floats = dequantized(type, blocks, rows * columns)
-                let gap = rows % 3
-                let rowBytes = length + gap
-                var weights: [UInt8] = []
-                for r in 0..<rows {
-                    weights += blocks[r * length..<(r + 1) * length]
-                    weights += [UInt8](repeating: 0xff, count: r + 1 < rows ? gap : rows % 2)
-                }
-                let x = random.floats(vectors * columns)
-                let stride = rows + 2
-                var y = [Float](repeating: .nan, count: vectors * stride)
-                // The copy ends at a guard: a byte more behind the last row makes its address odd.
-                try unsafe withGuardedCopy(weights) { weights in
-                    try unsafe withGuardedCopy(x) { x in
+            for vectors in columns > 300 ? [7] : Array(1...8) + [10, 13, 20, 21, 30, 48, 51] {
+                let batch = Batch(type, rows: rows, columns: columns, vectors: vectors, &random)
+                try unsafe batch.check("as it is") { weights, y in
+                    try unsafe withGuardedCopy(batch.x) { x in
                         let x = unsafe x.assumingMemoryBound(to: Float.self)
-                        unsafe gemm(weights, rowBytes, rows, columns, x, vectors, &y, stride)
+                        unsafe gemm(weights, batch.rowBytes, rows, columns, x, vectors, &y, batch.stride)
                     }
                 }
-                for (index, value) in y.enumerated() {
-                    let (v, r) = index.quotientAndRemainder(dividingBy: stride)
-                    guard r < rows else {
-                        try #require(value.isNaN, "wrote between the results of vectors")
-                        continue
+                guard let tiled = unsafe kernels.tiled, vectors >= kernels.least_tiled else { continue }
+                let slabs = inSlabs(batch.x, vectors: vectors)
+                try unsafe withTiles { tiles in
+                    try unsafe batch.check("in tiles") { weights, y in
+                        try unsafe withGuardedCopy(slabs) { slabs in
+                            let slabs = unsafe slabs.assumingMemoryBound(to: Float.self)
+                            unsafe tiled(
+                                weights, batch.rowBytes, rows, columns, slabs, vectors, &y, batch.stride, tiles)
+                        }
                     }
-                    let terms = (0..<columns).map { Double(floats[r * columns + $0]) * Double(x[v * columns + $0]) }
-                    let error = abs(Double(value) - terms.reduce(0, +))
-                    try #require(
-                        error <= 1e-6 * terms.reduce(0) { $0 + abs($1) },
-                        "row \(r) of \(rows), vector \(v) of \(vectors), \(columns) columns")
                 }
             }
+        }
+    }
+
+    /// x (vectors, columns) in slabs.
+    private func inSlabs(_ x: [Float], vectors: Int) -> [Float] {
+        let columns = x.count / vectors
+        return stride(from: 0, to: columns, by: Int(CK_SLAB_COLUMNS)).flatMap { start in
+            let depth = min(Int(CK_SLAB_COLUMNS), columns - start)
+            return unsafe [Float](unsafeUninitializedCapacity: vectors * depth) { slab, count in
+                unsafe ck_lay_slab(x, vectors, columns, start, depth, slab.baseAddress)
+                count = vectors * depth
+            }
+        }
+    }
+
+    /// Gives `body` the memory that tiles need, on a cache line.
+    private func withTiles(_ body: (UnsafeMutablePointer<Float>?) throws -> Void) rethrows {
+        try unsafe withUnsafeTemporaryAllocation(byteCount: 4 * Int(CK_TILED_FLOATS), alignment: 64) { bytes in
+            try unsafe body(bytes.bindMemory(to: Float.self).baseAddress)
         }
     }
 

@@ -131,6 +131,21 @@ typedef void (*ck_gemm_fn)(
     const void *weights, size_t row_bytes, size_t rows, size_t columns, const float *x, size_t vectors, float *y,
     size_t stride);
 
+/* Vectors in slabs lie side by side, so that what meets a tile of rows is one stream of memory. A slab has some columns
+ * of all vectors, CK_SLAB_COLUMNS or, at the end, those left. In it are groups of CK_SLAB_VECTORS vectors at most, one
+ * after the other, and in a group what its vectors have in the first column, in the next one, and so on. */
+#define CK_SLAB_COLUMNS 256
+#define CK_SLAB_VECTORS 6
+
+/* x (vectors, columns) -> the slab that begins with column `start`, `depth` columns. */
+void ck_lay_slab(const float *x, size_t vectors, size_t columns, size_t start, size_t depth, float *slab);
+
+/* As ck_gemm_fn, for vectors in slabs; the CK_TILED_FLOATS floats at `tiles`, on a cache line, are overwritten. */
+#define CK_TILED_FLOATS 16384
+typedef void (*ck_tiled_fn)(
+    const void *weights, size_t row_bytes, size_t rows, size_t columns, const float *slabs, size_t vectors, float *y,
+    size_t stride, float *tiles);
+
 /* What a weight type can do on one instruction set. */
 typedef struct ck_type_kernels {
     ck_dequantize_fn dequantize;
@@ -139,6 +154,10 @@ typedef struct ck_type_kernels {
     ck_gemv_fn gemv[CK_PRECISION_COUNT];
     /* NULL for all others. */
     ck_gemm_fn gemm;
+    /* The same in another way, faster from `least_tiled` vectors on, which are the least that it takes; NULL where the
+     * instruction set whose gemm it is has none. */
+    ck_tiled_fn tiled;
+    size_t least_tiled;
 } ck_type_kernels;
 
 /* What a weight type is. */

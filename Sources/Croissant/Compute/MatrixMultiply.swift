@@ -14,7 +14,7 @@ extension CPUBackend {
             multiplyIntegers(
                 layer, x.span, tokens: tokens, into: &y, gates: &scratch.gates, &scratch.packed, tiles: &scratch.tiles)
             multiplyFloats(
-                layer, x.span, tokens: tokens, into: &y, gates: &scratch.gates, tiles: &scratch.floats)
+                layer, x.span, tokens: tokens, into: &y, gates: &scratch.gates, &scratch.slabs, tiles: &scratch.floats)
         } else if layer.isGated {
             multiplyVectors(
                 layer, x.span, tokens: tokens, into: &scratch.gates, &scratch.packed, &scratch.quantized,
@@ -216,73 +216,5 @@ extension CPUBackend {
             }
         }
         return end
-    }
-
-    /// Each worker multiplies all tokens with a tile of rows.
-    private func multiplyFloats(
-        _ layer: Linear, _ x: Span<Float>, tokens: Int, into y: inout FloatBuffer, gates: inout FloatBuffer,
-        tiles: inout FloatBuffer
-    ) {
-        guard !layer.floatTiles.isEmpty else { return }
-        let workerFloats = tiles.count / pool.threadCount
-        let workerGates = gates.count / pool.threadCount
-        let y = y.shared
-        let gates = gates.shared
-        let tiles = tiles.shared
-        pool.parallelFor(layer.floatTiles.count) { index, worker in
-            let tile = layer.floatTiles[index]
-            let start = worker * workerFloats
-            guard layer.isGated else {
-                multiply(
-                    layer, part: tile.part, tile.rows, x, tokens: tokens, floats: tiles, at: start, into: y,
-                    at: tile.offset, stride: layer.rows)
-                return
-            }
-            let height = tile.rows.count
-            let place = worker * workerGates
-            for part in layer.parts.indices {
-                multiply(
-                    layer, part: part, tile.rows, x, tokens: tokens, floats: tiles, at: start, into: gates,
-                    at: place + part * height, stride: 2 * height)
-            }
-            kernels.siluMultiply(
-                gates, at: place, stride: 2 * height, rows: tokens, length: height, into: y, at: tile.offset,
-                stride: layer.outputs)
-        }
-    }
-
-    /// Products of some rows of a matrix with all tokens: as they are, or dequantised to `floats` from `start` on.
-    private func multiply(
-        _ layer: Linear, part: Int, _ rows: Range<Int>, _ x: Span<Float>, tokens: Int,
-        floats: borrowing SharedBuffer<Float>, at start: Int, into y: borrowing SharedBuffer<Float>, at offset: Int,
-        stride: Int
-    ) {
-        let matrix = layer.parts[part]
-        let columns = matrix.columns
-        guard layer.meetsBLAS[part] else {
-            kernels.multiply(
-                matrix, rows: rows, x.extracting(0..<tokens * columns), into: y, at: offset, stride: stride)
-            return
-        }
-        switch matrix.layout {
-        case .rows:
-            var floats = floats.slice(start..<start + rows.count * columns)
-            kernels.dequantize(matrix, rows: rows, into: &floats)
-            BLAS.multiplyTransposed(
-                m: tokens, n: rows.count, k: columns, a: x, aStride: columns, b: floats.span, bStride: columns, c: y,
-                at: offset, cStride: stride)
-        case .panels:
-            let panels = Linear.panels(of: rows)
-            let width = panels.count * Panel.rows
-            var floats = floats.slice(start..<start + width * columns)
-            for (index, panel) in panels.enumerated() {
-                kernels.dequantize(
-                    matrix.panels(panel..<panel + 1), of: matrix.type, columns: columns, into: &floats,
-                    at: index * Panel.rows, stride: width)
-            }
-            BLAS.multiply(
-                m: tokens, n: rows.count, k: columns, a: x, aStride: columns, b: floats.span, bStride: width, beta: 0,
-                c: y, at: offset, cStride: stride)
-        }
     }
 }

@@ -6,12 +6,14 @@ package struct ScratchShape: Sendable {
     private let threads: Int
     /// Whether batches meet dequantised weights, which the BLAS multiplies.
     package private(set) var usesBLAS = false
-    /// Floats of one thread's tile of dequantised weights.
+    /// Floats of one thread's tiles of weights.
     private var tileFloats = 0
     /// Bytes of one thread's tiles of unpacked weights, and of the panel that rows become on their way there, or to a few
     /// tokens.
     private var tileBytes = 0
     private var stagingBytes = 0
+    /// Floats of a batch in slabs.
+    fileprivate var slabFloats = 0
     /// Floats of what a gate and its up yield.
     fileprivate var gateFloats = 0
     /// Floats that one thread attends with.
@@ -81,6 +83,9 @@ package struct ScratchShape: Sendable {
             stagingBytes = max(stagingBytes, staging)
         } else if Linear.meetsBLAS(tensor.type, batchPrecision: batch) {
             include(dequantizedRows: tensor.rows, columns: columns)
+        } else if kernels.prefersSlabs(tensor.type, tokens: batchSize) {
+            slabFloats = max(slabFloats, batchSize * columns)
+            include(tileFloats: Kernels.slabTileFloats)
         }
     }
 
@@ -121,8 +126,10 @@ package struct ScratchShape: Sendable {
 
 /// Memory that operations use and leave behind: one set for a session.
 package struct Scratch: ~Copyable {
-    /// Tiles of dequantised weights, one a thread.
+    /// Tiles of weights as floats, some a thread.
     var floats: FloatBuffer
+    /// The input of a product of floats, in slabs.
+    var slabs: FloatBuffer
     /// Tiles of unpacked weights, or a panel of rows, some a thread.
     var tiles: Buffer<UInt8>
     /// What gates and ups yield: for a few tokens, or for a tile and some of a batch, one a thread.
@@ -139,12 +146,14 @@ package struct Scratch: ~Copyable {
     /// Allocates scratch; throws where the system refuses the memory.
     package init(_ shape: ScratchShape) throws(ModelError) {
         let floats = try FloatBuffer.allocate(shape.floats, purpose: "dequantised weights")
+        let slabs = try FloatBuffer.allocate(shape.slabFloats, purpose: "activations in slabs")
         let tiles = try Buffer<UInt8>.allocate(shape.tiles, purpose: "unpacked weights")
         let gates = try FloatBuffer.allocate(shape.gateFloats, purpose: "gates")
         let attention = try FloatBuffer.allocate(shape.attention, purpose: "attention tiles")
         let quantized = try QuantizedColumns(capacity: shape.quantizedColumns, vectors: shape.quantizedVectors)
         let packed = try PackedColumns(shape.packed)
         self.floats = floats
+        self.slabs = slabs
         self.tiles = tiles
         self.gates = gates
         self.attention = attention
@@ -155,8 +164,8 @@ package struct Scratch: ~Copyable {
 
     /// Bytes of its buffers.
     package var byteCount: Int {
-        floats.byteCount + tiles.byteCount + gates.byteCount + attention.byteCount + quantized.byteCount
-            + packed.byteCount
+        floats.byteCount + slabs.byteCount + tiles.byteCount + gates.byteCount + attention.byteCount
+            + quantized.byteCount + packed.byteCount
     }
 }
 
@@ -168,7 +177,7 @@ extension ScratchShape {
 
     /// Bytes that ``Scratch`` will allocate.
     package var byteCount: Int {
-        (floats + gateFloats + attention) * MemoryLayout<Float>.stride + tiles
+        (floats + slabFloats + gateFloats + attention) * MemoryLayout<Float>.stride + tiles
             + QuantizedColumns.byteCount(capacity: quantizedColumns, vectors: quantizedVectors) + packed.byteCount
     }
 }

@@ -49,7 +49,7 @@ struct MatrixMultiplyTests {
             for layout in [WeightLayout.rows, .panels] {
                 for batch in ActivationPrecision.allCases {
                     let product = try weights.product(layout, instructionSet, decode: .int16, batch: batch, threads: 2)
-                    for tokens in [2, 6, 9, 12, 13, 32, 45, 49] {  // from 48 on floats meet tiles, too
+                    for tokens in [2, 6, 9, 12, 13, 32, 45, 49] {  // from 10 or 40 on floats meet tiles, too
                         let used = tokens <= CPUBackend.vectorProducts ? .int16 : batch
                         let error = try product.error(tokens: tokens)
                         #expect(
@@ -132,7 +132,7 @@ struct MatrixMultiplyTests {
 
     @Test("fewer threads than planned share the memory, in whole cache lines", arguments: InstructionSet.supported)
     func fewerThreads(instructionSet: InstructionSet) throws {
-        for (type, columns): (GGMLType, Int) in [(.q4_K, 512), (.q4_K, 768), (.q8_0, 512), (.q4_0, 544)] {
+        for (type, columns): (GGMLType, Int) in [(.q4_K, 512), (.q4_K, 768), (.q8_0, 512), (.q4_0, 544), (.f32, 300)] {
             let weights = try PackedWeights([(type, 130)], columns: columns, tokens: 13)
             for (layout, batch) in [(WeightLayout.rows, .int8), (.panels, .int8), (.panels, ActivationPrecision.int16)]
             {

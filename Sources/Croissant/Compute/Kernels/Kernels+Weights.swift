@@ -50,6 +50,60 @@ extension Kernels {
         }
     }
 
+    /// Floats of the tiles that rows become to meet vectors in slabs.
+    package static let slabTileFloats = Int(CK_TILED_FLOATS)
+
+    /// Whether so many tokens meet weights of `type` faster when they lie in slabs.
+    package func prefersSlabs(_ type: GGMLType, tokens: Int) -> Bool {
+        let kernels = kernels(type)
+        return unsafe kernels.tiled != nil && tokens >= kernels.least_tiled
+    }
+
+    /// The columns of each slab of vectors.
+    package static func slabs(of columns: Int) -> [Range<Int>] {
+        stride(from: 0, to: columns, by: Int(CK_SLAB_COLUMNS)).map { $0..<min($0 + Int(CK_SLAB_COLUMNS), columns) }
+    }
+
+    /// x (tokens, columns) -> the slab of the columns `part`, one of ``slabs(of:)``: side by side, group after group of
+    /// tokens, in `slab` (tokens * part.count).
+    package func laySlab(_ x: Span<Float>, columns: Int, part: Range<Int>, into slab: inout MutableSpan<Float>) {
+        let tokens = x.count / columns
+        precondition(x.count == tokens * columns, "\(x.count) activations for \(columns) columns")
+        precondition(
+            part.lowerBound >= 0 && part.upperBound <= columns && slab.count == tokens * part.count,
+            "columns \(part) of \(columns) do not become \(slab.count) floats")
+        unsafe x.withUnsafeBufferPointer { x in
+            unsafe slab.withUnsafeMutableBufferPointer { slab in
+                unsafe ck_lay_slab(
+                    x.baseAddress, tokens, columns, part.lowerBound, part.count, slab.baseAddress)
+            }
+        }
+    }
+
+    /// As ``multiply(_:rows:_:into:at:stride:)``, for tokens that ``prefersSlabs(_:tokens:)``, in slabs one after the
+    /// other. `tiles`, ``slabTileFloats``, on a cache line, are overwritten.
+    package func multiply(
+        _ matrix: WeightMatrix, rows: Range<Int>, slabs: Span<Float>, tiles: inout MutableSpan<Float>,
+        into y: borrowing SharedBuffer<Float>, at offset: Int, stride: Int
+    ) {
+        let tokens = slabs.count / matrix.columns
+        precondition(slabs.count == tokens * matrix.columns, "\(slabs.count) activations for \(matrix.columns) columns")
+        precondition(prefersSlabs(matrix.type, tokens: tokens), "\(tokens) tokens meet \(matrix.type.name) otherwise")
+        precondition(tiles.count >= Self.slabTileFloats, "tiles do not fit in \(tiles.count) floats")
+        precondition(
+            offset >= 0 && rows.count <= stride && (tokens - 1) * stride + rows.count <= y.count - offset,
+            "\(rows.count) results of \(tokens) tokens do not fit")
+        unsafe matrix.bytes(ofRows: rows).withUnsafeBytes { weights in
+            unsafe slabs.withUnsafeBufferPointer { slabs in
+                unsafe tiles.withUnsafeMutableBufferPointer { tiles in
+                    unsafe kernels(matrix.type).tiled(
+                        weights.baseAddress, matrix.rowBytes, rows.count, matrix.columns, slabs.baseAddress, tokens,
+                        y.base + offset, stride, tiles.baseAddress)
+                }
+            }
+        }
+    }
+
     /// Weights of `rows` as floats: out (rows, columns).
     package func dequantize(_ matrix: WeightMatrix, rows: Range<Int>, into out: inout MutableSpan<Float>) {
         dequantize(matrix.bytes(ofRows: rows), as: matrix.type, count: rows.count * matrix.columns, into: &out)
