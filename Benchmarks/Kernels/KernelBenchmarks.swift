@@ -68,7 +68,11 @@ struct KernelBenchmarks: ParsableCommand {
     func run() throws {
         var rows: [BenchmarkRow] = []
         for shape in shapes.elements {
-            for type in types.elements where shape.columns.isMultiple(of: type.blockSize) {
+            for type in types.elements {
+                guard shape.columns.isMultiple(of: type.blockSize) else {
+                    leaveOut("\(type.name): rows of \(shape.columns) are not whole blocks of \(type.blockSize)")
+                    continue
+                }
                 let file = try WeightFile(type: type, shape: shape, bytes: workingSet << 20)
                 defer { file.remove() }
                 for instructionSet in isa.elements {
@@ -79,6 +83,7 @@ struct KernelBenchmarks: ParsableCommand {
                 }
             }
         }
+        if rows.isEmpty { throw ExitCode.failure }
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
@@ -100,12 +105,21 @@ struct KernelBenchmarks: ParsableCommand {
                 threads: threads ?? HostProcessors.recommendedThreads, tokens: tokens.elements.max() ?? 1)
             // A few vectors of floats meet rows only, and those that are not quantised without the BLAS.
             let isBatch = precision == .f32 && (layout == .panels || !isQuantized)
-            for count in tokens.elements where !isBatch || count > CPUBackend.vectorProducts {
+            for count in tokens.elements {
+                if isBatch && count <= CPUBackend.vectorProducts {
+                    leaveOut("\(file.type.name) in f32: the BLAS multiplies batches, not \(count) tokens")
+                    continue
+                }
                 rows.append(try benchmark.measure(tokens: count, seconds: seconds))
             }
         }
         return rows
     }
+}
+
+/// Says what was asked for and is not measured.
+private func leaveOut(_ what: String) {
+    FileHandle.standardError.write(Data("left out: \(what)\n".utf8))
 }
 
 /// The elements without repetitions, in their order.
