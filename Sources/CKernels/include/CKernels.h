@@ -329,6 +329,8 @@ typedef struct ck_panel_kernels {
     /* Whether tiles for INT16 are multiplied as fast as those for INT8, or faster: then rows that 64 does not divide,
      * as INT11 demands, meet INT16. */
     bool favours_int16;
+    /* The least vectors that are worth unpacking panels for: fewer meet panels in less time. */
+    uint32_t least_tiled;
 } ck_panel_kernels;
 
 /* Sizes of a type's panels, and whether to pack rows takes several times as long as to multiply them. */

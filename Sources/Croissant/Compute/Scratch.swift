@@ -62,8 +62,17 @@ package struct ScratchShape: Sendable {
             }
         case .rows: break
         }
+        let isInteger = batch != .f32 && Panel.exists(for: tensor.type)
+        if isInteger, batchSize > 1 {
+            // What is too few for tiles meets panels, however rows are held.
+            let few = min(batchSize, kernels.leastTiled([tensor.type]) - 1)
+            let form = ColumnForm(kernels.favoured(batch, of: [tensor.type]))
+            if few > 1 { packed.include(tokens: few, columns: columns, widths: Panel.vectorWidths, form: form) }
+            let staging = plan.layout == .rows ? Panel.byteCount(of: tensor.type, columns: columns) : 0
+            stagingBytes = max(stagingBytes, staging)
+        }
         guard batchSize > CPUBackend.vectorProducts else { return }
-        if batch != .f32 && Panel.exists(for: tensor.type) {
+        if isInteger {
             let size = kernels.tileSize(for: batch)
             func panels(isGated: Bool) -> Int {
                 Linear.panels(of: 0..<min(tensor.rows, size.rows(columns: columns, isGated: isGated))).count
@@ -79,8 +88,6 @@ package struct ScratchShape: Sendable {
                     tileBytes, panels(isGated: false) * bytes(size.parts(of: columns).first?.count ?? 0),
                     2 * panels(isGated: true) * bytes(columns))
             }
-            let staging = plan.layout == .rows ? Panel.byteCount(of: tensor.type, columns: columns) : 0
-            stagingBytes = max(stagingBytes, staging)
         } else if Linear.meetsBLAS(tensor.type, batchPrecision: batch) {
             include(dequantizedRows: tensor.rows, columns: columns)
         } else if kernels.prefersSlabs(tensor.type, tokens: batchSize) {
@@ -107,7 +114,8 @@ package struct ScratchShape: Sendable {
         kernels: Kernels
     ) {
         let isFloat = Linear.gatesFloats(types, batchPrecision: precision)
-        let few = min(batchSize, CPUBackend.vectorProducts) * 2 * rows
+        let vectors = isFloat ? 0 : kernels.leastTiled(types) - 1
+        let few = min(batchSize, max(CPUBackend.vectorProducts, vectors)) * 2 * rows
         let tokens = isFloat ? batchSize : Panel.mostVectors
         let height =
             isFloat

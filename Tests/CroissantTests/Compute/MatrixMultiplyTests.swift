@@ -46,11 +46,14 @@ struct MatrixMultiplyTests {
     func largeBlocks(instructionSet: InstructionSet) throws {
         for parts in Self.mixes {
             let weights = try PackedWeights(parts, columns: 512, tokens: 49)
+            let areQuantized = parts.allSatisfy { Panel.exists(for: $0.type) }
+            let leastTiled = areQuantized ? Kernels(instructionSet).leastTiled(parts.map(\.type)) : 1
             for layout in [WeightLayout.rows, .panels] {
                 for batch in ActivationPrecision.allCases {
                     let product = try weights.product(layout, instructionSet, decode: .int16, batch: batch, threads: 2)
                     for tokens in [2, 6, 9, 12, 13, 32, 45, 49] {  // from 10 or 40 on floats meet tiles, too
-                        let used = tokens <= CPUBackend.vectorProducts ? .int16 : batch
+                        let isUntiled = batch != .f32 && tokens < leastTiled
+                        let used = tokens > CPUBackend.vectorProducts || isUntiled ? batch : .int16
                         let error = try product.error(tokens: tokens)
                         #expect(
                             error <= (Self.tolerance[used] ?? 0),
@@ -58,6 +61,48 @@ struct MatrixMultiplyTests {
                     }
                 }
             }
+        }
+    }
+
+    /// Layers whose weights are all quantised.
+    private static let quantized: [[(type: GGMLType, rows: Int)]] = [
+        [(.q4_0, 70), (.q5_1, 16)], [(.q8_0, 33)], [(.iq4_nl, 40), (.q8_0, 7)],
+    ]
+
+    @Test(
+        "batches that are too small for tiles are rounded as batches, or better, in the memory that was planned for them",
+        arguments: InstructionSet.supported)
+    func untiled(instructionSet: InstructionSet) throws {
+        for parts in Self.quantized {
+            let weights = try PackedWeights(parts, columns: 96, tokens: 18)
+            for (layout, decode) in [(WeightLayout.rows, ActivationPrecision.f32), (.panels, .int8), (.panels, .int16)]
+            {
+                for batchSize in [2, 4, 12, 18] {
+                    let product = try weights.product(
+                        layout, instructionSet, decode: decode, batch: .int8, threads: 2, batchSize: batchSize)
+                    for tokens in 2...batchSize {
+                        let error = try product.error(tokens: tokens)
+                        #expect(
+                            error <= (Self.tolerance[.int8] ?? 0),
+                            "\(parts.map(\.type)), \(layout), \(tokens) of \(batchSize) tokens: \(error)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("on AVX2, a batch of few tokens meets panels, of more tokens for types that are taken from them fast")
+    func leastTiled() {
+        for instructionSet in InstructionSet.supported {
+            let kernels = Kernels(instructionSet)
+            let isAVX2 = [.avx2, .avx512].contains(instructionSet)
+            #expect(kernels.leastTiled([.q4_0, .q8_0]) == (isAVX2 ? 17 : 1))
+            #expect(kernels.leastTiled([.q4_K, .q6_K]) == (isAVX2 ? 13 : 1))
+            #expect(kernels.leastTiled([]) == 1)
+            // Where 16 bits cost a batch no more than 8, it gets them.
+            #expect(kernels.favoured(.int8, of: [.q8_0]) == (isAVX2 ? .int16 : .int8))
+            #expect(kernels.favoured(.int8, of: [.q8_0, .q4_0]) == .int8)
+            #expect(kernels.favoured(.int16, of: [.q4_0]) == .int16)
         }
     }
 

@@ -219,11 +219,20 @@ package import GGUF
             columns % form.scaleColumns == 0
                 && types.allSatisfy { unsafe form.entry(of: panelKernels($0).tile) != nil }
         }
-        return found ?? (precision == .int8 && types.allSatisfy(favoursInt16) ? .int16 : ColumnForm(precision))
+        return found ?? ColumnForm(favoured(precision, of: types))
     }
 
-    /// Whether activations of 16 bits meet tiles of `type` as fast as those of 8.
-    private func favoursInt16(_ type: GGMLType) -> Bool { panelKernels(type).favours_int16 }
+    /// The least tokens of a batch that are worth unpacking weights of `types` for. Fewer, but more than one, meet panels,
+    /// rounded to ``favoured(_:of:)``. 1 where that has not been measured, or no type is given.
+    package func leastTiled(_ types: [GGMLType]) -> Int {
+        types.map { Int(panelKernels($0).least_tiled) }.min() ?? 1
+    }
+
+    /// What activations of a batch are rounded to where it meets weights of `types` in no form of its own: `precision`, or
+    /// 16 bits where those take no more time than 8.
+    package func favoured(_ precision: ActivationPrecision, of types: [GGMLType]) -> ActivationPrecision {
+        precision == .int8 && types.allSatisfy { panelKernels($0).favours_int16 } ? .int16 : precision
+    }
 }
 
 extension InstructionSet {
