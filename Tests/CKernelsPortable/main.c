@@ -309,7 +309,7 @@ static bool test_gemm(void) {
             test_batch(type, 32, 512, vectors - 30);
             test_batch(type, 3, 5, vectors);
         }
-        test_batch(type, 70, 40, 103);
+        test_batch(type, 70, 600, 103);
     }
     return finish_suite("products of batches");
 }

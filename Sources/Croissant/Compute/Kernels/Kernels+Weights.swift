@@ -96,6 +96,7 @@ extension Kernels {
         unsafe matrix.bytes(ofRows: rows).withUnsafeBytes { weights in
             unsafe slabs.withUnsafeBufferPointer { slabs in
                 unsafe tiles.withUnsafeMutableBufferPointer { tiles in
+                    precondition(UInt(bitPattern: tiles.baseAddress) % 64 == 0, "tiles do not begin on a cache line")
                     unsafe kernels(matrix.type).tiled(
                         weights.baseAddress, matrix.rowBytes, rows.count, matrix.columns, slabs.baseAddress, tokens,
                         y.base + offset, stride, tiles.baseAddress)
