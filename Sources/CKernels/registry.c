@@ -150,9 +150,10 @@ static void remove_tiles(ck_panel_kernels *kernels, ck_precision form) {
 
 /* On Zen 3, panels that come from memory meet 9, 12 and 16 vectors 1.52, 1.33 and 1.09 times as fast as they are
  * unpacked and met as tiles for Q4_0, 1.24, 1.18 and 1.00 times for Q4_K (one thread, activations of 8 bits). Words of
- * five to seven bits, or of a codebook, take longer to be taken from their planes, and are for every four vectors:
- * 1.28, 1.07 and 1.03 times for Q6_K, 1.37, 1.10 and 0.84 for Q5_0, 1.05, 1.11 and 0.78 for IQ4_NL. Other instruction
- * sets have not been measured: there batches meet tiles. */
+ * five to seven bits, or of a codebook, take longer to be taken from their planes, which every four vectors do again:
+ * 1.28, 1.07 and 1.03 times for Q6_K, 1.37, 1.10 and 0.84 for Q5_0, 1.05, 1.11 and 0.78 for IQ4_NL. With activations
+ * of 16 bits it is 1.44, 1.26 and 0.98 times for Q4_0 and 1.38, 1.02 and 1.06 for Q6_K. Other instruction sets have not
+ * been measured: there batches meet tiles. */
 static uint32_t least_tiled(ck_panel_format format, ck_isa isa) {
     if (isa != CK_ISA_AVX2) {
         return 1;

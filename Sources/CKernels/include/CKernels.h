@@ -327,9 +327,10 @@ typedef struct ck_panel_kernels {
      * header. */
     uint32_t tile_bytes[CK_PRECISION_COUNT];
     /* Whether tiles for INT16 are multiplied as fast as those for INT8, or faster: then rows that 64 does not divide,
-     * as INT11 demands, meet INT16. */
+     * as INT11 demands, meet INT16, and so do fewer vectors than `least_tiled`. */
     bool favours_int16;
-    /* The least vectors that are worth unpacking panels for: fewer meet panels in less time. */
+    /* The least vectors that are worth unpacking panels for: fewer meet panels in less time. 1 where that has not been
+     * measured. */
     uint32_t least_tiled;
 } ck_panel_kernels;
 

@@ -2,7 +2,8 @@ import GGUF
 
 extension CPUBackend {
     /// Batches of up to this many tokens meet weights as they are held, or packed on the way, and are rounded as decode
-    /// rounds; larger ones meet tiles. ``Kernels/leastTiled(_:)`` knows better for some instruction sets.
+    /// rounds; larger ones meet tiles. On AVX2 most of 2 to 16 tokens meet panels and are rounded as batches, see
+    /// ``vectorPrecision(_:tokens:)``.
     package static let vectorProducts = 8
 
     /// y (tokens, outputs) = x (tokens, columns) * transpose(layer), gated where the layer is.

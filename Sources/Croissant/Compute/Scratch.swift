@@ -39,8 +39,8 @@ package struct ScratchShape: Sendable {
     /// Makes room for products of up to `batchSize` tokens with a matrix.
     ///
     /// - Parameters:
-    ///   - decode: what activations of a few tokens are held in.
-    ///   - batch: what those of many are held in.
+    ///   - decode: what activations of a token are held in, and of a few where those are no batch.
+    ///   - batch: what those of a batch are held in.
     package mutating func include(
         _ plan: WeightPlan, batchSize: Int, decode: ActivationPrecision, batch: ActivationPrecision, kernels: Kernels
     ) {

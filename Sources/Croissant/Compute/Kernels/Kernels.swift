@@ -222,14 +222,15 @@ package import GGUF
         return found ?? ColumnForm(favoured(precision, of: types))
     }
 
-    /// The least tokens of a batch that are worth unpacking weights of `types` for. Fewer, but more than one, meet panels,
-    /// rounded to ``favoured(_:of:)``. 1 where that has not been measured, or no type is given.
+    /// The least tokens of a batch that are worth unpacking weights of `types` for: fewer, but more than one, meet panels
+    /// in less time, where weights are panels or become panels fast. 1 where that has not been measured, or no type is
+    /// given.
     package func leastTiled(_ types: [GGMLType]) -> Int {
         types.map { Int(panelKernels($0).least_tiled) }.min() ?? 1
     }
 
-    /// What activations of a batch are rounded to where it meets weights of `types` in no form of its own: `precision`, or
-    /// 16 bits where those take no more time than 8.
+    /// What activations of a batch are rounded to where it meets weights of `types` as panels, or as tiles in no form of
+    /// their own: `precision`, or 16 bits where tiles for those take no more time than for 8.
     package func favoured(_ precision: ActivationPrecision, of types: [GGMLType]) -> ActivationPrecision {
         precision == .int8 && types.allSatisfy { panelKernels($0).favours_int16 } ? .int16 : precision
     }
