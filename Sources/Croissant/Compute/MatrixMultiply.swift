@@ -23,9 +23,7 @@ extension CPUBackend {
             multiplyVectors(
                 layer, x.span, tokens: tokens, precision, into: &scratch.gates, &scratch.packed, &scratch.quantized,
                 tiles: &scratch.tiles)
-            kernels.siluMultiply(
-                scratch.gates.shared, at: 0, stride: layer.rows, rows: tokens, length: layer.outputs, into: y.shared,
-                at: 0, stride: layer.outputs)
+            siluMultiply(scratch.gates.shared, rows: tokens, length: layer.outputs, into: y.shared)
         } else {
             multiplyVectors(
                 layer, x.span, tokens: tokens, precision, into: &y, &scratch.packed, &scratch.quantized,

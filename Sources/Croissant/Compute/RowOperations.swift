@@ -96,6 +96,17 @@ extension CPUBackend {
         }
     }
 
+    /// out (rows, length) = SiLU(gate) * up, where a row of `gateUp` holds `length` gates and as many ups.
+    func siluMultiply(
+        _ gateUp: borrowing SharedBuffer<Float>, rows: Int, length: Int, into out: borrowing SharedBuffer<Float>
+    ) {
+        forEachRow(rows) { row in
+            kernels.siluMultiply(
+                gateUp, at: row * 2 * length, stride: 2 * length, rows: 1, length: length, into: out,
+                at: row * length, stride: length)
+        }
+    }
+
     /// Turns the first `heads` heads of every row by the angles of the row's position.
     package func rotate(
         _ x: inout FloatBuffer, stride: Int, heads: Int, headSize: Int, rows: Int,

@@ -68,8 +68,9 @@ package struct ScratchShape: Sendable {
             let few = min(batchSize, kernels.leastTiled([tensor.type]) - 1)
             let form = ColumnForm(kernels.favoured(batch, of: [tensor.type]))
             if few > 1 { packed.include(tokens: few, columns: columns, widths: Panel.vectorWidths, form: form) }
-            let staging = plan.layout == .rows ? Panel.byteCount(of: tensor.type, columns: columns) : 0
-            stagingBytes = max(stagingBytes, staging)
+            if plan.layout == .rows, few > 1 || batchSize > CPUBackend.vectorProducts {
+                stagingBytes = max(stagingBytes, Panel.byteCount(of: tensor.type, columns: columns))
+            }
         }
         guard batchSize > CPUBackend.vectorProducts else { return }
         if isInteger {

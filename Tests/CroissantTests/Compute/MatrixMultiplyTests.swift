@@ -52,7 +52,8 @@ struct MatrixMultiplyTests {
                 for batch in ActivationPrecision.allCases {
                     let product = try weights.product(layout, instructionSet, decode: .int16, batch: batch, threads: 2)
                     for tokens in [2, 6, 9, 12, 13, 32, 45, 49] {  // from 10 or 40 on floats meet tiles, too
-                        let isUntiled = batch != .f32 && tokens < leastTiled
+                        // Two tokens meet rows as they are.
+                        let isUntiled = batch != .f32 && tokens < leastTiled && (layout == .panels || tokens > 2)
                         let used = tokens > CPUBackend.vectorProducts || isUntiled ? batch : .int16
                         let error = try product.error(tokens: tokens)
                         #expect(
@@ -86,6 +87,25 @@ struct MatrixMultiplyTests {
                             error <= (Self.tolerance[.int8] ?? 0),
                             "\(parts.map(\.type)), \(layout), \(tokens) of \(batchSize) tokens: \(error)")
                     }
+                }
+            }
+        }
+    }
+
+    @Test("batches that are too small for tiles are rounded as batches, whatever decode rounds to")
+    func untiledRounding() throws {
+        for instructionSet in InstructionSet.supported {
+            for parts in Self.quantized {
+                let weights = try PackedWeights(parts, columns: 96, tokens: 18)
+                func results(decode: ActivationPrecision, tokens: Int) throws -> [Float] {
+                    try weights.product(.panels, instructionSet, decode: decode, batch: .int8, threads: 2)
+                        .results(tokens: tokens)
+                }
+                let leastTiled = max(2, Kernels(instructionSet).leastTiled(parts.map(\.type)))
+                for tokens in 1..<18 {
+                    let same = try results(decode: .int8, tokens: tokens) == results(decode: .int16, tokens: tokens)
+                    let isBatch = tokens > 1 && tokens < leastTiled || tokens > CPUBackend.vectorProducts
+                    #expect(same == isBatch, "\(instructionSet), \(parts.map(\.type)), \(tokens) tokens")
                 }
             }
         }
@@ -249,7 +269,7 @@ struct MatrixMultiplyTests {
                     layout, instructionSet, decode: .int16, batch: isMixed ? .f32 : batch, threads: 1)
                 let gated = try weights.product(
                     layout, instructionSet, decode: .int16, batch: batch, threads: 3, isGated: true)
-                for tokens in [1, 3, 8, 9, 31, 45] {
+                for tokens in [1, 3, 8, 9, 16, 31, 45] {
                     let both = try plain.results(tokens: tokens)
                     let results = try gated.results(tokens: tokens)
                     #expect(results.count == tokens * rows)
