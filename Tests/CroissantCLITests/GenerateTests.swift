@@ -8,6 +8,8 @@ struct Generation: Decodable {
         let promptPerSecond: Double
         let generationSeconds: Double
         let generationPerSecond: Double
+        let draftedTokens: Int
+        let acceptedTokens: Int
     }
 
     struct Memory: Decodable {
@@ -103,6 +105,7 @@ struct GoldenGenerationTests {
         .enabled(if: Fixture.hasShared, "needs ../shared/data"),
         arguments: [
             ["-t", "1"], ["-t", "3"], ["-b", "1"], ["-b", "3"], ["--weights", "mapped"], ["--weights", "resident"],
+            ["--draft", "5"],
         ])
     func invariance(options: [String]) throws {
         let base = ["-m", Fixture.stories, "-p", "Once upon a time there was", "-n", "40", "--json"] + exact
@@ -175,6 +178,22 @@ struct GenerationFormTests {
         let report = /prompt 3 tokens, [0-9.]+ t\/s; generated 10, [0-9.]+ t\/s; peak [0-9.]+ MiB\n/
         #expect(run.error.wholeMatch(of: report) != nil)
         #expect(run.error.count <= 80)
+    }
+
+    @Test("--draft guesses, says how much of it was right, and leaves the text as it is")
+    func draft() throws {
+        let options = ["-p", "Once upon a time there was a little mouse.", "-n", "200"] + exact
+        let plain: Generation = try CLI.run(options + ["--json"]).json()
+        #expect(plain.timings.draftedTokens == 0 && plain.timings.acceptedTokens == 0)
+        let run = try CLI.run(options + ["--json", "--draft", "8"])
+        let guessing: Generation = try run.json()
+        #expect(guessing.tokens == plain.tokens && guessing.text == plain.text)
+        let timings = guessing.timings
+        #expect(timings.acceptedTokens > 50 && timings.acceptedTokens <= timings.draftedTokens)
+        #expect(run.error.contains("; \(timings.acceptedTokens)/\(timings.draftedTokens) guesses right; "))
+        for nonsense in ["-1", "65", "x"] {
+            #expect(try CLI.run(options + ["--draft", nonsense]).status == 64)
+        }
     }
 
     @Test("--verbose says what is used, on standard error only")

@@ -8,6 +8,10 @@ public struct GenerationMetrics: Sendable {
     public var generatedTokens = 0
     /// The wall-clock time to compute and choose them, without what the caller does in between.
     public var generationTime = Duration.zero
+    /// Tokens that were guessed, see ``RuntimeOptions/draftTokens``.
+    public var draftedTokens = 0
+    /// Those of them that were right: each saved a pass.
+    public var acceptedTokens = 0
 
     /// Prompt tokens a second; 0 before any time has passed.
     public var promptSpeed: Double { Self.rate(promptTokens, promptTime) }

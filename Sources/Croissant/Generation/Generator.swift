@@ -79,6 +79,13 @@ public struct Generator: ~Copyable {
     private var stops: StopMatcher
     private let limits: GenerationLimits
     private var hasStarted = false
+    /// What guesses the tokens to come, if that is wanted.
+    private var lookup: PromptLookup?
+    /// The last tokens that the session was fed with, as long as nobody has chosen them; and how many there were.
+    private var guesses: ArraySlice<Int32> = []
+    private var guessed = 0
+    /// Positions of the session that hold the prompt and chosen tokens.
+    private var position: Int { session.position - guesses.count }
 
     /// Continues text, encoded with what the model's file wants before it, such as BOS.
     ///
@@ -140,6 +147,7 @@ public struct Generator: ~Copyable {
             StreamingDecoder(tokenizer, after: prompt.last, skipSpecial: !limits.showsSpecialTokens)
         }
         stops = StopMatcher(limits.stopStrings)
+        lookup = PromptLookup(most: session.plan.draftTokens)
         self.limits = limits
         self.prompt = prompt
         self.dropped = dropped
@@ -154,7 +162,7 @@ public struct Generator: ~Copyable {
     public mutating func start(progress: ((Int) -> Bool)? = nil) throws(ModelError) {
         guard !hasStarted, finishReason == nil else { return }
         hasStarted = true
-        for token in prompt { sampler.accept(token) }
+        for token in prompt { accept(token) }
         let clock = ContinuousClock()
         let begin = clock.now
         var isCancelled = false
@@ -181,20 +189,56 @@ public struct Generator: ~Copyable {
         }
         let clock = ContinuousClock()
         let begin = clock.now
-        if let last = tokens.last { try session.evaluate([last]) }
+        if let last = tokens.last { try feed(last) }
         let token: Int32
         do throws(ModelError) {
-            token = try session.sample(&sampler)
+            token = try session.sample(&sampler, before: guesses.count)
         } catch {
             finishReason = .noNumbers
             throw error
         }
-        sampler.accept(token)
+        accept(token)
         tokens.append(token)
         metrics.generatedTokens += 1
         metrics.generationTime += clock.now - begin
         let text = text(of: token)
         return GeneratedToken(id: token, text: text)
+    }
+
+    /// Counts a token of the prompt, or one that was chosen.
+    private mutating func accept(_ token: Int32) {
+        sampler.accept(token)
+        lookup?.accept(token)
+    }
+
+    /// Has the session hold `token`, the last one, and the logits of what follows it.
+    private mutating func feed(_ token: Int32) throws(ModelError) {
+        if guesses.first == token {
+            guesses.removeFirst()
+            metrics.acceptedTokens += 1
+            return
+        }
+        forgetGuesses()
+        // The last token of all is not fed, nor is one behind the last position.
+        let wanted = limits.maximumTokens.map { $0 - tokens.count - 1 } ?? .max
+        let guess = lookup?.guess(atMost: min(wanted, session.contextLength - session.position - 1)) ?? []
+        guard !guess.isEmpty else {
+            try session.evaluate([token])
+            return
+        }
+        try session.evaluateEach([token] + guess)
+        guesses = guess[...]
+        guessed = guess.count
+        metrics.draftedTokens += guessed
+    }
+
+    /// Takes back what was guessed and not chosen.
+    private mutating func forgetGuesses() {
+        guard guessed > 0 else { return }
+        lookup?.learn(right: guessed - guesses.count, of: guessed)
+        session.rewind(to: position)
+        guesses = []
+        guessed = 0
     }
 
     /// The next piece of text; nil at the end, whose reason is then in ``finishReason``. Pieces may be empty.
@@ -217,8 +261,12 @@ public struct Generator: ~Copyable {
     /// Ends the generation and gives back its session, for instance to go on with other text.
     ///
     /// The session holds the prompt and all of ``tokens`` but the last, which has not been fed: up to
-    /// ``Session/position``, as a generation that was cancelled, or never started, has not fed all of its prompt.
-    public consuming func takeSession() -> Session { session }
+    /// ``Session/position``, as a generation that was cancelled, or never started, has not fed all of its prompt. Guesses
+    /// (``RuntimeOptions/draftTokens``) are taken back, and with them the logits.
+    public consuming func takeSession() -> Session {
+        forgetGuesses()
+        return session
+    }
 
     /// The text that becomes certain with `token`, after deciding whether it is the last one.
     private mutating func text(of token: Int32) -> String {
@@ -232,7 +280,7 @@ public struct Generator: ~Copyable {
             certain = decoder?.feed(token) ?? ""
             if let maximum = limits.maximumTokens, tokens.count >= maximum {
                 finishReason = .length
-            } else if session.position == session.contextLength {
+            } else if position == session.contextLength {
                 finishReason = .contextFull
             }
         }

@@ -123,7 +123,7 @@ public struct Session: ~Copyable {
     public mutating func evaluateAll(
         _ tokens: [Int32], _ body: (_ tokens: Range<Int>, _ logits: Span<Float>) -> Void
     ) throws(ModelError) {
-        guard plan.activations.logitRows == plan.batchSize else {
+        guard model.options.allLogits else {
             throw .invalidOption(name: "allLogits", value: "false", expected: "true, to keep every position's logits")
         }
         try check(tokens)
@@ -134,6 +134,16 @@ public struct Session: ~Copyable {
         }
     }
 
+    /// Feeds tokens in one pass, and keeps the logits of each of them in ``logits``.
+    ///
+    /// - Parameter tokens: up to one more than the plan's ``MemoryPlan/draftTokens``.
+    /// - Throws: as ``evaluate(_:logits:progress:)``.
+    package mutating func evaluateEach(_ tokens: [Int32]) throws(ModelError) {
+        precondition(tokens.count <= plan.activations.logitRows, "logits of \(tokens.count) tokens were not planned")
+        try check(tokens)
+        forward(tokens[...], logits: .all)
+    }
+
     /// The logits of the last pass, of shape (rows, ``ModelConfiguration/vocabularySize``): one row, of the last token;
     /// a row for each token of the pass after ``evaluateAll(_:_:)``; none where none were asked for. Before a softmax,
     /// and as the model gives them: sampling leaves them with its penalties applied.
@@ -142,15 +152,16 @@ public struct Session: ~Copyable {
         get { activations.logits.span.extracting(0..<logitRows * model.configuration.vocabularySize) }
     }
 
-    /// Chooses the next token by the logits of the last one.
+    /// Chooses the next token by the logits of the last one, or of that before the last `guesses`.
     ///
     /// - Throws: ``ModelError/noNumbers(position:)`` where its own logit, the largest mostly, is none.
-    package mutating func sample(_ sampler: inout Sampler) throws(ModelError) -> Int32 {
-        precondition(logitRows > 0, "there are no logits to sample from")
+    package mutating func sample(_ sampler: inout Sampler, before guesses: Int = 0) throws(ModelError) -> Int32 {
+        precondition(guesses >= 0 && guesses < logitRows, "there are no logits to sample from")
         let size = model.configuration.vocabularySize
-        var last = activations.logits.mutableSlice((logitRows - 1) * size..<logitRows * size)
-        let token = sampler.sample(&last)
-        guard last[Int(token)].isFinite else { throw .noNumbers(position: position - 1) }
+        let row = logitRows - 1 - guesses
+        var logits = activations.logits.mutableSlice(row * size..<(row + 1) * size)
+        let token = sampler.sample(&logits)
+        guard logits[Int(token)].isFinite else { throw .noNumbers(position: position - 1 - guesses) }
         return token
     }
 

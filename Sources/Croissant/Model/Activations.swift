@@ -2,7 +2,7 @@
 package struct ActivationShape: Sendable {
     /// Tokens in a pass.
     package let batchSize: Int
-    /// Positions whose logits are kept: 1, or all of a batch.
+    /// Positions whose logits are kept: 1, as many as a guess and the token before it have, or all of a batch.
     package let logitRows: Int
     let embedding: Int
     let queries: Int
@@ -12,9 +12,9 @@ package struct ActivationShape: Sendable {
     let vocabulary: Int
 
     /// The buffers of a model of `configuration`.
-    package init(_ configuration: ModelConfiguration, batchSize: Int, allLogits: Bool) {
+    package init(_ configuration: ModelConfiguration, batchSize: Int, draftTokens: Int = 0, allLogits: Bool) {
         self.batchSize = batchSize
-        logitRows = allLogits ? batchSize : 1
+        logitRows = allLogits ? batchSize : 1 + draftTokens
         embedding = configuration.embeddingLength
         queries = configuration.queryLength
         queryKeyValue = configuration.queryLength + 2 * configuration.keyValueLength

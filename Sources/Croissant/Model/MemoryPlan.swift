@@ -34,6 +34,8 @@ public struct MemoryPlan: Sendable {
     public let contextLength: Int
     /// The most prompt tokens in one pass, no more than ``contextLength``.
     public let batchSize: Int
+    /// The most tokens that a ``Generator`` guesses ahead, fewer than ``batchSize``.
+    public let draftTokens: Int
     /// Compute threads.
     public let threads: Int
     /// Compute threads for batches of a prompt.
@@ -116,6 +118,7 @@ public struct MemoryPlan: Sendable {
         let options = try ResolvedOptions(options, configuration)
         contextLength = options.contextLength
         batchSize = options.batchSize
+        draftTokens = options.draftTokens
         threads = options.threads
         promptThreads = options.promptThreads
         instructionSet = options.instructionSet
@@ -125,7 +128,9 @@ public struct MemoryPlan: Sendable {
         let cache = KVCache.Shape(
             layers: configuration.layers, heads: configuration.keyValueHeads, headSize: configuration.headSize,
             capacity: options.contextLength, keyType: options.keyType, valueType: options.valueType)
-        let activations = ActivationShape(configuration, batchSize: options.batchSize, allLogits: options.allLogits)
+        let activations = ActivationShape(
+            configuration, batchSize: options.batchSize, draftTokens: options.draftTokens,
+            allLogits: options.allLogits)
         func items(_ weights: PlacedWeights) -> [Item] {
             var items = [
                 Item("weights", weights.byteCount, isFileBacked: weights.residence == .mapped),

@@ -6,6 +6,7 @@ struct ResolvedOptions {
     let promptThreads: Int
     let contextLength: Int
     let batchSize: Int
+    let draftTokens: Int
     let keyType: GGMLType
     let valueType: GGMLType
     let weights: WeightPlacement?
@@ -28,6 +29,7 @@ struct ResolvedOptions {
             options.contextLength ?? configuration.contextLength, 1...min(1 << 24, (1 << 60) / positionBytes),
             name: "context length")
         batchSize = min(try Self.inRange(options.batchSize, 1...1 << 16, name: "batch size"), contextLength)
+        draftTokens = min(try Self.inRange(options.draftTokens, 0...64, name: "draft tokens"), batchSize - 1)
         keyType = try Self.cacheType(options.keyType, configuration, name: "key cache type")
         valueType = try Self.cacheType(options.valueType, configuration, name: "value cache type")
         weights = options.weights

@@ -13,6 +13,12 @@ public struct RuntimeOptions: Sendable {
     public var contextLength: Int?
     /// The most prompt tokens in one pass, 1 to 65536; 512 by default, and no more than the context has positions.
     public var batchSize = 512
+    /// The most tokens that a ``Generator`` guesses ahead from what the text has said before, and has checked in one
+    /// pass: 0, the default, to 64, and no more than fit into a pass (``batchSize``) with the token before them.
+    ///
+    /// Text that repeats itself comes faster. Tokens are chosen as without guesses, by logits that are as exact as those
+    /// of a prompt, where a token alone may get more exact ones; the text may differ where two tokens are as likely.
+    public var draftTokens = 0
     /// The type of cached keys: F32, F16 (the default), BF16, or, where the head size is a multiple of 32, Q8_0 or
     /// Q4_0.
     public var keyType = GGMLType.f16
@@ -30,7 +36,8 @@ public struct RuntimeOptions: Sendable {
     /// The kernels, of a set that the machine can run; the best of these when nil.
     public var instructionSet: InstructionSet?
     /// Whether a pass keeps the logits of every position, of shape (``batchSize``, vocabulary), for
-    /// ``Session/evaluateAll(_:_:)``; by default only the last one's, of shape (1, vocabulary).
+    /// ``Session/evaluateAll(_:_:)``; by default only the last one's, of shape (1, vocabulary), and
+    /// those of guesses.
     ///
     /// That is 4 bytes for each: 62.5 MiB for 512 tokens of a vocabulary of 32000. Only ``Session/evaluateAll(_:_:)``
     /// takes the time to bring every position through the last block and the output matrix.

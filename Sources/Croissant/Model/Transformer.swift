@@ -150,7 +150,7 @@ package struct Transformer: Sendable {
         rows: Int, _ state: inout Activations, _ scratch: inout Scratch, on backend: CPUBackend
     ) {
         guard rows > 0 else { return }
-        precondition(rows <= state.shape.logitRows, "a session without allLogits keeps the last position's only")
+        precondition(rows <= state.shape.logitRows, "logits of \(rows) positions were not planned")
         backend.rmsNorm(
             state.residual, weight: weights.outputNorm, epsilon: configuration.normEpsilon, rows: rows,
             into: &state.normalized)

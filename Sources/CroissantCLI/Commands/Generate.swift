@@ -43,6 +43,13 @@ struct Generate: ParsableCommand {
     var count = -1
 
     @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Tokens to guess ahead from what the text has said before, checked in one pass: up to 64, faster where text repeats itself, which rounding may change in rare places; 0 for none.",
+            valueName: "n"))
+    var draft = 0
+
+    @Option(
         parsing: .unconditionalSingleValue,
         help: ArgumentHelp(
             "Text that ends the generation, and is not shown; may be given several times.", valueName: "text"))
@@ -82,12 +89,14 @@ struct Generate: ParsableCommand {
             throw ValidationError("--json and --jsonl are different forms of one result: use one of them")
         }
         if count < -1 { throw ValidationError("-n: expected -1 or more, found \(count)") }
+        if !(0...64).contains(draft) { throw ValidationError("--draft: expected 0 to 64, found \(draft)") }
         if stop.contains("") { throw ValidationError("--stop: expected a text, found an empty one") }
         if logits != nil && count != 0 {
             throw ValidationError("--logits writes the logits of the prompt: use it with -n 0")
         }
-        if logits != nil && (jsonl || !stop.isEmpty) {
-            throw ValidationError("--logits generates no tokens, which --jsonl prints and --stop looks at")
+        if logits != nil && (jsonl || !stop.isEmpty || draft > 0) {
+            throw ValidationError(
+                "--logits generates no tokens, which --jsonl prints, --stop looks at and --draft guesses")
         }
     }
 
@@ -100,6 +109,7 @@ struct Generate: ParsableCommand {
         }
         var options = runtime.options()
         options.allLogits = logits != nil
+        options.draftTokens = draft
         let model = try Model.load(try model.open(quiet: output.quiet), options, output: output)
         let input = chat ? try conversation(given, model) : given
         let session = try Session(model)
@@ -208,6 +218,7 @@ struct Generate: ParsableCommand {
         // The first token comes with the prompt: one alone has no speed.
         let speed = result.tokens.count > 1 ? ", \(timings.generationPerSecond.formatted(places: 1)) t/s" : ""
         parts.append("generated \(result.tokens.count)" + speed)
+        if draft > 0 { parts.append("\(timings.acceptedTokens)/\(timings.draftedTokens) guesses right") }
         if let peak = result.memory.peak { parts.append("peak \(ByteCount(peak))") }
         switch reason {
         case .endOfGeneration: parts.append("end of text")
@@ -301,12 +312,17 @@ struct Generate: ParsableCommand {
         let promptPerSecond: Double
         let generationSeconds: Double
         let generationPerSecond: Double
+        /// Tokens that were guessed, and those of them that were right.
+        let draftedTokens: Int
+        let acceptedTokens: Int
 
         init(promptTokens: Int, seconds: Double) {
             promptSeconds = seconds
             promptPerSecond = seconds > 0 ? Double(promptTokens) / seconds : 0
             generationSeconds = 0
             generationPerSecond = 0
+            draftedTokens = 0
+            acceptedTokens = 0
         }
 
         init(_ metrics: GenerationMetrics) {
@@ -314,6 +330,8 @@ struct Generate: ParsableCommand {
             promptPerSecond = metrics.promptSpeed
             generationSeconds = metrics.generationTime.seconds
             generationPerSecond = metrics.generationSpeed
+            draftedTokens = metrics.draftedTokens
+            acceptedTokens = metrics.acceptedTokens
         }
     }
 }

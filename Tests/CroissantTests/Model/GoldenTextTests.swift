@@ -70,6 +70,13 @@ struct GoldenTextTests {
         #expect(try golden.generate(options) == golden.ids)
     }
 
+    @Test("guesses ahead leave the text as it is", arguments: GoldenText.all, [1, 8])
+    fileprivate func guesses(golden: GoldenText, draftTokens: Int) throws {
+        var options = RuntimeOptions.exact(contextLength: 257, threads: 2)
+        options.draftTokens = draftTokens
+        #expect(try golden.generate(options) == golden.ids)
+    }
+
     @Test(
         "with default settings the most likely token is the golden one nearly always", arguments: GoldenText.all,
         [1, 512])

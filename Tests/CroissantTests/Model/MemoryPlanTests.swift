@@ -17,6 +17,7 @@ struct MemoryPlanTests {
                     options.threads = threads
                     (options.keyType, options.valueType) = caches[index % caches.count]
                     options.allLogits = index % 3 == 0
+                    options.draftTokens = index % 5
                     options.weights = index % 2 == 0 ? .mapped : .resident
                     settings.append(options)
                     index += 1
