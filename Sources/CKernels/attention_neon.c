@@ -9,5 +9,6 @@
 #define ROWS 8
 #define REST 8
 #define HEADS 4
+#define ABREAST 4
 #include "attention_template.h"
 #endif

@@ -6,4 +6,5 @@
 #define ROWS 6
 #define REST 2
 #define HEADS 2
+#define ABREAST 4
 #include "attention_template.h"
