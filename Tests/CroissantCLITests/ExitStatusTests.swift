@@ -86,6 +86,7 @@ struct ExitStatusTests {
             ["generate", "-m", "x", "-p", "a", "--logits", "y", "-n", "0", "--stop", "z"],
             ["generate", "-m", "x", "-p", "a", "--logits", "y", "-n", "0", "--draft", "4"],
             ["generate", "-m", "x", "-p", "a", "--draft", "65"],
+            ["generate", "-m", "x", "-p", "a", "--draft", "4", "-b", "4"],
             ["bench", "-m", "x", "-r", "0"],
             ["bench", "-m", "x", "-p", "0", "-n", "0"],
             ["bench", "-m", "x", "-p", "1,"],

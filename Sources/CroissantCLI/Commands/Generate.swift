@@ -90,6 +90,10 @@ struct Generate: ParsableCommand {
         }
         if count < -1 { throw ValidationError("-n: expected -1 or more, found \(count)") }
         if !(0...64).contains(draft) { throw ValidationError("--draft: expected 0 to 64, found \(draft)") }
+        if draft > 0 && draft >= runtime.batchSize {
+            throw ValidationError(
+                "--draft \(draft) feeds \(draft + 1) tokens at a time, and --batch-size allows \(runtime.batchSize)")
+        }
         if stop.contains("") { throw ValidationError("--stop: expected a text, found an empty one") }
         if logits != nil && count != 0 {
             throw ValidationError("--logits writes the logits of the prompt: use it with -n 0")
