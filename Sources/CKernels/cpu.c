@@ -139,9 +139,10 @@ const char *ck_isa_name(ck_isa isa) {
  * time, Q4_K_M 2 to 4%, Q8_0 2 to 3%, Q6_K 0.5 to 1%; with 256 some take 2% more. (Reading alone gains 3 to 5%.)
  * That is for one vector. Four compute for longer than memory takes, and Zen 4 does not follow the stream far enough
  * meanwhile: 3 KiB ahead make their products with activations of 16 bits 1.12 to 1.27 times as fast as 96 bytes do,
- * from memory with one thread (Q4_0, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K; 2 to 4 KiB are as good but for Q8_0), with 8 bits
- * 0.96 to 1.21 times. Batches of 4 tokens are 1.23 (Q4_0), 1.15 (Q6_K) and 1.07 times (Q8_0) as fast, of 8 tokens 1.16,
- * 1.12 and 1.05 times. Products with two vectors would be 0.84 (Q8_0) to 1.07 times (Q6_K) as fast with 2048 columns.
+ * from memory with one thread (Q4_0, Q5_0, Q8_0, Q4_K, Q5_K, Q6_K). To ask 8 KiB ahead for the second-level cache and
+ * 2 KiB ahead for the first makes batches of 8 tokens 1.12 (Q4_0), 1.14 (Q6_K) and 1.32 times (Q8_0) as fast again, of
+ * 16 tokens 1.02, 1.23 and 1.28 times (two threads, 8 bits); 12 and 16 KiB are as good, 4 and 32 are not. One vector or
+ * two would be 0.8 to 0.95 times as fast that way.
  *
  * Zen 3 does not follow it far enough while it computes: there, 2 KiB ahead make 87 to 92% of the bandwidth out of 75
  * to 83 with activations of 8 bits; 1.5 to 4 KiB are as good.
@@ -162,7 +163,7 @@ ck_lookahead ck_lookahead_of(ck_isa isa, size_t vectors) {
     if (isa == CK_ISA_AVX2 || isa == CK_ISA_AVX512) {
         return (ck_lookahead){.near = 2048};
     }
-    return vectors <= 2 ? (ck_lookahead){.near = 96, .is_passing = true} : (ck_lookahead){.near = 3072};
+    return vectors <= 2 ? (ck_lookahead){.near = 96, .is_passing = true} : (ck_lookahead){.near = 2048, .far = 8192};
 #else
     (void)isa;
     (void)vectors;

@@ -128,6 +128,8 @@
         }                                                                                                            \
     }
 #define CK_AVX512_ENTRIES                                                                                            \
+    .eight[CK_PRECISION_INT16] = panel_eight_int16_avx512vnni,                                                       \
+    .eight[CK_PRECISION_INT8] = panel_eight_int8_avx512vnni,                                                         \
     .unpack[CK_PRECISION_WIDE_INT8] = unpack_wide, .tile_narrow[CK_PRECISION_WIDE_INT8] = tile_wide_4,               \
     .tile[CK_PRECISION_WIDE_INT8] = tile_wide_8, .tile_vectors[CK_PRECISION_WIDE_INT8] = CK_WIDE_VECTORS,            \
     .narrow_vectors[CK_PRECISION_WIDE_INT8] = 4,                                                                     \
@@ -169,6 +171,10 @@
     CK_DEFINE_PANEL_PRODUCT(tile_6_int16_avx2, CK_AVX2, CK_PANEL_ISA_AVX2, ck_tile_product, 2, 6)                    \
     CK_DEFINE_PANEL_PRODUCT(tile_6_int8_avxvnni, CK_AVXVNNI, CK_PANEL_ISA_AVXVNNI, ck_tile_product, 1, 6)            \
     CK_DEFINE_PANEL_PRODUCT(tile_6_int16_avxvnni, CK_AVXVNNI, CK_PANEL_ISA_AVXVNNI, ck_tile_product, 2, 6)           \
+    CK_DEFINE_PANEL_PRODUCT(                                                                                         \
+        panel_eight_int8_avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI, ck_vectors_product, 1, 8)               \
+    CK_DEFINE_PANEL_PRODUCT(                                                                                         \
+        panel_eight_int16_avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI, ck_vectors_product, 2, 8)              \
     CK_DEFINE_PANEL_PRODUCT(                                                                                         \
         tile_12_int8_avx512vnni, CK_AVX512VNNI, CK_PANEL_ISA_AVX512VNNI, ck_tile_product, 1, 12)                     \
     CK_DEFINE_PANEL_PRODUCT(                                                                                         \

@@ -293,6 +293,11 @@ static void check_products(
         check_product(type, isa, kernels.one[precision], panel.start, weights, rows, &one, exactly);
         check_product(type, isa, kernels.two[precision], panel.start, weights, rows, &two, exactly);
         check_product(type, isa, kernels.four[precision], panel.start, weights, rows, &four, exactly);
+        if (kernels.eight[precision] != NULL) {
+            const columns eight = columns_make(values, length, 8, precision, isa);
+            check_product(type, isa, kernels.eight[precision], panel.start, weights, rows, &eight, exactly);
+            columns_free(eight);
+        }
         check_product(type, isa, kernels.tile_narrow[precision], tile.start, weights, rows, &four, exactly);
         check_product(type, isa, kernels.tile[precision], tile.start, weights, rows, &many, exactly);
         columns_free(one);

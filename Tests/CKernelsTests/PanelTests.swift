@@ -557,11 +557,12 @@ struct PanelTests {
     private func checkProducts(_ panel: Panel, _ isa: ck_isa, vector: (Int) -> [Float]) throws {
         let kernels = ck_panels(panel.type, isa)
         for precision in [CK_PRECISION_INT8, CK_PRECISION_INT16] {
+            let meetsEight = [CK_ISA_AVX512VNNI, CK_ISA_AMX].contains(isa)
             for unsafe(count, table, takesTile) in unsafe [
-                (1, kernels.one, false), (2, kernels.two, false), (4, kernels.four, false),
+                (1, kernels.one, false), (2, kernels.two, false), (4, kernels.four, false), (8, kernels.eight, false),
                 (4, kernels.tile_narrow, true),
                 (Int(entry(of: kernels.tile_vectors, precision)), kernels.tile, true),
-            ] {
+            ] where takesTile || count < 8 || meetsEight {
                 let product = try unsafe #require(entry(of: table, precision))
                 let x = Columns((0..<count).map(vector), precision, isa)
                 if takesTile {

@@ -309,11 +309,12 @@ typedef struct ck_panel_kernels {
     /* By ck_precision: a panel -> a tile, 64-byte aligned. Forms beyond INT8 are NULL where they have no tiles;
      * SPLIT_INT16 has none. */
     void (*unpack[CK_PRECISION_COUNT])(const void *panel, size_t columns, void *tile);
-    /* By ck_precision: products of a panel with 1 vector, with 2, with 4. Of the forms beyond INT8, SPLIT_INT16 alone
-     * has any, and is NULL where it has none. */
+    /* By ck_precision: products of a panel with 1 vector, with 2, with 4, and with 8 where registers are enough, else
+     * NULL. Of the forms beyond INT8, SPLIT_INT16 alone has any, and is NULL where it has none. */
     ck_panel_fn one[CK_PRECISION_COUNT];
     ck_panel_fn two[CK_PRECISION_COUNT];
     ck_panel_fn four[CK_PRECISION_COUNT];
+    ck_panel_fn eight[CK_PRECISION_COUNT];
     /* By ck_precision: products of a tile with `narrow_vectors`, with `tile_vectors`. */
     ck_panel_fn tile_narrow[CK_PRECISION_COUNT];
     ck_panel_fn tile[CK_PRECISION_COUNT];

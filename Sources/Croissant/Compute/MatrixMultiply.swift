@@ -2,8 +2,8 @@ import GGUF
 
 extension CPUBackend {
     /// Batches of up to this many tokens meet weights as they are held, or packed on the way, and are rounded as decode
-    /// rounds; larger ones meet tiles. On AVX2 most of 2 to 16 tokens meet panels and are rounded as batches, see
-    /// ``vectorPrecision(_:tokens:)``.
+    /// rounds; larger ones meet tiles. On AVX2 most of 2 to 16 tokens, and on AVX-512 most of 2 to 64, meet panels and are
+    /// rounded as batches, see ``vectorPrecision(_:tokens:)``.
     package static let vectorProducts = 8
 
     /// y (tokens, outputs) = x (tokens, columns) * transpose(layer), gated where the layer is.
@@ -34,7 +34,8 @@ extension CPUBackend {
     /// What `tokens` are rounded to that meet the weights of `layer` as vectors; nil where they meet tiles.
     ///
     /// Several tokens, too few for tiles, are a batch: that they are rounded as one makes 3 to 8 tokens 1.2 to 1.8 times
-    /// as fast on Zen 3 (Q4_0, Q4_K_M, Q6_K), where a token alone waits for memory whatever it is rounded to.
+    /// as fast on Zen 3 (Q4_0, Q4_K_M, Q6_K), 4 to 8 tokens 1.1 to 1.5 times on Zen 4 (Q4_0, Q5_K_M, Q6_K, Q8_0), where a
+    /// token alone waits for memory whatever it is rounded to.
     private func vectorPrecision(_ layer: Linear, tokens: Int) -> ActivationPrecision? {
         let types = layer.integerTypes
         if tokens > 1, layer.floatTiles.isEmpty, tokens < kernels.leastTiled(types) {
@@ -78,7 +79,7 @@ extension CPUBackend {
         var panels: (groups: [TokenGroup], form: ColumnForm)?
         if meetings.contains(.panels) {
             let types = zip(layer.parts, meetings).compactMap { $1 == .panels ? $0.type : nil }
-            let groups = TokenGroup.split(tokens, widths: Panel.vectorWidths)
+            let groups = TokenGroup.split(tokens, widths: kernels.vectorWidths)
             let form = kernels.panelForm(of: types, precision: precision)
             packed.pack(x, columns: columns, groups: groups, form: form, kernels: kernels, pool: pool)
             panels = (groups, form)

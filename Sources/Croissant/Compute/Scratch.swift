@@ -51,13 +51,13 @@ package struct ScratchShape: Sendable {
         case .panels:
             // What is split takes as much room.
             packed.include(
-                tokens: vectors, columns: columns, widths: Panel.vectorWidths, form: ColumnForm(decode))
+                tokens: vectors, columns: columns, widths: kernels.vectorWidths, form: ColumnForm(decode))
         case .rows where kernels.precision(for: tensor.type, wanted: decode) != .f32:
             quantizedColumns = max(quantizedColumns, columns)
             quantizedVectors = vectors
             if CPUBackend.packsRows(of: tensor.type, tokens: vectors, decode) {
                 packed.include(
-                    tokens: vectors, columns: columns, widths: Panel.vectorWidths, form: ColumnForm(decode))
+                    tokens: vectors, columns: columns, widths: kernels.vectorWidths, form: ColumnForm(decode))
                 stagingBytes = max(stagingBytes, Panel.byteCount(of: tensor.type, columns: columns))
             }
         case .rows: break
@@ -67,7 +67,7 @@ package struct ScratchShape: Sendable {
             // What is too few for tiles meets panels, however rows are held.
             let few = min(batchSize, kernels.leastTiled([tensor.type]) - 1)
             let form = ColumnForm(kernels.favoured(batch, of: [tensor.type]))
-            if few > 1 { packed.include(tokens: few, columns: columns, widths: Panel.vectorWidths, form: form) }
+            if few > 1 { packed.include(tokens: few, columns: columns, widths: kernels.vectorWidths, form: form) }
             if plan.layout == .rows, few > 1 || batchSize > CPUBackend.vectorProducts {
                 stagingBytes = max(stagingBytes, Panel.byteCount(of: tensor.type, columns: columns))
             }

@@ -15,8 +15,9 @@ struct MatrixMultiplyTests {
         [(.q8_0, 40), (.iq4_xs, 33)], [(.q4_0, 40), (.q5_1, 33), (.mxfp4, 17)],
     ]
 
-    /// Batches around the widths that kernels have: vectors of 1, 2 and 4, tiles of a few, up to 32.
-    private static let batches = [1, 2, 3, 5, 6, 8, 9, 12, 13, 31, 45]
+    /// Batches around the widths that kernels have: vectors of 1, 2, 4 and 8, tiles of a few, up to 32; the largest meets
+    /// tiles on every instruction set.
+    private static let batches = [1, 2, 3, 5, 6, 8, 9, 12, 13, 31, 45, 67]
 
     /// The largest error of any element, as a share of the length of its row times the length of its input: the rounding
     /// of floats, of 16 and of 8 bits.
@@ -24,7 +25,7 @@ struct MatrixMultiplyTests {
 
     @Test("rows and panels, vectors and tiles, agree with float64", arguments: InstructionSet.supported)
     func agreesWithFloat64(instructionSet: InstructionSet) throws {
-        let weights = try PackedWeights(Self.parts, columns: 96, tokens: 45)
+        let weights = try PackedWeights(Self.parts, columns: 96, tokens: 67)
         for layout in [WeightLayout.rows, .panels] {
             for precision in ActivationPrecision.allCases where layout == .rows || precision != .f32 {
                 for batch in ActivationPrecision.allCases {
@@ -45,13 +46,13 @@ struct MatrixMultiplyTests {
     @Test("layers of several types with large blocks agree with float64, too", arguments: InstructionSet.supported)
     func largeBlocks(instructionSet: InstructionSet) throws {
         for parts in Self.mixes {
-            let weights = try PackedWeights(parts, columns: 512, tokens: 49)
+            let weights = try PackedWeights(parts, columns: 512, tokens: 67)
             let areQuantized = parts.allSatisfy { Panel.exists(for: $0.type) }
             let leastTiled = areQuantized ? Kernels(instructionSet).leastTiled(parts.map(\.type)) : 1
             for layout in [WeightLayout.rows, .panels] {
                 for batch in ActivationPrecision.allCases {
                     let product = try weights.product(layout, instructionSet, decode: .int16, batch: batch, threads: 2)
-                    for tokens in [2, 6, 9, 12, 13, 32, 45, 49] {  // from 10 or 40 on floats meet tiles, too
+                    for tokens in [2, 6, 9, 12, 13, 32, 48, 49, 67] {  // from 10 or 40 on floats meet tiles, too
                         // Two tokens meet rows as they are.
                         let isUntiled = batch != .f32 && tokens < leastTiled && (layout == .panels || tokens > 2)
                         let used = tokens > CPUBackend.vectorProducts || isUntiled ? batch : .int16
@@ -111,13 +112,15 @@ struct MatrixMultiplyTests {
         }
     }
 
-    @Test("on AVX2, a batch of few tokens meets panels, of more tokens for types that are taken from them fast")
+    @Test("a batch of few tokens meets panels, of more tokens for types that are taken from them fast")
     func leastTiled() {
         for instructionSet in InstructionSet.supported {
             let kernels = Kernels(instructionSet)
             let isAVX2 = [.avx2, .avx512].contains(instructionSet)
-            #expect(kernels.leastTiled([.q4_0, .q8_0]) == (isAVX2 ? 17 : 1))
-            #expect(kernels.leastTiled([.q4_K, .q6_K]) == (isAVX2 ? 13 : 1))
+            let isVNNI = instructionSet == .avx512vnni
+            #expect(kernels.leastTiled([.q4_0, .q8_0]) == (isAVX2 ? 17 : isVNNI ? 65 : 1))
+            #expect(kernels.leastTiled([.q4_K, .q6_K]) == (isAVX2 ? 13 : isVNNI ? 49 : 1))
+            #expect(kernels.leastTiled([.q4_0, .q6_K]) == (isAVX2 ? 13 : isVNNI ? 49 : 1))
             #expect(kernels.leastTiled([]) == 1)
             // Where 16 bits cost a batch no more than 8, it gets them.
             #expect(kernels.favoured(.int8, of: [.q8_0]) == (isAVX2 ? .int16 : .int8))
@@ -182,11 +185,11 @@ struct MatrixMultiplyTests {
     @Test("long rows agree with float64, where they are multiplied part by part", arguments: InstructionSet.supported)
     func longRows(instructionSet: InstructionSet) throws {
         for parts: [(type: GGMLType, rows: Int)] in [[(.q4_0, 150)], [(.q6_K, 20), (.q8_0, 16)]] {
-            let weights = try PackedWeights(parts, columns: 4352, tokens: 45)
+            let weights = try PackedWeights(parts, columns: 4352, tokens: 67)
             for layout in [WeightLayout.rows, .panels] {
                 for batch in [ActivationPrecision.int8, .int16] {
                     let product = try weights.product(layout, instructionSet, decode: .int16, batch: batch, threads: 2)
-                    for tokens in [9, 32, 45] {
+                    for tokens in [9, 32, 67] {
                         let error = try product.error(tokens: tokens)
                         #expect(error <= (Self.tolerance[batch] ?? 0), "\(parts), \(layout), \(tokens), \(batch)")
                     }
@@ -198,13 +201,13 @@ struct MatrixMultiplyTests {
     @Test("fewer threads than planned share the memory, in whole cache lines", arguments: InstructionSet.supported)
     func fewerThreads(instructionSet: InstructionSet) throws {
         for (type, columns): (GGMLType, Int) in [(.q4_K, 512), (.q4_K, 768), (.q8_0, 512), (.q4_0, 544), (.f32, 300)] {
-            let weights = try PackedWeights([(type, 130)], columns: columns, tokens: 13)
+            let weights = try PackedWeights([(type, 130)], columns: columns, tokens: 67)
             for (layout, batch) in [(WeightLayout.rows, .int8), (.panels, .int8), (.panels, ActivationPrecision.int16)]
             {
                 let all = try weights.product(layout, instructionSet, decode: .int16, batch: batch, threads: 4)
                 let some = try weights.product(
                     layout, instructionSet, decode: .int16, batch: batch, threads: 3, plannedThreads: 4)
-                for tokens in [2, 5, 8, 13] {
+                for tokens in [2, 5, 8, 13, 67] {
                     #expect(try all.results(tokens: tokens) == some.results(tokens: tokens))
                 }
             }
@@ -229,7 +232,7 @@ struct MatrixMultiplyTests {
     @Test("every thread count gives the same bits", arguments: [0, 1])
     func threads(layer: Int) throws {
         let weights = try PackedWeights(
-            layer == 0 ? Self.parts : Self.mixes[0], columns: layer == 0 ? 96 : 512, tokens: 45)
+            layer == 0 ? Self.parts : Self.mixes[0], columns: layer == 0 ? 96 : 512, tokens: 67)
         for layout in [WeightLayout.rows, .panels] {
             for batch in ActivationPrecision.allCases {
                 let results = try [1, 2, 3].map { threads in
@@ -256,7 +259,7 @@ struct MatrixMultiplyTests {
     func gated(instructionSet: InstructionSet, index: Int) throws {
         let parts = Self.gates[index]
         let columns = parts.contains { $0.type.blockSize == 256 } ? 512 : 96
-        let weights = try PackedWeights(parts, columns: columns, tokens: 45)
+        let weights = try PackedWeights(parts, columns: columns, tokens: 67)
         let rows = parts[0].rows
         // Beside a quantised matrix, one of floats meets a batch as it is, and alone, as asked here, through the BLAS,
         // whose sums are rounded in another order.
@@ -269,7 +272,7 @@ struct MatrixMultiplyTests {
                     layout, instructionSet, decode: .int16, batch: isMixed ? .f32 : batch, threads: 1)
                 let gated = try weights.product(
                     layout, instructionSet, decode: .int16, batch: batch, threads: 3, isGated: true)
-                for tokens in [1, 3, 8, 9, 16, 31, 45] {
+                for tokens in [1, 3, 8, 9, 16, 45, 67] {
                     let both = try plain.results(tokens: tokens)
                     let results = try gated.results(tokens: tokens)
                     #expect(results.count == tokens * rows)
@@ -291,7 +294,7 @@ struct MatrixMultiplyTests {
 
     @Test(
         "groups hold every token once, in widths that kernels have, and little more",
-        arguments: [[12, 4], [8, 4], [4, 2, 1], [1], [6, 2]])
+        arguments: [[12, 4], [8, 4], [8, 4, 2, 1], [4, 2, 1], [1], [6, 2]])
     func groups(widths: [Int]) {
         for tokens in 1...60 {
             let groups = TokenGroup.split(tokens, widths: widths)
@@ -372,7 +375,7 @@ private struct PackedWeights {
     /// The matrices as one layer.
     func product(
         _ layout: WeightLayout, _ instructionSet: InstructionSet, decode: ActivationPrecision,
-        batch: ActivationPrecision, threads: Int, plannedThreads: Int? = nil, batchSize: Int = 64,
+        batch: ActivationPrecision, threads: Int, plannedThreads: Int? = nil, batchSize: Int = 80,
         isGated: Bool = false
     ) throws -> Product {
         let backend = CPUBackend(instructionSet: instructionSet, threads: threads, activations: decode)

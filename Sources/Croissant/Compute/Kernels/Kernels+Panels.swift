@@ -86,7 +86,7 @@ extension Kernels {
         }
     }
 
-    /// The products of the rows of some panels with the tokens of `groups`, whose widths are of ``Panel/vectorWidths``:
+    /// The products of the rows of some panels with the tokens of `groups`, whose widths are of ``vectorWidths``:
     /// y[offset + t * stride + i] = dot(row 16 * panels.lowerBound + i, vector t), counted from the first of them on.
     package func multiply(
         _ matrix: WeightMatrix, panels: Range<Int>, _ x: PackedBatch, _ groups: ArraySlice<TokenGroup>,
@@ -114,10 +114,14 @@ extension Kernels {
 
     private func panelProducts(of type: GGMLType, _ form: ColumnForm) -> GroupProducts {
         let kernels = panelKernels(type)
+        let single = unsafe Self.product(kernels.one, form), pair = unsafe Self.product(kernels.two, form)
+        let four = unsafe Self.product(kernels.four, form)
+        guard let eight = unsafe form.entry(of: kernels.eight) else {
+            return unsafe GroupProducts(
+                width: 4, narrowWidth: 2, widest: four, narrow: pair, pair: nil, single: single, many: nil)
+        }
         return unsafe GroupProducts(
-            width: Panel.vectorWidths[0], narrowWidth: Panel.vectorWidths[1],
-            widest: Self.product(kernels.four, form), narrow: Self.product(kernels.two, form),
-            single: Self.product(kernels.one, form), many: nil)
+            width: 8, narrowWidth: 4, widest: eight, narrow: four, pair: pair, single: single, many: nil)
     }
 
     /// What multiplies groups of some widths.
@@ -125,14 +129,15 @@ extension Kernels {
         /// The width of the widest groups, and that of narrower ones.
         let width: Int
         let narrowWidth: Int
-        /// The kernels for these groups, that for a token alone, if any, and one for the widest groups and several
-        /// tiles, if any.
+        /// The kernels for these groups, those for two tokens and for one alone, if any, and one for the widest groups
+        /// and several tiles, if any.
         let widest: ck_panel_fn
         let narrow: ck_panel_fn
+        let pair: ck_panel_fn?
         let single: ck_panel_fn?
         let many: ck_tiles_fn?
-        /// How far ahead of use weights are asked for, and those of the widest groups: not at all where a cache holds
-        /// them, as tiles.
+        /// How far ahead of use weights are asked for that meet one vector or two, and those that meet more: not at all
+        /// where a cache holds them, as tiles.
         var ahead = ck_lookahead()
         var wideAhead = ck_lookahead()
 
@@ -141,10 +146,10 @@ extension Kernels {
         func one(_ width: Int) -> ck_panel_fn {
             if width == self.width { return unsafe widest }
             if width == narrowWidth { return unsafe narrow }
-            guard width == 1, let single = unsafe single else {
+            guard let kernel = unsafe width == 2 ? pair : width == 1 ? single : nil else {
                 preconditionFailure("nothing multiplies groups of \(width)")
             }
-            return unsafe single
+            return unsafe kernel
         }
     }
 
@@ -180,7 +185,8 @@ extension Kernels {
             products: GroupProducts(
                 width: Int(form.entry(of: kernels.tile_vectors)),
                 narrowWidth: Int(form.entry(of: kernels.narrow_vectors)), widest: Self.product(kernels.tile, form),
-                narrow: Self.product(kernels.tile_narrow, form), single: nil, many: form.entry(of: kernels.tiles)))
+                narrow: Self.product(kernels.tile_narrow, form), pair: nil, single: nil,
+                many: form.entry(of: kernels.tiles)))
     }
 
     /// The same as with panels, with their tiles, one after the other. Products of columns that are not the first ones are
@@ -218,7 +224,7 @@ extension Kernels {
                         group.tokens.lowerBound >= first && group.tokens.upperBound <= last,
                         "\(group) is not between the first and the last")
                     let next = index + 1 < groups.endIndex ? groups[index + 1] : next
-                    let own = group.width == products.width ? products.wideAhead : products.ahead
+                    let own = group.width > 2 ? products.wideAhead : products.ahead
                     // What meets another group next shall stay.
                     let ahead = next != nil && own.is_passing ? ck_lookahead() : own
                     var arguments = unsafe x.arguments(for: group, before: next, ahead: ahead)

@@ -26,7 +26,7 @@ package import GGUF
     private let integerAttention: ck_attention_tile_kernels
     /// By type id; nil for a type that stays in the layout of the file.
     private let panels: [ck_panel_kernels?]
-    /// How far ahead of use memory is asked for: what meets one vector or two, and what meets as many as a panel can.
+    /// How far ahead of use memory is asked for: what meets one vector or two, and what meets more.
     let lookahead: ck_lookahead
     let wideLookahead: ck_lookahead
     /// The same, in bytes, of a cache that few queries attend to.
@@ -34,6 +34,8 @@ package import GGUF
     /// Whether what batches yield goes past the caches. Only what a step of a ``ThreadPool`` does may ask for that: the
     /// pool fences, operations do not.
     let resultsPass: Bool
+    /// Vectors that a panel meets at a time, widest first.
+    package let vectorWidths: [Int]
     /// Vectors that a tile meets at a time, widest first, by the form that they are in.
     private let widths: [ColumnForm: [Int]]
     /// What packs activations for panels and tiles.
@@ -47,7 +49,7 @@ package import GGUF
         vector = ck_vector(isa)
         roofline = ck_roofline(isa)
         lookahead = ck_lookahead_of(isa, 1)
-        wideLookahead = ck_lookahead_of(isa, Panel.vectorWidths[0])
+        wideLookahead = ck_lookahead_of(isa, 4)
         cacheLookahead = ck_cache_lookahead(isa)
         resultsPass = ck_results_pass(isa)
         feedback = ck_feedback_of(isa)
@@ -67,10 +69,12 @@ package import GGUF
         integerAttention = ck_attention_tiles(isa, true)
         let panels = ids.map { ck_panel_sizes($0).block == 0 ? nil : ck_panels(ck_type(rawValue: $0), isa) }
         self.panels = panels
+        // What fits into the registers is the same for all types.
+        let meetsEight = panels.contains { $0.map { unsafe ColumnForm.int8.entry(of: $0.eight) != nil } ?? false }
+        vectorWidths = meetsEight ? [8, 4, 2, 1] : [4, 2, 1]
         var widths: [ColumnForm: [Int]] = [:]
         var packers: [ColumnForm: ck_pack_columns_fn] = unsafe [:]
         for form in ColumnForm.allCases {
-            // What fits into the registers is the same for all types.
             let widest = panels.compactMap { $0.map { form.entry(of: $0.tile_vectors) } }.max() ?? 0
             let narrowest = panels.compactMap { $0.map { form.entry(of: $0.narrow_vectors) } }.max() ?? 0
             widths[form] = widest > narrowest ? [Int(widest), Int(narrowest)] : widest > 0 ? [Int(widest)] : []

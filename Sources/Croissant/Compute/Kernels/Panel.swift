@@ -6,9 +6,6 @@ package enum Panel {
     /// Rows of a panel.
     package static let rows = Int(CK_PANEL_ROWS)
 
-    /// Vectors that a panel meets at a time, widest first.
-    package static let vectorWidths = [4, 2, 1]
-
     /// Vectors that a tile meets at a time, at most, on any instruction set.
     static let mostVectors = Int(CK_MOST_VECTORS)
 
