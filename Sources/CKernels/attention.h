@@ -8,7 +8,7 @@
  *     REST      rows of the block that computes what is left of them: a divisor of CK_ATTENTION_ROWS
  *     HEADS     queries that meet a row of the cache at a time
  *     ABREAST   rows of keys, or registers of values, that meet so many queries side by side: HEADS times as many
- *               registers hold their sums
+ *               registers hold their sums; a divisor of CK_ROWS
  *
  * and include attention_template.h, which defines the set's table. Where products of 16-bit integers are faster than
  * those of floats, they also define

@@ -124,6 +124,8 @@ TARGET CK_INLINE lanes load_scale(const uint8_t *block) {
 #endif
 }
 
+_Static_assert(CK_ROWS % ABREAST == 0, "rows of keys are left over");
+
 /* Rows of keys, or registers of values, that meet `heads` queries side by side: as many as leave registers for what is
  * added to their sums. */
 CK_INLINE size_t abreast(size_t heads) {

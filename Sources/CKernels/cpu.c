@@ -174,8 +174,7 @@ ck_lookahead ck_lookahead_of(ck_isa isa, size_t vectors) {
 /* The rows of a head are one stream. Where it is asked for ahead of use, Emerald Rapids takes f16 from memory 1.3 to
  * 1.6 times as fast, q8_0 1.05 times; q4_0 takes too many operations to wait for it. Zen 3 gains with short runs of
  * values, see attention_rows.h: beside the same products of weights, at depth 1536 with two threads, scores then take
- * 0.94 of their time and sums of values 0.90 (f16), or 0.96 and 0.76 (q8_0). Two queries at a time meet f16 1.4 times
- * as fast. Zen 4 gains nothing. */
+ * 0.94 of their time and sums of values 0.90 (f16), or 0.96 and 0.76 (q8_0). Zen 4 gains nothing. */
 size_t ck_cache_lookahead(ck_isa isa) {
 #if defined(__x86_64__)
     if (isa != CK_ISA_SCALAR && __builtin_cpu_is("intel")) {

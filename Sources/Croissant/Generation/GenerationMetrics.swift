@@ -10,7 +10,8 @@ public struct GenerationMetrics: Sendable {
     public var generationTime = Duration.zero
     /// Tokens that were guessed, see ``RuntimeOptions/draftTokens``.
     public var draftedTokens = 0
-    /// Those of them that were right: each saved a pass.
+    /// Those of them that were chosen and gone on from: each saved a pass. What comes last is not gone on from, nor are
+    /// guesses that were still to be looked at when the generation ended.
     public var acceptedTokens = 0
 
     /// Prompt tokens a second; 0 before any time has passed.

@@ -262,7 +262,7 @@ public struct Generator: ~Copyable {
     ///
     /// The session holds the prompt and all of ``tokens`` but the last, which has not been fed: up to
     /// ``Session/position``, as a generation that was cancelled, or never started, has not fed all of its prompt. Guesses
-    /// (``RuntimeOptions/draftTokens``) are taken back, and with them the logits.
+    /// (``RuntimeOptions/draftTokens``) are taken back, and where the last pass checked some, there are no logits.
     public consuming func takeSession() -> Session {
         forgetGuesses()
         return session

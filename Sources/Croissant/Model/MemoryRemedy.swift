@@ -38,9 +38,15 @@ struct MemoryRemedy {
             }
         }
 
+        // A guess is fed in one pass, with the token before it.
         var batch = plan.batchSize / 2
-        while batch > 0, !fits({ $0.batchSize = batch }) { batch /= 2 }
-        if batch > 0 { changes.append("a smaller batch (-b \(batch))") }
+        while batch > plan.draftTokens, !fits({ $0.batchSize = batch }) { batch /= 2 }
+        if batch > plan.draftTokens { changes.append("a smaller batch (-b \(batch))") }
+
+        if plan.draftTokens > 0, fits({ $0.draftTokens = 0 }) {
+            let draft = Self.largest(below: plan.draftTokens) { draft in fits { $0.draftTokens = draft } }
+            changes.append("fewer guesses (--draft \(draft))")
+        }
 
         if options.weights == .resident, fits({ $0.weights = .mapped }) {
             changes.append("weights left in the file (--weights mapped)")

@@ -13,11 +13,14 @@ public struct RuntimeOptions: Sendable {
     public var contextLength: Int?
     /// The most prompt tokens in one pass, 1 to 65536; 512 by default, and no more than the context has positions.
     public var batchSize = 512
-    /// The most tokens that a ``Generator`` guesses ahead from what the text has said before, and has checked in one
-    /// pass: 0, the default, to 64, and no more than fit into a pass (``batchSize``) with the token before them.
+    /// The most tokens that a ``Generator`` guesses ahead from what its prompt and its own tokens have said before, and
+    /// has checked in one pass: 0, the default, to 64, and no more than fit into a pass (``batchSize``) with the token
+    /// before them.
     ///
     /// Text that repeats itself comes faster. Tokens are chosen as without guesses, by logits that are as exact as those
-    /// of a prompt, where a token alone may get more exact ones; the text may differ where two tokens are as likely.
+    /// of a prompt, where a token alone may get more exact ones; the text may differ where two tokens are as likely. Each
+    /// guess has logits in the plan: 4 bytes for each id, 125 KiB for a vocabulary of 32000. Passes of more than 8
+    /// tokens attend as prompts do, so that 7 guesses are checked faster than 8 are.
     public var draftTokens = 0
     /// The type of cached keys: F32, F16 (the default), BF16, or, where the head size is a multiple of 32, Q8_0 or
     /// Q4_0.
@@ -36,11 +39,11 @@ public struct RuntimeOptions: Sendable {
     /// The kernels, of a set that the machine can run; the best of these when nil.
     public var instructionSet: InstructionSet?
     /// Whether a pass keeps the logits of every position, of shape (``batchSize``, vocabulary), for
-    /// ``Session/evaluateAll(_:_:)``; by default only the last one's, of shape (1, vocabulary), and
-    /// those of guesses.
+    /// ``Session/evaluateAll(_:_:)``; by default only those of the last one and of guesses, of shape
+    /// (1 + ``draftTokens``, vocabulary).
     ///
-    /// That is 4 bytes for each: 62.5 MiB for 512 tokens of a vocabulary of 32000. Only ``Session/evaluateAll(_:_:)``
-    /// takes the time to bring every position through the last block and the output matrix.
+    /// The logits of 512 tokens of a vocabulary of 32000 take 62.5 MiB. Only ``Session/evaluateAll(_:_:)`` and passes
+    /// that check guesses take the time to bring every position through the last block and the output matrix.
     public var allLogits = false
 
     /// The defaults.

@@ -45,7 +45,7 @@ struct Generate: ParsableCommand {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "Tokens to guess ahead from what the text has said before, checked in one pass: up to 64, faster where text repeats itself, which rounding may change in rare places; 0 for none.",
+            "Tokens to guess ahead from what the text has said before, checked in one pass: up to 64; 0 for none. Faster where text repeats itself; rounding may change a token where two are as likely.",
             valueName: "n"))
     var draft = 0
 

@@ -164,6 +164,29 @@ struct MemoryPlanTests {
         #expect(remedy?.contains("(-ctk q4_0 -ctv q4_0)") == true)
     }
 
+    @Test("with guesses, a smaller batch still has room for them, and fewer guesses may fit")
+    func remediesOfGuesses() throws {
+        let file = try ModelFile(shape: .tiny)
+        var options = RuntimeOptions.small
+        options.contextLength = 512
+        options.batchSize = 64
+        options.draftTokens = 40
+        let needed = try file.load(options).plan.byteCount
+        options.memoryBudget = ByteCount(needed - 1)
+        guard case .overBudget(_, _, let remedy?) = try file.loadError(options) else {
+            Issue.record("nothing over \(needed - 1) bytes")
+            return
+        }
+        #expect(!remedy.contains("a smaller batch"), "half of 64 is too small for 41 tokens")
+        #expect(remedy.contains("fewer guesses (--draft 39)"))
+        options.draftTokens = 39
+        #expect(try file.load(options).plan.byteCount < needed)
+        options.draftTokens = 31
+        options.memoryBudget = ByteCount(try file.load(options).plan.byteCount - 1)
+        guard case .overBudget(_, _, let remedy?) = try file.loadError(options) else { return }
+        #expect(remedy.contains("(-b 32)") && remedy.contains("(--draft 30)"))
+    }
+
     @Test(
         "the plan of a shape is the plan of the file that it would be written to",
         arguments: ["F32", "Q4_0", "Q4_K_M"])
