@@ -10,8 +10,9 @@
 #define CK_GEMM_ARGUMENTS weights, row_bytes, rows, columns, x, vectors, y, stride
 
 /* Rows that all vectors meet before the next ones do: they stay in the second-level cache meanwhile. */
+#define CK_BLOCK_BYTES ((size_t)1 << 19)
 CK_INLINE size_t ck_block_rows(size_t row_bytes) {
-    const size_t groups = row_bytes > 0 ? ((size_t)1 << 19) / (CK_ROWS * row_bytes) : 0;
+    const size_t groups = row_bytes > 0 ? CK_BLOCK_BYTES / (CK_ROWS * row_bytes) : 0;
     return CK_ROWS * (groups > 0 ? groups : 1);
 }
 
