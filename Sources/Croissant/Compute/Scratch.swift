@@ -8,8 +8,8 @@ package struct ScratchShape: Sendable {
     package private(set) var usesBLAS = false
     /// Floats of one thread's tiles of weights.
     private var tileFloats = 0
-    /// Bytes of one thread's tiles of unpacked weights, and of the panel that rows become on their way there, or to a few
-    /// tokens.
+    /// Bytes of one thread's tiles of unpacked weights, and of the panel that rows become on their way there, or to tokens
+    /// that meet no tiles.
     private var tileBytes = 0
     private var stagingBytes = 0
     /// Floats of a batch in slabs.
@@ -30,7 +30,7 @@ package struct ScratchShape: Sendable {
     /// - Parameter batchSize: tokens in a pass.
     package init(_ attention: AttentionShape, batchSize: Int, threads: Int) {
         self.threads = threads
-        let few = min(batchSize, CPUBackend.vectorProducts)
+        let few = min(batchSize, attention.fewTokens)
         let tile = batchSize > few ? AttentionTile.floats(headSize: attention.headSize) : 0
         attentionFloats = max(tile, FewQueries.floats(attention, tokens: few))
         partFloats = FewQueries.partFloats(attention, tokens: few)
@@ -141,7 +141,7 @@ package struct Scratch: ~Copyable {
     var slabs: FloatBuffer
     /// Tiles of unpacked weights, or a panel of rows, some a thread.
     var tiles: Buffer<UInt8>
-    /// What gates and ups yield: for a few tokens, or for a tile and some of a batch, one a thread.
+    /// What gates and ups yield: for tokens that meet no tiles, or for a tile and some of a batch, one a thread.
     var gates: FloatBuffer
     /// Attention to parts of the context, then scores, keys and values of attention tiles, one set a thread.
     var attention: FloatBuffer

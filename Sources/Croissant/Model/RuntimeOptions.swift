@@ -19,8 +19,7 @@ public struct RuntimeOptions: Sendable {
     ///
     /// Text that repeats itself comes faster. Tokens are chosen as without guesses, by logits that are as exact as those
     /// of a prompt, where a token alone may get more exact ones; the text may differ where two tokens are as likely. Each
-    /// guess has logits in the plan: 4 bytes for each id, 125 KiB for a vocabulary of 32000. Passes of more than 8
-    /// tokens attend as prompts do, so that 7 guesses are checked faster than 8 are.
+    /// guess has logits in the plan: 4 bytes for each id, 125 KiB for a vocabulary of 32000.
     public var draftTokens = 0
     /// The type of cached keys: F32, F16 (the default), BF16, or, where the head size is a multiple of 32, Q8_0 or
     /// Q4_0.

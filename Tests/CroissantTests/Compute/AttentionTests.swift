@@ -149,6 +149,9 @@ private struct AttentionCase: Sendable, CustomTestStringConvertible {
             heads: heads, keyValueHeads: keyValueHeads, vocabularySize: 512)
         var options = RuntimeOptions(contextLength: context)
         (options.keyType, options.valueType, options.threads) = (type ?? keyType, type ?? valueType, threads)
+        let passes = (start > 0 ? [start] : []) + passes
+        // Memory for the longest pass, and not for a token more.
+        options.batchSize = passes.max() ?? 1
         let attention = AttentionShape(heads: heads, keyValueHeads: keyValueHeads, headSize: size, window: window)
         let plan = try MemoryPlan(shape.configuration(), tensors: [], options: options)
         let backend = CPUBackend(instructionSet: instructionSet, threads: threads, activations: .f32)
@@ -156,7 +159,7 @@ private struct AttentionCase: Sendable, CustomTestStringConvertible {
         var scratch = try Scratch(plan.scratch)
         var results: [Float] = []
         var first = 0
-        for tokens in (start > 0 ? [start] : []) + passes {
+        for tokens in passes {
             var input = try FloatBuffer.allocate(tokens * stride, purpose: "a test")
             var elements = input.mutableSpan
             for i in elements.indices { elements[i] = rows[first * stride + i] }
@@ -245,9 +248,9 @@ struct AttentionTests {
         }
     }
 
-    @Test("one by one, and up to four at a time", arguments: AttentionCase.all, [GGMLType.f32, .f16])
-    fileprivate func oneByOne(attention: AttentionCase, type: GGMLType) throws {
-        for length in 1...4 {
+    @Test("one by one, and some at a time, on both sides of a few", arguments: AttentionCase.all, [GGMLType.f32, .f16])
+    fileprivate func someAtATime(attention: AttentionCase, type: GGMLType) throws {
+        for length in [1, 2, 3, 4, 8, 9, 11, 12, 13] {
             let passes = Array(repeating: length, count: 260 / length)
             let error = try attention.error(passes: passes, type: type, threads: length == 1 ? 1 : 2)
             #expect(error < Self.tolerance, "\(length) at a time: \(error)")
@@ -290,13 +293,15 @@ struct AttentionTests {
 
     @Test("every instruction set", arguments: InstructionSet.supported)
     func instructionSets(instructionSet: InstructionSet) throws {
-        for type in [GGMLType.f32, .f16, .bf16] {
-            let error = try AttentionCase.all[0].error(
-                passes: [70, 1, 2, 100], type: type, threads: 2, instructionSet: instructionSet)
-            #expect(error < Self.tolerance, "\(type): \(error)")
+        for attention in AttentionCase.all.prefix(2) {
+            for type in [GGMLType.f32, .f16, .bf16] {
+                let error = try attention.error(
+                    passes: [70, 1, 2, 7, 12, 13, 100], type: type, threads: 2, instructionSet: instructionSet)
+                #expect(error < Self.tolerance, "\(attention.testDescription), \(type): \(error)")
+            }
         }
         for attention in AttentionCase.quantized {
-            let error = try attention.error(passes: [70, 1, 3, 30], threads: 2, instructionSet: instructionSet)
+            let error = try attention.error(passes: [70, 1, 3, 7, 12, 30], threads: 2, instructionSet: instructionSet)
             #expect(error < Self.quantizedTolerance, "\(attention.testDescription): \(error)")
         }
     }
