@@ -30,7 +30,7 @@
         ck_dequantize_panel(panel_format, ISA, panel, columns, out, stride);                                         \
     }
 
-/* The rest of an instruction set; more vectors than four meet a tile only where the registers are enough. */
+/* The rest of an instruction set; more vectors than four meet a panel or a tile only where the registers are enough. */
 #define CK_DEFINE_PANEL_PRODUCTS(S, TARGET, ISA)                                                                     \
     CK_DEFINE_PANEL_PRODUCT(panel_one_int8_##S, TARGET, ISA, ck_vectors_product, 1, 1)                               \
     CK_DEFINE_PANEL_PRODUCT(panel_one_int16_##S, TARGET, ISA, ck_vectors_product, 2, 1)                              \

@@ -15,7 +15,7 @@ package struct Linear: Sendable {
     package let isGated: Bool
     /// The length of the output.
     package var outputs: Int { isGated ? rows / 2 : rows }
-    /// Rows that one worker multiplies with a few vectors at a time.
+    /// Rows that one worker multiplies at a time with tokens that meet no tiles.
     let chunks: RowTiles
     /// What batches meet as integers: rows whose panels one worker unpacks at a time. Of a gated layer, rows of the gate:
     /// those that it gates go with them.

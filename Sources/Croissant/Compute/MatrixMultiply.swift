@@ -2,8 +2,8 @@ import GGUF
 
 extension CPUBackend {
     /// Batches of up to this many tokens meet weights as they are held, or packed on the way, and are rounded as decode
-    /// rounds; larger ones meet tiles. On AVX2 most of 2 to 16 tokens, and on AVX-512 most of 2 to 64, meet panels and are
-    /// rounded as batches, see ``vectorPrecision(_:tokens:)``.
+    /// rounds; larger ones meet tiles. On AVX2 most of 2 to 16 tokens, and with AVX-512 VNNI most of 2 to 64, meet panels
+    /// and are rounded as batches, see ``Kernels/leastTiled(_:)``.
     package static let vectorProducts = 8
 
     /// y (tokens, outputs) = x (tokens, columns) * transpose(layer), gated where the layer is.

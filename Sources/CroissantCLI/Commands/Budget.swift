@@ -11,8 +11,8 @@ struct Budget: ParsableCommand {
             For a file, or for a shape with --type: what the memory is for, and the budgets that hold it. For a shape \
             alone: every published type, context and type of cached keys and values. Then what this machine has, and \
             the best choice for it. The numbers are those that --memory-budget of other commands goes by: the most \
-            that the process will have in memory, its own code included, but for the logits that --draft and --logits of \
-            generate keep.
+            that the process will have in memory, its own code included, but for the logits that perplexity, and \
+            --draft and --logits of generate, keep.
 
 
             """ + ShapeArgument.fileHelp)

@@ -17,7 +17,7 @@ struct MatrixMultiplyTests {
 
     /// Batches around the widths that kernels have: vectors of 1, 2, 4 and 8, tiles of a few, up to 32; the largest meets
     /// tiles on every instruction set.
-    private static let batches = [1, 2, 3, 5, 6, 8, 9, 12, 13, 31, 45, 67]
+    private static let batches = [1, 2, 3, 5, 6, 8, 9, 12, 13, 31, 45, 67, 71]
 
     /// The largest error of any element, as a share of the length of its row times the length of its input: the rounding
     /// of floats, of 16 and of 8 bits.
@@ -25,7 +25,7 @@ struct MatrixMultiplyTests {
 
     @Test("rows and panels, vectors and tiles, agree with float64", arguments: InstructionSet.supported)
     func agreesWithFloat64(instructionSet: InstructionSet) throws {
-        let weights = try PackedWeights(Self.parts, columns: 96, tokens: 67)
+        let weights = try PackedWeights(Self.parts, columns: 96, tokens: 71)
         for layout in [WeightLayout.rows, .panels] {
             for precision in ActivationPrecision.allCases where layout == .rows || precision != .f32 {
                 for batch in ActivationPrecision.allCases {
@@ -46,13 +46,13 @@ struct MatrixMultiplyTests {
     @Test("layers of several types with large blocks agree with float64, too", arguments: InstructionSet.supported)
     func largeBlocks(instructionSet: InstructionSet) throws {
         for parts in Self.mixes {
-            let weights = try PackedWeights(parts, columns: 512, tokens: 67)
+            let weights = try PackedWeights(parts, columns: 512, tokens: 71)
             let areQuantized = parts.allSatisfy { Panel.exists(for: $0.type) }
             let leastTiled = areQuantized ? Kernels(instructionSet).leastTiled(parts.map(\.type)) : 1
             for layout in [WeightLayout.rows, .panels] {
                 for batch in ActivationPrecision.allCases {
                     let product = try weights.product(layout, instructionSet, decode: .int16, batch: batch, threads: 2)
-                    for tokens in [2, 6, 9, 12, 13, 32, 48, 49, 67] {  // from 10 or 40 on floats meet tiles, too
+                    for tokens in [2, 6, 9, 12, 13, 32, 48, 49, 67, 71] {  // from 10 or 40 on floats meet tiles, too
                         // Two tokens meet rows as they are.
                         let isUntiled = batch != .f32 && tokens < leastTiled && (layout == .panels || tokens > 2)
                         let used = tokens > CPUBackend.vectorProducts || isUntiled ? batch : .int16
@@ -122,6 +122,7 @@ struct MatrixMultiplyTests {
             #expect(kernels.leastTiled([.q4_K, .q6_K]) == (isAVX2 ? 13 : isVNNI ? 49 : 1))
             #expect(kernels.leastTiled([.q4_0, .q6_K]) == (isAVX2 ? 13 : isVNNI ? 49 : 1))
             #expect(kernels.leastTiled([]) == 1)
+            #expect(kernels.vectorWidths == (isVNNI || instructionSet == .amx ? [8, 4, 2, 1] : [4, 2, 1]))
             // Where 16 bits cost a batch no more than 8, it gets them.
             #expect(kernels.favoured(.int8, of: [.q8_0]) == (isAVX2 ? .int16 : .int8))
             #expect(kernels.favoured(.int8, of: [.q8_0, .q4_0]) == .int8)
@@ -214,8 +215,10 @@ struct MatrixMultiplyTests {
         }
     }
 
-    @Test("memory planned for a few tokens is enough for them", arguments: InstructionSet.supported, [1, 2, 3, 8, 9])
-    func fewTokens(instructionSet: InstructionSet, tokens: Int) throws {
+    @Test(
+        "memory planned for so many tokens is enough for them", arguments: InstructionSet.supported,
+        [1, 2, 3, 8, 9, 48, 49, 64, 65])
+    func exactMemory(instructionSet: InstructionSet, tokens: Int) throws {
         for parts in Self.mixes {
             let weights = try PackedWeights(parts, columns: 512, tokens: tokens)
             for layout in [WeightLayout.rows, .panels] {
@@ -232,7 +235,7 @@ struct MatrixMultiplyTests {
     @Test("every thread count gives the same bits", arguments: [0, 1])
     func threads(layer: Int) throws {
         let weights = try PackedWeights(
-            layer == 0 ? Self.parts : Self.mixes[0], columns: layer == 0 ? 96 : 512, tokens: 67)
+            layer == 0 ? Self.parts : Self.mixes[0], columns: layer == 0 ? 96 : 512, tokens: 71)
         for layout in [WeightLayout.rows, .panels] {
             for batch in ActivationPrecision.allCases {
                 let results = try [1, 2, 3].map { threads in
@@ -270,9 +273,10 @@ struct MatrixMultiplyTests {
             for batch in ActivationPrecision.allCases {
                 let plain = try weights.product(
                     layout, instructionSet, decode: .int16, batch: isMixed ? .f32 : batch, threads: 1)
-                let gated = try weights.product(
-                    layout, instructionSet, decode: .int16, batch: batch, threads: 3, isGated: true)
-                for tokens in [1, 3, 8, 9, 16, 45, 67] {
+                for tokens in [1, 3, 8, 9, 16, 45, 64, 67] {
+                    let gated = try weights.product(
+                        layout, instructionSet, decode: .int16, batch: batch, threads: 3, batchSize: tokens,
+                        isGated: true)
                     let both = try plain.results(tokens: tokens)
                     let results = try gated.results(tokens: tokens)
                     #expect(results.count == tokens * rows)
